@@ -1,0 +1,41 @@
+# varve_room(name SOURCES ... DEPS ...): the static library varve_<name> of one core folder.
+# DEPS name other rooms (by folder) or libraries; the order of rooms is checked by the tidy test.
+function(varve_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;DEPS" ${ARGN})
+  list(TRANSFORM ROOM_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE absolute)
+  set_property(GLOBAL PROPERTY varve_${name}_sources ${absolute})  # for the build with planted bugs
+  if(ROOM_SOURCES)
+    add_library(varve_${name} STATIC ${ROOM_SOURCES})
+    set(scope PUBLIC)
+  else()
+    add_library(varve_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(varve_${name} ${scope} ${PROJECT_SOURCE_DIR})
+  foreach(dep ${ROOM_DEPS})
+    if(EXISTS ${PROJECT_SOURCE_DIR}/core/${dep}/CMakeLists.txt)
+      set(dep varve_${dep})
+    endif()
+    target_link_libraries(varve_${name} ${scope} ${dep})
+  endforeach()
+endfunction()
+
+# varve_test(name SOURCES ... DEPS ...): a Catch2 program and its CTest entry.
+function(varve_test name)
+  cmake_parse_arguments(TEST "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE ${TEST_DEPS} Catch2::Catch2WithMain)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()
+
+# varve_plugin(name SOURCES ... LIBRARIES ...): lib/varve/plugins/<name>.so, which sees only the ABI.
+function(varve_plugin name)
+  cmake_parse_arguments(PLUGIN "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_library(plugin_${name} MODULE ${PLUGIN_SOURCES})
+  set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+    LIBRARY_OUTPUT_DIRECTORY ${VARVE_PLUGIN_DIRECTORY} CXX_VISIBILITY_PRESET hidden
+    C_VISIBILITY_PRESET hidden)
+  target_include_directories(plugin_${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(plugin_${name} PRIVATE ${PLUGIN_LIBRARIES})
+endfunction()

@@ -1,0 +1,126 @@
+// Store: one disk group put together, and the embeddable engine.
+//
+// A store holds volumes of 4 KiB blocks in a log on one device. Every write, trim and zeroing that
+// returned kOk is on stable media: no crash, kill or power cut loses it. A read returns the last
+// acknowledged value of each block or that of a write still in flight, never an older one; blocks
+// whose bytes fail their checksum answer kDamaged. Requests on the same block that overlap in time
+// may take effect in either order, the same for ever.
+//
+// Thread rule: every call from the shard's thread. Tasks must be awaited to their end.
+// Ownership: runtime and device are borrowed and must outlive the store.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/device/block_device.h"
+#include "core/runtime/runtime.h"
+#include "core/runtime/task.h"
+
+namespace varve {
+
+struct FormatOptions {
+  Uuid disk{};                              // random; names the disk group
+  uint32_t segment_bytes = 64 * 1024 * 1024;  // power of two, 64 KiB to 256 MiB
+  // Told (done, total) slots while formatting. May be empty.
+  std::function<void(uint64_t, uint64_t)> progress;
+};
+
+struct StoreOptions {
+  // Batches of one stream between submission and completion. More hide device latency; one makes
+  // every flush visible to the kernel's counters.
+  uint32_t batches_in_flight_max = 2;
+  // Told (done, total) slots while recovering. May be empty.
+  std::function<void(uint64_t, uint64_t)> progress;
+};
+
+struct VolumeInfo {
+  VolumeId id{};
+  std::string name;
+  uint64_t size_bytes = 0;  // a multiple of 4 KiB
+  uint64_t used_bytes = 0;  // blocks that hold data
+};
+
+// A run of blocks that are alike.
+struct BlockStatusRun {
+  uint64_t block_count = 0;
+  bool data = false;  // false: reads as zeroes, takes no space
+};
+
+struct StoreStats {
+  uint64_t slot_count = 0;
+  uint64_t free_slot_count = 0;
+  uint64_t capacity_blocks = 0;  // data blocks that the slots left after reserves can hold
+  uint64_t live_blocks = 0;
+  uint64_t write_limit_blocks = 0;  // at this many live blocks writes get kNoSpace (95 %)
+  uint64_t damaged_blocks = 0;      // known to be damaged; reads answer kDamaged
+  // Since open:
+  uint64_t user_blocks_written = 0;
+  uint64_t relocated_blocks_written = 0;
+  uint64_t header_blocks_written = 0;  // batch and segment headers
+  uint64_t footer_blocks_written = 0;
+  uint64_t group_commit_count = 0;     // user batches made durable
+  uint64_t device_write_count = 0;
+  uint64_t segments_cleaned = 0;
+  uint64_t map_bytes = 0;              // memory that the map takes
+  bool failed = false;                 // a device write failed: reads only
+};
+
+class StoreCore;  // the rooms behind the door; see store_core.h
+
+class Store {
+ public:
+  // Writes an empty store over the whole device. What was there is lost.
+  // kInvalidArgument: the device is too small (the message says how large it must be).
+  static Task<Status> format(Runtime& runtime, BlockDevice& device, FormatOptions options);
+
+  // Recovers the store from its own device. kNotFormatted, kNewerFormat, kDamaged (something that
+  // recovery cannot do without is unreadable; nothing was written), kIoError.
+  static Task<Result<std::unique_ptr<Store>>> open(Runtime& runtime, BlockDevice& device,
+                                                   StoreOptions options);
+  ~Store();
+
+  // Waits for requests in flight, then seals the open segments so that the next open is quick.
+  // No call may follow. A store that is destroyed without it recovers as after a crash; in that case
+  // no request may be in flight.
+  Task<Status> close();
+
+  // `size_bytes` is rounded up to 4 KiB. Names: 1-255 bytes of [A-Za-z0-9._-], first a letter or
+  // digit. kAlreadyExists, kInvalidArgument, kNoSpace (the pool is over 80 % full).
+  Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes);
+  Task<Status> delete_volume(VolumeId id);
+  Result<VolumeInfo> find_volume(std::string_view name) const;
+  std::vector<VolumeInfo> volumes() const;  // by name
+
+  // Ranges must lie inside the volume (kInvalidArgument otherwise; kNotFound for a deleted volume).
+  // `data` holds count * 4 KiB and `crcs` one CRC-32C per block; both must stay valid and unchanged
+  // until the task ends. Data that is 4 KiB-aligned is written without a copy when it is large.
+  // kNoSpace: the store is full even after cleaning; nothing was written.
+  Task<Status> write(VolumeId id, BlockRange range, const std::byte* data, const uint32_t* crcs);
+  // `out` must be 4 KiB-aligned. Blocks never written, trimmed or zeroed read as zeroes.
+  // kDamaged: at least one block fails its checksum; `out` is then unspecified.
+  Task<Status> read(VolumeId id, BlockRange range, std::byte* out);
+  // Afterwards the range reads as zeroes and takes no space. Works on a full store.
+  Task<Status> trim(VolumeId id, BlockRange range);
+  // Appends runs that cover the range, neighbours merged.
+  Status block_status(VolumeId id, BlockRange range, std::vector<BlockStatusRun>& runs) const;
+
+  // Ends when space may have become free (or the store is closing): try the write again.
+  Task<void> space_freed();
+
+  StoreStats stats() const;
+  const Uuid& disk() const;
+
+ private:
+  explicit Store(std::unique_ptr<StoreCore> core);
+  std::unique_ptr<StoreCore> core_;
+};
+
+}  // namespace varve
