@@ -1,0 +1,52 @@
+#!/bin/bash
+# Runs every test: installs what is missing, builds, and ends with ctest's own summary.
+#   tests/run.sh [--long] [--seconds N] [ctest arguments]
+# --long       the long forms: more seeds, more rounds, an hour for each fuzzer
+# --seconds N  time for each fuzzer (20; with --long 3600)
+# ctest arguments, e.g. -R unit_base or -L tidy, choose tests; everything is built all the same.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+long=0 seconds= timeout_seconds=600
+while (($#)); do
+  case "$1" in
+    --long) long=1 timeout_seconds=43200; shift ;;
+    --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
+    -h | --help) sed -n '2,6s/^# //p' "$0"; exit 0 ;;
+    *) break ;;
+  esac
+done
+export VARVE_LONG=$long
+export VARVE_FUZZ_SECONDS=${seconds:-$((long ? 3600 : 20))}
+
+tests/setup.sh
+
+# The output of a step appears only when the step fails.
+step() {
+  local name=$1 begin=$SECONDS log
+  shift
+  log=$(mktemp)
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    echo "run: $name failed: $*" >&2
+    tail -n 200 "$log" >&2
+    rm -f "$log"
+    exit 1
+  fi
+  rm -f "$log"
+  echo "run: $name: $((SECONDS - begin)) s"
+}
+
+# Sanitized builds hold only what is run from them: the unit tests, the fuzzers.
+build() { # preset, targets...
+  local preset=$1
+  shift
+  step "configure $preset" cmake --preset "$preset" -DVARVE_SANITIZED_RUNS=ON
+  step "build $preset" cmake --build --preset "$preset" --target "$@"
+}
+build release all
+build asan unit_tests
+build tsan unit_tests
+build fuzz fuzzers
+
+exec ctest --test-dir build/release --output-on-failure --no-tests=error -j2 \
+  --timeout "$timeout_seconds" "$@" </dev/null
