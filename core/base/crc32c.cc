@@ -26,12 +26,6 @@ constexpr std::array<uint32_t, 256> make_table() {
 }
 constexpr std::array<uint32_t, 256> kTable = make_table();
 
-[[maybe_unused]] uint32_t crc_software(const std::byte* data, size_t bytes, uint32_t state) {
-  for (size_t i = 0; i < bytes; ++i)
-    state = (state >> 8) ^ kTable[(state ^ static_cast<uint32_t>(data[i])) & 0xff];
-  return state;
-}
-
 uint64_t load64(const std::byte* from) {
   uint64_t value;
   std::memcpy(&value, from, sizeof value);
@@ -76,18 +70,22 @@ void crc_cpu_three(const std::byte* data, uint32_t* crcs) {
 }
 #else
 bool cpu_has_crc() { return false; }
-uint32_t crc_cpu(const std::byte* data, size_t bytes, uint32_t state) {
-  return crc_software(data, bytes, state);
-}
+uint32_t crc_cpu(const std::byte*, size_t, uint32_t state) { return state; }
 void crc_cpu_three(const std::byte*, uint32_t*) {}
 #endif
 
 }  // namespace
 
+uint32_t crc32c_software(std::span<const std::byte> bytes, uint32_t seed) {
+  uint32_t state = ~seed;
+  for (const std::byte byte : bytes)
+    state = (state >> 8) ^ kTable[(state ^ static_cast<uint32_t>(byte)) & 0xff];
+  return ~state;
+}
+
 uint32_t crc32c(std::span<const std::byte> bytes, uint32_t seed) {
-  const uint32_t state = ~seed;
-  return cpu_has_crc() ? ~crc_cpu(bytes.data(), bytes.size(), state)
-                       : ~crc_software(bytes.data(), bytes.size(), state);
+  return cpu_has_crc() ? ~crc_cpu(bytes.data(), bytes.size(), ~seed)
+                       : crc32c_software(bytes, seed);
 }
 
 void crc32c_blocks(const std::byte* data, size_t block_count, uint32_t* crcs) {
