@@ -1,0 +1,211 @@
+#include "core/config/node_config.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/text.h"
+#include "core/config/config_section.h"
+
+namespace varve {
+namespace {
+
+constexpr std::array<std::string_view, 2> kDurabilityWords = {"flush", "plp"};
+constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "warn", "error"};
+
+constexpr size_t kNameBytesMax = 64;
+constexpr std::string_view kNameGrammar =
+    "1 to 64 of letters, digits, '.', '_' and '-', the first a letter or digit";
+constexpr std::string_view kPathGrammar = "the absolute path of a block device or a file";
+constexpr std::string_view kPluginGrammar =
+    "the name of a plugin (\"nbd\") or the absolute path of a shared object";
+constexpr std::string_view kPlaintextHint =
+    "must be loopback or a unix socket, because nothing is encrypted; allow_plaintext = true lets "
+    "any machine in";
+
+bool is_letter_or_digit(char letter) {
+  return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+         (letter >= '0' && letter <= '9');
+}
+
+bool is_name(std::string_view name) {
+  if (name.empty() || name.size() > kNameBytesMax || !is_letter_or_digit(name.front()))
+    return false;
+  return std::all_of(name.begin(), name.end(), [](char letter) {
+    return is_letter_or_digit(letter) || letter == '.' || letter == '_' || letter == '-';
+  });
+}
+
+void read_node(ConfigSection section, NodeConfig& config) {
+  if (auto name = section.take_string("name", kNameGrammar)) {
+    if (!is_name(*name)) section.fail(section.take("name"), "name", text("must be ", kNameGrammar));
+    config.name = *name;
+  }
+  if (auto level = section.take_word("log_level", kLogLevelWords)) {
+    config.log_level = static_cast<LogLevel>(*level);
+  }
+  const bool allow_plaintext = section.take_bool("allow_plaintext").value_or(false);
+  if (auto admin = section.take_string("admin", kListenGrammar)) {
+    const TomlValue* value = section.take("admin");
+    const auto address = parse_listen_address(*admin);
+    if (!address) {
+      section.fail(value, "admin", text("\"", *admin, "\" is not ", kListenGrammar));
+    } else if (!address->is_local() && !allow_plaintext) {
+      section.fail(value, "admin", text("\"", *admin, "\" ", kPlaintextHint));
+    } else {
+      config.admin = *address;
+    }
+  }
+  section.finish();
+}
+
+void read_disk_group(ConfigSection section, NodeConfig& config) {
+  DiskGroupConfig group;
+  if (auto name = section.take_string("name", kNameGrammar)) {
+    group.name = *name;
+    if (!is_name(*name)) section.fail(section.take("name"), "name", text("must be ", kNameGrammar));
+  } else if (section.take("name") == nullptr) {
+    section.fail_missing("name", kNameGrammar);
+  }
+  if (auto path = section.take_string("path", kPathGrammar)) {
+    group.path = *path;
+    if (!path->starts_with('/')) {
+      section.fail(section.take("path"), "path", text("must be ", kPathGrammar));
+    }
+  } else if (section.take("path") == nullptr) {
+    section.fail_missing("path", kPathGrammar);
+  }
+  if (auto durability = section.take_word("durability", kDurabilityWords)) {
+    group.durability = static_cast<Durability>(*durability);
+  }
+  for (const DiskGroupConfig& other : config.disk_groups) {
+    if (!group.name.empty() && other.name == group.name) {
+      section.fail(section.take("name"), "name",
+                   text("\"", group.name, "\" is used twice; each disk group needs its own name"));
+    }
+    if (!group.path.empty() && other.path == group.path) {
+      section.fail(section.take("path"), "path",
+                   text("\"", group.path, "\" is disk group \"", other.name, "\" already"));
+    }
+  }
+  section.finish();
+  config.disk_groups.push_back(std::move(group));
+}
+
+// Appends one option, or one per element of a list. False: the value is of a kind that no option
+// has.
+bool append_options(const TomlValue& value, const std::string& key, bool in_list,
+                    std::vector<ServiceOption>& options) {
+  switch (value.kind) {
+    case TomlValue::Kind::kString:
+      options.push_back({key, value.string});
+      return value.string.find('\0') == std::string::npos;
+    case TomlValue::Kind::kInteger:
+      options.push_back({key, text(value.integer)});
+      return true;
+    case TomlValue::Kind::kBoolean:
+      options.push_back({key, value.boolean ? "true" : "false"});
+      return true;
+    case TomlValue::Kind::kList:
+      return !in_list && std::all_of(value.children.begin(), value.children.end(),
+                                     [&](const TomlValue& element) {
+                                       return append_options(element, key, true, options);
+                                     });
+    case TomlValue::Kind::kTable:
+    case TomlValue::Kind::kOther:
+      return false;
+  }
+  return false;
+}
+
+void read_service(ConfigSection section, const TomlValue& table, NodeConfig& config) {
+  ServiceConfig service;
+  if (auto plugin = section.take_string("plugin", kPluginGrammar)) {
+    service.plugin = *plugin;
+    if (!is_name(*plugin) && !plugin->starts_with('/')) {
+      section.fail(section.take("plugin"), "plugin", text("must be ", kPluginGrammar));
+    }
+  } else if (section.take("plugin") == nullptr) {
+    section.fail_missing("plugin", kPluginGrammar);
+  }
+  for (const TomlValue& value : table.children) {
+    if (value.key == "plugin") continue;
+    section.take(value.key);
+    if (!append_options(value, value.key, false, service.options)) {
+      section.fail(&value, value.key,
+                   "must be a string, a whole number, true, false, or a list of these");
+    }
+  }
+  config.services.push_back(std::move(service));
+}
+
+// Calls `read(element)` for each table of `[[name]]`.
+template <typename Reader>
+void each_table(ConfigSection& top, std::string_view name, const Reader& read) {
+  const TomlValue* list = top.take(name);
+  if (list == nullptr) return;
+  const bool is_tables =
+      list->kind == TomlValue::Kind::kList &&
+      std::all_of(list->children.begin(), list->children.end(),
+                  [](const TomlValue& element) { return element.kind == TomlValue::Kind::kTable; });
+  if (!is_tables) {
+    top.fail(list, name, text("must be written as [[", name, "]], once for each"));
+    return;
+  }
+  for (const TomlValue& element : list->children) read(element);
+}
+
+}  // namespace
+
+std::string_view durability_name(Durability durability) {
+  return kDurabilityWords[static_cast<size_t>(durability)];
+}
+
+std::string config_error_text(std::string_view file, const ConfigError& error) {
+  std::string out(file);
+  if (error.place.line > 0) out += text(":", error.place.line, ":", error.place.column);
+  out += ": ";
+  if (!error.key.empty()) out += text(error.key, ": ");
+  return out + error.message;
+}
+
+ConfigReading read_node_config(std::string_view toml) {
+  ConfigReading reading;
+  TomlDocument document = parse_toml(toml);
+  if (!document.errors.empty()) {
+    for (TomlError& error : document.errors) {
+      reading.errors.push_back({error.place, "", text("not TOML: ", error.message)});
+    }
+    return reading;
+  }
+  auto& errors = reading.errors;
+  ConfigSection top("", document.root, errors);
+  if (const TomlValue* node = top.take("node")) {
+    if (node->kind == TomlValue::Kind::kTable) {
+      read_node(ConfigSection("node", *node, errors), reading.config);
+    } else {
+      top.fail(node, "node", "must be written as a section: [node]");
+    }
+  }
+  each_table(top, "disk_group", [&](const TomlValue& table) {
+    read_disk_group(ConfigSection("disk_group", table, errors), reading.config);
+  });
+  if (errors.empty() && reading.config.disk_groups.empty()) {
+    errors.push_back({{}, "disk_group", "missing; a node needs at least one [[disk_group]]"});
+  }
+  each_table(top, "service", [&](const TomlValue& table) {
+    read_service(ConfigSection("service", table, errors), table, reading.config);
+  });
+  for (const std::string_view later : {"metadata", "transport"}) {
+    if (const TomlValue* section = top.take(later)) {
+      top.fail(section, later, "not built yet in this release; remove the section");
+    }
+  }
+  top.finish();
+  std::stable_sort(errors.begin(), errors.end(), [](const auto& left, const auto& right) {
+    return std::pair(left.place.line, left.place.column) <
+           std::pair(right.place.line, right.place.column);
+  });
+  return reading;
+}
+
+}  // namespace varve

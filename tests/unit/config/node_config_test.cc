@@ -1,0 +1,180 @@
+#include "core/config/node_config.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+
+namespace varve {
+namespace {
+
+constexpr const char* kGroup = "[[disk_group]]\nname = \"ssd0\"\npath = \"/dev/ssd0\"\n";
+
+// The errors of `toml` as an operator sees them.
+std::vector<std::string> errors_of(std::string_view toml) {
+  std::vector<std::string> lines;
+  for (const ConfigError& error : read_node_config(toml).errors) {
+    lines.push_back(config_error_text("node.toml", error));
+  }
+  return lines;
+}
+
+bool contains(const std::vector<std::string>& lines, std::string_view part) {
+  for (const std::string& line : lines) {
+    UNSCOPED_INFO(line);
+    if (line.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("every example config is accepted") {
+  size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(VARVE_CONF_DIRECTORY)) {
+    if (entry.path().extension() != ".toml") continue;
+    ++count;
+    INFO(entry.path());
+    const Result<std::string> content = read_config_file(entry.path());
+    REQUIRE(content.ok());
+    CHECK(errors_of(*content) == std::vector<std::string>{});
+  }
+  CHECK(count >= 1);
+}
+
+TEST_CASE("a full config becomes plain structs") {
+  const ConfigReading reading = read_node_config(R"(
+[node]
+name = "node1"
+log_level = "warn"
+admin = "unix:/run/varve/admin.sock"
+
+[[disk_group]]
+name = "a"
+path = "/dev/a"
+durability = "plp"
+[[disk_group]]
+name = "b"
+path = "/srv/b"
+
+[[service]]
+plugin = "nbd"
+listen = ["unix:/run/nbd", "127.0.0.1:10809"]
+deep = 7
+loud = true
+)");
+  REQUIRE(reading.errors.empty());
+  const NodeConfig& config = reading.config;
+  CHECK(config.name == "node1");
+  CHECK(config.log_level == LogLevel::kWarn);
+  CHECK(config.admin.unix_path == "/run/varve/admin.sock");
+  REQUIRE(config.disk_groups.size() == 2);
+  CHECK(config.disk_groups[0].durability == Durability::kPlp);
+  CHECK(config.disk_groups[1].name == "b");
+  CHECK(config.disk_groups[1].durability == Durability::kFlush);
+  REQUIRE(config.services.size() == 1);
+  std::string options;
+  for (const ServiceOption& option : config.services[0].options) {
+    options += option.key + "=" + option.value + ";";
+  }
+  CHECK(options == "deep=7;listen=unix:/run/nbd;listen=127.0.0.1:10809;loud=true;");
+}
+
+TEST_CASE("defaults need no words") {
+  const ConfigReading reading = read_node_config(kGroup);
+  REQUIRE(reading.errors.empty());
+  CHECK(reading.config.admin.to_text() == "127.0.0.1:7070");
+  CHECK(reading.config.log_level == LogLevel::kInfo);
+  CHECK(reading.config.services.empty());
+}
+
+TEST_CASE("an error names file, line, column, key, what is wrong and what is allowed") {
+  const auto lines = errors_of(std::string(kGroup) + "durability = \"often\"\n");
+  CHECK(lines == std::vector<std::string>{
+                     "node.toml:4:1: disk_group.durability: \"often\" is not one of \"flush\", "
+                     "\"plp\""});
+}
+
+TEST_CASE("all errors are told at once, in the file's order") {
+  const auto lines = errors_of(
+      "[node]\nlog_level = 3\nadmin = \"here\"\n[[disk_group]]\nnme = \"a\"\npath = \"dev\"\n");
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[0].starts_with("node.toml:2:1: node.log_level: must be one of"));
+  CHECK(lines[1].starts_with("node.toml:3:1: node.admin: \"here\" is not \"HOST:PORT\""));
+  CHECK(lines[2].starts_with("node.toml:4:1: disk_group.name: missing; must be"));
+  CHECK(lines[3] == "node.toml:5:1: disk_group.nme: unknown key; did you mean \"name\"?");
+  CHECK(lines[4].starts_with("node.toml:6:1: disk_group.path: must be the absolute path"));
+}
+
+TEST_CASE("unknown keys and sections are errors") {
+  CHECK(contains(errors_of(std::string("[nod]\n") + kGroup), "nod: unknown key; did you mean"));
+  CHECK(contains(errors_of(std::string("[node]\nzzzzzz = 1\n") + kGroup),
+                 "node.zzzzzz: unknown key; known here: \"name\", \"log_level\""));
+}
+
+TEST_CASE("what is not built yet is refused as such") {
+  for (const std::string section : {"metadata", "transport"}) {
+    const auto lines = errors_of("[" + section + "]\nuse = \"x\"\n" + kGroup);
+    CHECK(contains(lines, "node.toml:1:2: " + section + ": not built yet in this release"));
+  }
+}
+
+TEST_CASE("names and paths of disk groups are not shared") {
+  CHECK(contains(errors_of(std::string(kGroup) + kGroup), "\"ssd0\" is used twice"));
+  CHECK(contains(
+      errors_of(std::string(kGroup) + "[[disk_group]]\nname = \"b\"\npath = \"/dev/ssd0\"\n"),
+      "\"/dev/ssd0\" is disk group \"ssd0\" already"));
+}
+
+TEST_CASE("sections of the wrong shape are told apart") {
+  CHECK(contains(errors_of("[disk_group]\nname = \"a\"\n"), "must be written as [[disk_group]]"));
+  CHECK(contains(errors_of(std::string("[[node]]\n") + kGroup), "must be written as a section"));
+  CHECK(contains(errors_of("service = [1]\n"), "must be written as [[service]]"));
+  CHECK(contains(errors_of("[node]\n"), "a node needs at least one [[disk_group]]"));
+}
+
+TEST_CASE("a service's options are text, numbers, truths or lists of these") {
+  const std::string service = std::string(kGroup) + "[[service]]\nplugin = \"nbd\"\n";
+  for (const char* value : {"1.5", "{a = 1}", "[[1]]", "1979-05-27"}) {
+    INFO(value);
+    CHECK(contains(errors_of(service + "x = " + value + "\n"), "service.x: must be a string"));
+  }
+  CHECK(contains(errors_of(std::string(kGroup) + "[[service]]\nplugin = \"../x\"\n"),
+                 "service.plugin: must be the name of a plugin"));
+}
+
+TEST_CASE("broken TOML is told with its place") {
+  const auto lines = errors_of("[node]\nname = \"half\n");
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].starts_with("node.toml:2:"));
+  CHECK(lines[0].find("not TOML: ") != std::string::npos);
+}
+
+TEST_CASE("the admin API stays on this machine unless plaintext is allowed") {
+  CHECK(contains(errors_of(std::string("[node]\nadmin = \"0.0.0.0:7070\"\n") + kGroup),
+                 "must be loopback or a unix socket"));
+  CHECK(
+      errors_of(std::string("[node]\nallow_plaintext = true\nadmin = \"0.0.0.0:7070\"\n") + kGroup)
+          .empty());
+}
+
+TEST_CASE("listen addresses are parsed strictly") {
+  CHECK(parse_listen_address("127.0.0.1:80")->host == "127.0.0.1");
+  CHECK(parse_listen_address("[::1]:80")->host == "::1");
+  CHECK(parse_listen_address("[::1]:80")->to_text() == "[::1]:80");
+  CHECK(parse_listen_address("unix:/a")->is_local());
+  CHECK_FALSE(parse_listen_address("10.0.0.1:80")->is_local());
+  for (const char* words : {"", ":", "a", "a:", ":80", "a:0", "a:65536", "a:80x", "::1:80", "[::1]",
+                            "[a]:80", "unix:", "unix:a", "a b:80", "http://a:80", "a:-1"}) {
+    INFO(words);
+    CHECK_FALSE(parse_listen_address(words));
+  }
+  CHECK_FALSE(parse_listen_address("unix:/" + std::string(200, 'a')));
+}
+
+TEST_CASE("a config file that is not there is told with its path") {
+  const Result<std::string> content = read_config_file("/nonexistent/node.toml");
+  REQUIRE_FALSE(content.ok());
+  CHECK(content.code() == ErrorCode::kNotFound);
+  CHECK(content.status().message().find("/nonexistent/node.toml: cannot be read") == 0);
+}
+
+}  // namespace varve
