@@ -1,0 +1,41 @@
+#include "core/volume/volume_table.h"
+
+namespace varve {
+
+Result<std::shared_ptr<Volume>> VolumeTable::open(std::string_view name, bool read_only) {
+  if (closed_) return ErrorCode::kClosed;
+  const Result<VolumeDirectory::Found> found = directory_.find(name);
+  if (!found.ok()) return found.status();
+  std::erase_if(shares_, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<VolumeShare>& place = shares_[{found->store, found->id}];
+  std::shared_ptr<VolumeShare> share = place.lock();
+  if (share == nullptr) {
+    std::unique_ptr<SpaceGate>& gate = gates_[found->store];
+    if (gate == nullptr) gate = std::make_unique<SpaceGate>(runtime_, *found->store);
+    share =
+        std::make_shared<VolumeShare>(runtime_, *found->store, *gate, found->id, found->size_bytes);
+    place = share;
+  }
+  return std::make_shared<Volume>(std::move(share), read_only);
+}
+
+bool VolumeTable::in_use(const Store& store, VolumeId id) const {
+  const auto share = shares_.find({&store, id});
+  return share != shares_.end() && !share->second.expired();
+}
+
+uint64_t VolumeTable::waiting_for_space_count(const Store& store) const {
+  const auto gate = gates_.find(&store);
+  return gate == gates_.end() ? 0 : gate->second->waiting_count();
+}
+
+void VolumeTable::end_waits() {
+  closed_ = true;
+  for (auto& [store, gate] : gates_) gate->close();
+}
+
+Task<void> VolumeTable::drained() {
+  for (auto& [store, gate] : gates_) co_await gate->drained();
+}
+
+}  // namespace varve

@@ -1,0 +1,72 @@
+// VolumeTable: the volumes that clients of one shard have open, over all its services.
+//
+// All openings of a volume share one VolumeShare, so that read-modify-writes exclude each other
+// whichever service or connection they come from.
+//
+// Thread rule: one shard's thread. Ownership: runtime and directory (and the stores that it finds)
+// are borrowed. End of life: end_waits(); services stop and their hosts drain; stores close; await
+// drained(); then the table may go.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/runtime/runtime.h"
+#include "core/runtime/task.h"
+#include "core/volume/space_gate.h"
+#include "core/volume/volume.h"
+
+namespace varve {
+
+// Where volumes are found by name; the daemon implements it over its disk groups.
+class VolumeDirectory {
+ public:
+  struct Found {
+    Store* store = nullptr;
+    VolumeId id{};
+    uint64_t size_bytes = 0;
+  };
+
+  virtual ~VolumeDirectory() = default;
+  // kNotFound, or why the volume is not served (kDamaged, kClosed, ...).
+  virtual Result<Found> find(std::string_view name) = 0;
+  virtual std::vector<std::string> names() = 0;
+};
+
+class VolumeTable {
+ public:
+  VolumeTable(Runtime& runtime, VolumeDirectory& directory)
+      : runtime_(runtime), directory_(directory) {}
+
+  // The directory's errors; kClosed after end_waits().
+  Result<std::shared_ptr<Volume>> open(std::string_view name, bool read_only);
+  std::vector<std::string> names() { return directory_.names(); }
+
+  // True while somebody has the volume open or a request on it is still in flight.
+  bool in_use(const Store& store, VolumeId id) const;
+  // Writes that wait because the store is full.
+  uint64_t waiting_for_space_count(const Store& store) const;
+
+  // Shutdown: writes that wait for space end with kClosed; nothing more is opened.
+  void end_waits();
+  // Ends when no store is listened to: after end_waits() and Store::close() of each store.
+  Task<void> drained();
+
+ private:
+  using Key = std::pair<const Store*, VolumeId>;
+
+  Runtime& runtime_;
+  VolumeDirectory& directory_;
+  std::map<Key, std::weak_ptr<VolumeShare>> shares_;
+  std::map<const Store*, std::unique_ptr<SpaceGate>> gates_;
+  bool closed_ = false;
+};
+
+}  // namespace varve
