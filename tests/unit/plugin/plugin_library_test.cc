@@ -1,0 +1,85 @@
+#include "core/plugin/plugin_library.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+namespace varve {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+std::string test_plugin(const std::string& name) {
+  return std::string(VARVE_TEST_PLUGINS) + "/" + name + ".so";
+}
+
+// Why the plugin was refused; fails the test when it was not.
+std::string refusal(const std::string& name, ErrorCode code) {
+  const auto library = PluginLibrary::open(test_plugin(name));
+  REQUIRE_FALSE(library.ok());
+  CHECK(library.code() == code);
+  CHECK_THAT(std::string(library.status().message()), ContainsSubstring(test_plugin(name)));
+  return std::string(library.status().message());
+}
+
+}  // namespace
+
+TEST_CASE("a good plugin is loaded and described") {
+  const auto library = PluginLibrary::open(test_plugin("example"));
+  REQUIRE(library.ok());
+  CHECK((*library)->name() == "example");
+  const std::string description = (*library)->describe();
+  for (const char* part : {"name:         example\n", "version:      1.2\n",
+                           "kind:         service\n", "ABI:  ", "instance_create instance_destroy",
+                           "wait_fd\n", "  volume = NAME   which volume"}) {
+    CHECK_THAT(description, ContainsSubstring(part));
+  }
+}
+
+TEST_CASE("a plugin with a larger minor is loaded by what is known here") {
+  const auto library = PluginLibrary::open(test_plugin("newer_minor"));
+  REQUIRE(library.ok());
+  CHECK((*library)->service().table.abi_minor == VARVE_ABI_MINOR + 1);
+  CHECK_THAT((*library)->describe(), ContainsSubstring("options:\n  none"));
+}
+
+TEST_CASE("a table that ends early lacks the callbacks behind its end, by name") {
+  CHECK_THAT(refusal("shorter_table", ErrorCode::kInvalidArgument),
+             ContainsSubstring("lacks required callbacks: stop, stopped, poll, arm, wait_fd"));
+}
+
+TEST_CASE("missing callbacks are named") {
+  CHECK_THAT(
+      refusal("missing_callbacks", ErrorCode::kInvalidArgument),
+      ContainsSubstring("lacks required callbacks: poll, arm") && !ContainsSubstring("wait_fd"));
+}
+
+TEST_CASE("another ABI major is refused, naming both") {
+  CHECK_THAT(refusal("wrong_major", ErrorCode::kUnsupported),
+             ContainsSubstring("was built for plugin ABI 2.0; this release needs 1.x"));
+}
+
+TEST_CASE("other kinds are refused") {
+  CHECK_THAT(refusal("wrong_kind", ErrorCode::kUnsupported),
+             ContainsSubstring("is of kind transport"));
+  CHECK_THAT(refusal("unknown_kind", ErrorCode::kUnsupported),
+             ContainsSubstring("is of kind unknown (99)"));
+}
+
+TEST_CASE("what is no plugin is refused") {
+  CHECK_THAT(refusal("no_entry", ErrorCode::kInvalidArgument),
+             ContainsSubstring("is no Varve plugin"));
+  CHECK_THAT(refusal("null_table", ErrorCode::kInvalidArgument),
+             ContainsSubstring("returned no table"));
+  CHECK_THAT(refusal("tiny_table", ErrorCode::kInvalidArgument),
+             ContainsSubstring("its table says 4 bytes"));
+  CHECK_THAT(refusal("no_name", ErrorCode::kInvalidArgument), ContainsSubstring("has no name"));
+  CHECK_THAT(refusal("nowhere", ErrorCode::kNotFound), ContainsSubstring("cannot be loaded"));
+  CHECK_FALSE(PluginLibrary::open("example.so").ok());
+}
+
+TEST_CASE("a plugin is found by name in the directory, or by its absolute path") {
+  CHECK(plugin_path("/lib/varve/plugins", "nbd") == "/lib/varve/plugins/nbd.so");
+  CHECK(plugin_path("/lib/varve/plugins", "/opt/x.so") == "/opt/x.so");
+}
+
+}  // namespace varve
