@@ -4,6 +4,7 @@ function(varve_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;DEPS" ${ARGN})
   list(TRANSFORM ROOM_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE absolute)
   set_property(GLOBAL PROPERTY varve_${name}_sources ${absolute})  # for the build with planted bugs
+  set_property(GLOBAL APPEND PROPERTY varve_rooms ${name})
   if(ROOM_SOURCES)
     add_library(varve_${name} STATIC ${ROOM_SOURCES})
     set(scope PUBLIC)

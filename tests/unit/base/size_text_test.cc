@@ -19,8 +19,9 @@ TEST_CASE("sizes in words are read") {
 }
 
 TEST_CASE("what is not a size is refused") {
-  for (const char* words : {"", " ", "GiB", "-1", "+1", "1.5GiB", "10GB", "10gib", "10  GiB", "10GiB ",
-                            " 10GiB", "0x10", "10GiBs", "1e3", "10 ", "99999999999999999999"}) {
+  for (const char* words :
+       {"", " ", "GiB", "-1", "+1", "1.5GiB", "10GB", "10gib", "10  GiB", "10GiB ", " 10GiB",
+        "0x10", "10GiBs", "1e3", "10 ", "99999999999999999999"}) {
     INFO(words);
     CHECK(!parse_size(words).has_value());
   }
@@ -45,7 +46,8 @@ TEST_CASE("sizes are printed in the largest unit") {
 }
 
 TEST_CASE("what is printed in whole units is read back") {
-  for (const uint64_t bytes : {kKiB, 3 * kMiB, 1000 * kGiB}) CHECK(parse_size(size_text(bytes)) == bytes);
+  for (const uint64_t bytes : {kKiB, 3 * kMiB, 1000 * kGiB})
+    CHECK(parse_size(size_text(bytes)) == bytes);
 }
 
 }  // namespace varve
