@@ -28,12 +28,11 @@ struct BatchHeader {
   uint32_t data_blocks = 0;
   uint16_t header_blocks = 0;
   uint16_t entry_count = 0;
-  uint64_t batch_sequence = 0;  // order of batches on this disk group
   uint64_t wall_seconds = 0;    // a label; nothing rests on it
   OpenList open;
   uint32_t reserved = 0;
 };
-static_assert(sizeof(BatchHeader) == 240);
+static_assert(sizeof(BatchHeader) == 232);
 
 constexpr uint32_t batch_header_blocks(uint32_t entry_count, uint32_t data_blocks) {
   const uint32_t bytes = sizeof(BatchHeader) + entry_count * sizeof(Entry) +

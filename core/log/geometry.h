@@ -1,0 +1,54 @@
+// Geometry: where the slots of a device lie and how much each can hold.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/format/batch.h"
+#include "core/format/footer.h"
+#include "core/format/seal.h"
+#include "core/format/superblock.h"
+
+namespace varve {
+
+struct Geometry {
+  explicit Geometry(const Superblock& superblock)
+      : slots_offset(superblock.slots_offset),
+        segment_bytes(superblock.segment_bytes),
+        slot_count(superblock.slot_count),
+        seed(seal_seed(superblock.disk)) {}
+
+  uint64_t slots_offset;
+  uint32_t segment_bytes;
+  uint32_t slot_count;
+  uint32_t seed;  // of every checksum on this disk
+
+  uint32_t slot_blocks() const { return segment_bytes / kBlockBytes; }
+  uint64_t offset(uint32_t slot, uint32_t block) const {
+    return slots_offset + static_cast<uint64_t>(slot) * segment_bytes +
+           static_cast<uint64_t>(block) * kBlockBytes;
+  }
+  // The longest run that one append may carry. Small slots get short runs, so that little room is
+  // left over at the end of a segment.
+  uint32_t append_blocks_max() const { return std::min(kBatchDataBlocksMax, slot_blocks() / 4); }
+  // Runs that the cleaner moves are short: what it packs must waste nothing.
+  uint32_t relocate_blocks_max() const { return std::clamp(slot_blocks() / 64, 1u, 16u); }
+  // Data blocks that a slot holds when the cleaner packs it, in the worst case of single blocks: two
+  // batch headers, then one more for each 64 blocks.
+  uint32_t dense_blocks() const {
+    uint32_t blocks = slot_blocks() - 1;
+    while (blocks + 2 + blocks / 64 + 1 + seal_blocks_for(blocks, blocks) > slot_blocks()) --blocks;
+    return blocks;
+  }
+};
+
+// Slots that user data never takes: room to finish cleaning, and to change the catalog.
+inline constexpr uint32_t kRelocationReserveSlots = 2;
+inline constexpr uint32_t kCatalogReserveSlots = 1;
+// Slots that hold no sellable data: the reserves, the open segment of each stream, and one more that
+// is being sealed.
+inline constexpr uint32_t kUnsellableSlots =
+    kRelocationReserveSlots + kCatalogReserveSlots + kStreamCount + 1;
+inline constexpr uint32_t kSlotCountMin = kUnsellableSlots + 3;
+
+}  // namespace varve

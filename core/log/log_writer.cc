@@ -1,0 +1,122 @@
+#include "core/log/log_writer.h"
+
+#include <algorithm>
+
+#include "core/base/aligned_buffer.h"
+#include "core/base/mutant.h"
+#include "core/log/log_stream.h"
+
+namespace varve {
+namespace {
+
+// Room in every open list for one more segment of each stream.
+constexpr uint32_t kUnsealedMax = kOpenSegmentsMax - kStreamCount;
+
+}  // namespace
+
+LogWriter::LogWriter(Runtime& runtime, BlockDevice& device, const Geometry& geometry,
+                     SlotTable& slots, DurableSink& sink, uint32_t batches_in_flight_max)
+    : runtime_(runtime),
+      device_(device),
+      geometry_(geometry),
+      slots_(slots),
+      sink_(sink),
+      batches_in_flight_max_(batches_in_flight_max),
+      unsealed_removed_(runtime.ready),
+      tasks_(runtime.ready) {
+  for (uint32_t i = 0; i < kStreamCount; ++i)
+    streams_[i] = std::make_unique<LogStream>(*this, static_cast<StreamKind>(i + 1));
+}
+
+LogWriter::~LogWriter() = default;
+
+uint32_t LogWriter::floor_slots(StreamKind stream) {
+  switch (stream) {
+    case StreamKind::kUser: return kRelocationReserveSlots + kCatalogReserveSlots;
+    case StreamKind::kRelocated: return kCatalogReserveSlots;
+    default: return 0;
+  }
+}
+
+Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream) {
+  while (true) {
+    if (failed_) co_return ErrorCode::kIoError;
+    if (unsealed_.size() >= kUnsealedMax) {
+      co_await unsealed_removed_.wait();
+      continue;
+    }
+    if (slots_.free_count() > floor_slots(stream)) {
+      if (const auto slot = slots_.acquire(stream)) co_return *slot;
+    } else if (cleaning_stalled_) {
+      co_return ErrorCode::kNoSpace;
+    }
+    slots_.taken().wake_all();
+    co_await slots_.freed().wait();
+  }
+}
+
+void LogWriter::set_cleaning_stalled(bool stalled) {
+  cleaning_stalled_ = stalled;
+  if (stalled) slots_.freed().wake_all();
+}
+
+void LogWriter::fail() {
+  failed_ = true;
+  slots_.freed().wake_all();
+  slots_.taken().wake_all();
+  unsealed_removed_.wake_all();
+}
+
+OpenList LogWriter::open_list() const {
+  OpenList list;
+  for (const auto& segment : unsealed_) {
+    if (segment->durable_blocks == 0) continue;
+    VARVE_CHECK(list.count < kOpenSegmentsMax);
+    list.segments[list.count++] = {segment->slot, segment->generation, segment->durable_blocks, 0};
+  }
+  return list;
+}
+
+UnsealedSegment& LogWriter::add_unsealed(uint32_t slot) {
+  auto segment = std::make_unique<UnsealedSegment>();
+  segment->slot = slot;
+  segment->generation = slots_.at(slot).generation;
+  segment->open_sequence = slots_.at(slot).open_sequence;
+  unsealed_.push_back(std::move(segment));
+  return *unsealed_.back();
+}
+
+void LogWriter::remove_unsealed(UnsealedSegment& segment) {
+  std::erase_if(unsealed_, [&](const auto& held) { return held.get() == &segment; });
+  unsealed_removed_.wake_all();
+}
+
+Task<Status> LogWriter::seal(UnsealedSegment& segment) {
+  Trailer trailer{.slot = segment.slot,
+                  .generation = segment.generation,
+                  .open_sequence = segment.open_sequence,
+                  .data_sequence_min = segment.data_sequence_min,
+                  .sequence_max = segment.sequence_max,
+                  .used_blocks = segment.used_blocks,
+                  .open = open_list()};
+  const uint32_t blocks =
+      seal_blocks_for(static_cast<uint32_t>(segment.footer.entries.size()),
+                      static_cast<uint32_t>(segment.footer.crcs.size()));
+  AlignedBuffer buffer(static_cast<size_t>(blocks) * kBlockBytes);
+  encode_footer(trailer, segment.footer, geometry_.seed, buffer.span());
+  const uint32_t start_block = geometry_.slot_blocks() - blocks;
+  VARVE_CHECK(segment.used_blocks <= start_block);
+  ++stats_.device_writes;
+  stats_.footer_blocks += blocks;
+  co_return co_await device_.write(geometry_.offset(segment.slot, start_block), buffer.span(),
+                                   !VARVE_MUTANT(kDropDsync));
+}
+
+Task<void> LogWriter::stop() {
+  co_await stream(StreamKind::kUser).stop(true);
+  co_await stream(StreamKind::kRelocated).stop(true);
+  co_await stream(StreamKind::kCatalog).stop(false);
+  co_await tasks_.done();
+}
+
+}  // namespace varve

@@ -1,0 +1,106 @@
+// LogWriter: the writing end of a disk group's log: its streams, and what they share.
+//
+// Each stream appends to an open segment of its own. The segments that are not sealed yet are known
+// here, because every header names them all and how much of each is durable.
+//
+// Thread rule: one shard's thread. Ownership: everything passed in is borrowed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/device/block_device.h"
+#include "core/log/append.h"
+#include "core/log/geometry.h"
+#include "core/log/slot_table.h"
+#include "core/runtime/runtime.h"
+#include "core/runtime/task_group.h"
+
+namespace varve {
+
+class LogStream;
+
+// A segment between opening and sealing.
+struct UnsealedSegment {
+  uint32_t slot = 0;
+  uint32_t generation = 0;
+  uint64_t open_sequence = 0;
+  uint32_t used_blocks = 1;     // placed so far, from the slot's start
+  uint32_t durable_blocks = 0;  // durable without a gap
+  uint32_t flights = 0;         // device writes on the way
+  bool full = false;            // no batch follows; seal when the last is durable
+  Sequence data_sequence_min = kNoSequence;
+  Sequence sequence_max = 0;
+  Footer footer;  // entries and checksums of what was placed
+};
+
+struct LogStats {
+  uint64_t header_blocks = 0;
+  uint64_t footer_blocks = 0;
+  uint64_t user_batches = 0;
+  uint64_t device_writes = 0;
+};
+
+class LogWriter {
+ public:
+  LogWriter(Runtime& runtime, BlockDevice& device, const Geometry& geometry, SlotTable& slots,
+            DurableSink& sink, uint32_t batches_in_flight_max);
+  ~LogWriter();
+
+  Runtime& runtime() { return runtime_; }
+  BlockDevice& device() { return device_; }
+  const Geometry& geometry() const { return geometry_; }
+  SlotTable& slots() { return slots_; }
+  DurableSink& sink() { return sink_; }
+  LogStats& stats() { return stats_; }
+  const LogStats& stats() const { return stats_; }
+  TaskGroup& tasks() { return tasks_; }
+  uint32_t batches_in_flight_max() const { return batches_in_flight_max_; }
+
+  LogStream& stream(StreamKind kind) { return *streams_[static_cast<size_t>(kind) - 1]; }
+
+  // A slot for `stream`, waiting for the cleaner if need be. kNoSpace: the cleaner found nothing to
+  // free. kClosed: stopping.
+  Task<Result<uint32_t>> acquire_slot(StreamKind stream);
+  // Slots that `stream` leaves to others.
+  static uint32_t floor_slots(StreamKind stream);
+  // The cleaner's word: nothing can be freed until something dies (or that is over).
+  void set_cleaning_stalled(bool stalled);
+
+  // True after a device write failed: nothing more is written, what waits gets kIoError.
+  bool failed() const { return failed_; }
+  void fail();
+
+  // The unsealed segments of all streams, as every header must name them.
+  OpenList open_list() const;
+  UnsealedSegment& add_unsealed(uint32_t slot);
+  void remove_unsealed(UnsealedSegment& segment);
+  // Writes the footer of a segment whose batches are all durable.
+  Task<Status> seal(UnsealedSegment& segment);
+
+  // Ends when nothing is on the way, the open segments of user and relocated data are sealed and all
+  // tasks have ended. No append may follow.
+  Task<void> stop();
+  bool stopping() const { return stopping_; }
+
+ private:
+  Runtime& runtime_;
+  BlockDevice& device_;
+  const Geometry& geometry_;
+  SlotTable& slots_;
+  DurableSink& sink_;
+  const uint32_t batches_in_flight_max_;
+  std::array<std::unique_ptr<LogStream>, kStreamCount> streams_;
+  std::vector<std::unique_ptr<UnsealedSegment>> unsealed_;
+  WaitList unsealed_removed_;
+  LogStats stats_;
+  bool failed_ = false;
+  bool stopping_ = false;
+  bool cleaning_stalled_ = false;
+  TaskGroup tasks_;
+};
+
+}  // namespace varve

@@ -1,0 +1,66 @@
+#include "core/log/slot_table.h"
+
+#include <algorithm>
+
+namespace varve {
+
+std::optional<uint32_t> SlotTable::acquire(StreamKind stream) {
+  const auto unread = std::find_if(free_.begin(), free_.end(),
+                                   [this](uint32_t slot) { return slots_[slot].pins == 0; });
+  if (unread == free_.end()) return {};
+  const uint32_t index = *unread;
+  free_.erase(unread);
+  Slot& slot = slots_[index];
+  VARVE_CHECK(slot.state == SlotState::kFree);
+  slot.state = SlotState::kOpen;
+  slot.stream = stream;
+  slot.generation += 1;
+  slot.open_sequence = next_open_sequence();
+  taken_.wake_all();
+  return index;
+}
+
+void SlotTable::release(uint32_t index) {
+  Slot& slot = slots_[index];
+  VARVE_CHECK(slot.live_blocks == 0);
+  VARVE_CHECK(slot.live_marks == 0);
+  slot.state = SlotState::kFree;
+  free_.push_back(index);
+  freed_.wake_all();
+}
+
+void SlotTable::set_sealed(uint32_t index) {
+  Slot& slot = slots_[index];
+  slot.state = SlotState::kSealed;
+  if (slot.live_blocks == 0 && slot.live_marks == 0) release(index);
+}
+
+void SlotTable::add_live(uint32_t index, uint32_t blocks, uint32_t marks) {
+  slots_[index].live_blocks += blocks;
+  slots_[index].live_marks += marks;
+}
+
+void SlotTable::drop_live(uint32_t index, uint32_t blocks, uint32_t marks) {
+  Slot& slot = slots_[index];
+  VARVE_CHECK(slot.live_blocks >= blocks);
+  VARVE_CHECK(slot.live_marks >= marks);
+  slot.live_blocks -= blocks;
+  slot.live_marks -= marks;
+  if (slot.state == SlotState::kSealed && slot.live_blocks == 0 && slot.live_marks == 0)
+    release(index);
+}
+
+void SlotTable::unpin(uint32_t index) {
+  Slot& slot = slots_[index];
+  VARVE_CHECK(slot.pins > 0);
+  if (--slot.pins == 0 && slot.state == SlotState::kFree) freed_.wake_all();
+}
+
+Sequence SlotTable::data_sequence_min(uint32_t except) const {
+  Sequence lowest = kNoSequence;
+  for (uint32_t i = 0; i < count(); ++i)
+    if (i != except) lowest = std::min(lowest, slots_[i].data_sequence_min);
+  return lowest;
+}
+
+}  // namespace varve

@@ -1,0 +1,86 @@
+// SlotTable: what each slot of the device holds now. In memory only; rebuilt by recovery.
+//
+// A slot is free, open (a stream writes to it), sealing (full, its footer is on the way), or sealed.
+// The map counts live blocks into it; readers pin slots so that none is reused under a read.
+//
+// Invariant 5: a slot becomes free only when nothing in it is live, and is handed out again only when
+// nobody reads from it.
+//
+// Thread rule: one shard's thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "core/base/check.h"
+#include "core/base/ids.h"
+#include "core/format/segment_header.h"
+#include "core/runtime/wait_list.h"
+
+namespace varve {
+
+enum class SlotState : uint8_t { kFree, kOpen, kSealing, kSealed };
+
+inline constexpr Sequence kNoSequence = std::numeric_limits<Sequence>::max();
+
+struct Slot {
+  SlotState state = SlotState::kFree;
+  StreamKind stream = StreamKind::kFree;
+  bool uncleanable = false;    // its footer cannot be read; kept for ever
+  uint32_t generation = 0;     // of what was written here last
+  uint32_t live_blocks = 0;    // data blocks that the map points at
+  uint32_t live_marks = 0;     // blocks whose trim or damage mark stands here
+  uint32_t pins = 0;           // readers
+  uint64_t open_sequence = 0;  // when it was opened, in segments
+  // Lowest sequence of a data entry whose bytes lie here, also after the slot was freed: until it is
+  // reused, recovery would still find them.
+  Sequence data_sequence_min = kNoSequence;
+};
+
+class SlotTable {
+ public:
+  SlotTable(uint32_t slot_count, RunQueue& ready)
+      : slots_(slot_count), freed_(ready), taken_(ready) {}
+
+  uint32_t count() const { return static_cast<uint32_t>(slots_.size()); }
+  Slot& at(uint32_t slot) { return slots_[slot]; }
+  const Slot& at(uint32_t slot) const { return slots_[slot]; }
+
+  uint32_t free_count() const { return static_cast<uint32_t>(free_.size()); }
+  // The slot freed longest ago that nobody reads from; it becomes open. Nothing if there is none.
+  std::optional<uint32_t> acquire(StreamKind stream);
+  // REQUIRES nothing live in it.
+  void release(uint32_t slot);
+  // The footer is durable. A slot in which nothing is live becomes free at once.
+  void set_sealed(uint32_t slot);
+
+  void add_live(uint32_t slot, uint32_t blocks, uint32_t marks);
+  // A sealed slot in which nothing is live any more becomes free.
+  void drop_live(uint32_t slot, uint32_t blocks, uint32_t marks);
+
+  void pin(uint32_t slot) { ++slots_[slot].pins; }
+  void unpin(uint32_t slot);
+
+  // Woken when a slot may have become free, and when one was taken.
+  WaitList& freed() { return freed_; }
+  WaitList& taken() { return taken_; }
+
+  // Opening order; recovery sets it past everything seen.
+  uint64_t next_open_sequence() { return next_open_sequence_++; }
+  void set_next_open_sequence(uint64_t next) { next_open_sequence_ = next; }
+
+  // Lowest data sequence that lies in any slot but `except`, freed ones included.
+  Sequence data_sequence_min(uint32_t except) const;
+
+ private:
+  std::vector<Slot> slots_;
+  std::deque<uint32_t> free_;
+  WaitList freed_;
+  WaitList taken_;
+  uint64_t next_open_sequence_ = 1;
+};
+
+}  // namespace varve
