@@ -5,7 +5,7 @@
 //
 // Thread rule: one shard's thread. Ownership: a buffer belongs to who acquired it until released; a
 // released one must not be touched. The destructor frees what lies in the pool; what is still out
-// would be lost and is our bug.
+// is lost. A release of nothing, or of more than is out, is ignored.
 #pragma once
 
 #include <array>

@@ -36,6 +36,18 @@ TEST_CASE("the pool refuses nothing, too much and what is over its budget") {
   pool.release(other_half, 32 * kKiB);
 }
 
+TEST_CASE("releases that cannot be right are ignored") {
+  BufferPool pool(1 * kMiB, 1 * kMiB);
+  std::byte* buffer = pool.acquire(4096);
+  pool.release(nullptr, 4096);
+  pool.release(buffer, 0);
+  pool.release(buffer, 32 * kMiB + 1);
+  pool.release(buffer, 8192);
+  CHECK(pool.used_bytes() == 4096);
+  pool.release(buffer, 4096);
+  CHECK(pool.used_bytes() == 0);
+}
+
 TEST_CASE("unused buffers stay below their share of the budget") {
   BufferPool pool(1 * kMiB, 64 * kKiB);
   std::byte* buffers[16];
