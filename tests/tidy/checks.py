@@ -109,6 +109,8 @@ def banned_everywhere(files):
         if not is_cpp(path):
             continue
         table = dict(house.BANNED_EVERYWHERE)
+        if not path.startswith("examples/"):
+            table.update(house.BANNED_IN_OURS)
         if path.startswith("tests/"):
             table.update(house.BANNED_IN_TESTS)
         code = cpp_source.strip(text)

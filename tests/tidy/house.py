@@ -103,7 +103,7 @@ CORE_BANS = [
         [r"core/runtime/(uring_loop|system_random)\.cc"], "core/runtime/random.h"),
     Ban("socket", ["sys/socket.h", "sys/un.h", "netinet/in.h", "netinet/tcp.h", "arpa/inet.h",
                    "netdb.h"],
-        rf"{CALL}(socket|accept4?|recvmsg|sendmsg|getaddrinfo)\s*\(",
+        rf"{CALL}(socket|accept4|recvmsg|sendmsg|getaddrinfo)\s*\(",
         [PROGRAMS], "a service plugin"),
     Ban("file", ["fstream", "filesystem", "fcntl.h", "sys/stat.h", "sys/mman.h", "sys/file.h",
                  "cstdio", "stdio.h", "iostream"],
@@ -121,11 +121,14 @@ CORE_BANS = [
         [r"core/base/check\.cc", PROGRAMS], "a Status, or VARVE_CHECK"),
 ]
 
-# In every C++ file of ours: pattern -> what to use instead.
+# In every C++ file: pattern -> what to use instead.
 BANNED_EVERYWHERE = {
     r"\bthrow\b(?!\s*\(\s*\))": "a Status (core/base/error.h)",
     r"(?<![\w.])assert\s*\(": "VARVE_CHECK, which is always on",
     r"\bdynamic_cast\b|\btypeid\s*\(": "a virtual function",
+}
+# Outside examples, which show a user's own program.
+BANNED_IN_OURS = {
     r"\busing\s+namespace\b": "the name with its namespace",
 }
 # In C++ tests besides.

@@ -5,6 +5,7 @@ import unittest
 
 import checks
 import cpp_source
+import docs
 import house
 
 HEADER = "// What it is.\n#pragma once\n"
@@ -146,6 +147,7 @@ Id next() noexcept
             self.finds(checks.banned_everywhere, {"plugins/nbd/a.cc": line + "\n"})
         for line in ["static_assert(a);", "// throw it away", "stream.exceptions(0);"]:
             self.silent(checks.banned_everywhere, {"plugins/nbd/a.cc": line + "\n"})
+        self.silent(checks.banned_everywhere, {"examples/a.cc": "using namespace varve;\n"})
         sleep = {"tests/unit/a.cc": "std::this_thread::sleep_for(1s);\n"}
         self.finds(checks.banned_everywhere, sleep, "await")
 
@@ -182,6 +184,11 @@ Id next() noexcept
                                         "core/map/a.cc": '#include "core/map/a.h"\n'})
         self.finds(checks.dead_files, {"tests/lost.sh": ""}, "names it")
         self.silent(checks.dead_files, {"tests/a.sh": "", "README.md": "tests/a.sh\n"})
+
+    def test_docs(self):
+        page = "a\n```sh ci\ntrue\n```\n```sh\nfalse\n```\n`tests/none` `tests/tidy` `a/b`\n"
+        self.assertEqual(list(docs.blocks(page)), [(3, "true\n")])
+        self.assertEqual(list(docs.missing_paths(page)), ["tests/none"])
 
 
 if __name__ == "__main__":
