@@ -23,6 +23,7 @@ work=             # store, config, log
 varved_pid=
 stamp_pid=
 current=start
+PATH=$PATH:/usr/sbin:/sbin # mkfs.ext4 and e2fsck, also without root
 rows=() # "what|measured" of the table
 
 # ---- small tools
@@ -74,25 +75,30 @@ fio_value() { # file, write|read, key
   python3 -c 'import json,sys
 print(int(json.load(open(sys.argv[1]))["jobs"][0][sys.argv[2]][sys.argv[3]]))' "$@"
 }
-# Copies the volume "image" out and compares it with what was copied in.
+# Copies the volume "image" out; it must equal what was copied in and be a sound file system.
 compare_image() {
   nbdcopy "$(uri image)" "$work/image.back"
   cmp "$work/image" "$work/image.back" || die "the image came back different"
+  e2fsck -fn "$work/image.back" >"$work/fsck" 2>&1 || die "e2fsck: $(cat "$work/fsck")"
   rm "$work/image.back"
 }
 
 # ---- the steps
 
+build() { cmake --build --preset release --target varved varve plugin_nbd stamp; }
+
 prepare_machine() {
   step "install what is missing"
   tests/setup.sh --build-only
   step "build (release)"
-  local start log=build/quickstart-build.log
+  local start output
   start=$(now_us)
-  mkdir -p build
-  { cmake --preset release && cmake --build --preset release --target varved varve plugin_nbd stamp; } \
-    >"$log" 2>&1 || { tail -n 40 "$log" >&2; die "the build failed"; }
-  rm "$log"
+  output=$(cmake --preset release 2>&1) || die "$output"
+  if [[ -t 1 ]]; then # ninja shows its progress in one line
+    build
+  else
+    output=$(build 2>&1) || die "$output"
+  fi
   row "build" "$((($(now_us) - start) / 1000000)) s"
 }
 
@@ -128,7 +134,7 @@ make_image() {
   file_count=$(find "$tree" | wc -l)
   image_bytes=$(((tree_kib * 5 / 4 / 1024 + 48) << 20))
   truncate -s "$image_bytes" "$work/image"
-  PATH=$PATH:/usr/sbin mkfs.ext4 -q -F -N $((file_count + 1000)) -d "$tree" "$work/image"
+  mkfs.ext4 -q -F -N $((file_count + 1000)) -d "$tree" "$work/image"
   row "ext4 image" "$(mib "$image_bytes"), $file_count files"
 }
 
@@ -142,7 +148,7 @@ copy_image() {
   row "nbdcopy in" "$(rate "$bytes" "$start")"
   start=$(now_us)
   compare_image
-  row "nbdcopy out and cmp" "$(rate "$bytes" "$start")"
+  row "nbdcopy out, cmp, e2fsck" "$(rate "$bytes" "$start")"
 }
 
 run_fio() {
@@ -193,7 +199,6 @@ verify_all() {
     die "stamp verify: $(cat "$work/stamp.verify")"
   row "acknowledged blocks verified" "$(value acknowledged_blocks "$work/stamp.verify"), all right"
   compare_image
-  PATH=$PATH:/usr/sbin
   row "image compared again" "equal"
   fio --name=verify --ioengine=nbd "--uri=$(uri fio)" --size=128MiB --bs=4k --iodepth=32 \
     --rw=randwrite --verify=crc32c --verify_only --output="$work/fio.txt" "--aux-path=$work" ||
