@@ -100,8 +100,8 @@ class UringLoop {
   // Not from inside poll() of a poller (posted calls may). Its descriptor may be closed afterwards.
   void remove_poller(Poller& poller);
 
-  // Hands `operation` to the kernel by the end of this turn or the next. Never fails: what does not
-  // fit into the ring waits in a list.
+  // Hands `operation` to the kernel by the end of the next turn, a few together. Never fails: what
+  // does not fit into the ring waits in a list.
   void submit(UringOperation& operation);
 
   const UringCounters& counters() const { return counters_; }
@@ -115,7 +115,9 @@ class UringLoop {
   bool run_and_poll();
   bool arm_to_sleep();
   void fill_ring();
-  void enter(unsigned wait_count);
+  // One system call: hands over what is queued; unless kNoEvents, lets completions arrive.
+  enum class Wait { kNoEvents, kNone, kSleep };
+  void enter(Wait wait);
   void reap();
   bool kernel_wants_enter() const;
 
@@ -133,6 +135,7 @@ class UringLoop {
 
   UringOperation* queue_head_ = nullptr;  // submitted, not yet in the ring
   UringOperation* queue_tail_ = nullptr;
+  size_t queued_count_ = 0;
   size_t in_ring_count_ = 0;    // in the ring or in the kernel
   size_t completion_room_ = 0;  // more than this many at once could overflow
   bool held_back_ = false;      // the last turn left its submissions to this one
