@@ -63,7 +63,7 @@ apt update
 install=()
 for alternatives in "${missing[@]}"; do
   for package in $alternatives; do
-    apt-cache show "$package" >/dev/null 2>&1 && break
+    [[ -z $(apt-cache madison "$package") ]] || break
   done
   [[ $package == catch2 && $codename == bookworm ]] && package=catch2/bookworm-backports
   install+=("$package")
