@@ -51,23 +51,24 @@ Task<void> LogStream::run() {
       if (!opened.ok()) fail_queue(opened.code());
     }
   }
-  if (segment_ != nullptr && seal_at_stop_) {
-    UnsealedSegment& last = *detach_segment();
-    last.full = true;
-    seal_if_done(last);
-  }
+  if (seal_at_stop_) finish_segment();
   stopped_ = true;
   idle_.wake_all();
 }
 
+void LogStream::finish_segment() {
+  if (segment_ == nullptr) return;
+  UnsealedSegment& filled = *detach_segment();
+  filled.full = true;
+  writer_.slots().at(filled.slot).state = SlotState::kSealing;
+  seal_if_done(filled);
+}
+
 Task<Status> LogStream::open_segment() {
+  // The full one is sealed first: while this stream waits for a slot, it can be cleaned.
+  finish_segment();
   const Result<uint32_t> slot = co_await writer_.acquire_slot(kind_);
   if (!slot.ok()) co_return slot.status();
-  if (segment_ != nullptr) {
-    UnsealedSegment& filled = *detach_segment();
-    filled.full = true;
-    seal_if_done(filled);
-  }
   segment_ = &writer_.add_unsealed(*slot);
   auto flight = std::make_unique<Flight>();
   flight->segment = segment_;
@@ -236,7 +237,6 @@ void LogStream::seal_if_done(UnsealedSegment& segment) {
 
 Task<void> LogStream::seal_segment(UnsealedSegment* segment) {
   segment->full = false;  // sealing has begun: not a second time
-  writer_.slots().at(segment->slot).state = SlotState::kSealing;
   if (writer_.failed()) co_return;
   const Status status = co_await writer_.seal(*segment);
   if (!status.ok()) {

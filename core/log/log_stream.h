@@ -57,6 +57,8 @@ class LogStream {
 
   Task<void> run();
   Task<Status> open_segment();
+  // No batch follows in the open segment, if there is one.
+  void finish_segment();
   bool fits(uint32_t entry_count, uint32_t data_blocks) const;
   // Moves what fits from the queue into a batch and starts to write it.
   void start_batch();

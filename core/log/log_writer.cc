@@ -47,10 +47,10 @@ Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream) {
     }
     if (slots_.free_count() > floor_slots(stream)) {
       if (const auto slot = slots_.acquire(stream)) co_return *slot;
-    } else if (cleaning_stalled_) {
-      co_return ErrorCode::kNoSpace;
+    } else if (cleaning_stalled_ || stream == StreamKind::kRelocated) {
+      co_return ErrorCode::kNoSpace;  // the cleaner must not wait for itself
     }
-    slots_.taken().wake_all();
+    slots_.changed().wake_all();
     co_await slots_.freed().wait();
   }
 }
@@ -63,7 +63,7 @@ void LogWriter::set_cleaning_stalled(bool stalled) {
 void LogWriter::fail() {
   failed_ = true;
   slots_.freed().wake_all();
-  slots_.taken().wake_all();
+  slots_.changed().wake_all();
   unsealed_removed_.wake_all();
 }
 

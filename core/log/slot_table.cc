@@ -16,7 +16,7 @@ std::optional<uint32_t> SlotTable::acquire(StreamKind stream) {
   slot.stream = stream;
   slot.generation += 1;
   slot.open_sequence = next_open_sequence();
-  taken_.wake_all();
+  changed_.wake_all();
   return index;
 }
 
@@ -33,6 +33,7 @@ void SlotTable::set_sealed(uint32_t index) {
   Slot& slot = slots_[index];
   slot.state = SlotState::kSealed;
   if (slot.live_blocks == 0 && slot.live_marks == 0) release(index);
+  changed_.wake_all();
 }
 
 void SlotTable::add_live(uint32_t index, uint32_t blocks, uint32_t marks) {
@@ -46,6 +47,7 @@ void SlotTable::drop_live(uint32_t index, uint32_t blocks, uint32_t marks) {
   VARVE_CHECK(slot.live_marks >= marks);
   slot.live_blocks -= blocks;
   slot.live_marks -= marks;
+  if (starving_) changed_.wake_all();
   if (slot.state == SlotState::kSealed && slot.live_blocks == 0 && slot.live_marks == 0)
     release(index);
 }
@@ -54,6 +56,11 @@ void SlotTable::unpin(uint32_t index) {
   Slot& slot = slots_[index];
   VARVE_CHECK(slot.pins > 0);
   if (--slot.pins == 0 && slot.state == SlotState::kFree) freed_.wake_all();
+}
+
+bool SlotTable::any_sealing() const {
+  return std::any_of(slots_.begin(), slots_.end(),
+                     [](const Slot& slot) { return slot.state == SlotState::kSealing; });
 }
 
 Sequence SlotTable::data_sequence_min(uint32_t except) const {

@@ -43,7 +43,7 @@ struct Slot {
 class SlotTable {
  public:
   SlotTable(uint32_t slot_count, RunQueue& ready)
-      : slots_(slot_count), freed_(ready), taken_(ready) {}
+      : slots_(slot_count), freed_(ready), changed_(ready) {}
 
   uint32_t count() const { return static_cast<uint32_t>(slots_.size()); }
   Slot& at(uint32_t slot) { return slots_[slot]; }
@@ -64,12 +64,17 @@ class SlotTable {
   void pin(uint32_t slot) { ++slots_[slot].pins; }
   void unpin(uint32_t slot);
 
-  // Woken when a slot may have become free, and when one was taken.
+  // Woken when a slot may have become free.
   WaitList& freed() { return freed_; }
-  WaitList& taken() { return taken_; }
+  // Woken when the cleaner should look again: a slot was taken, sealed, or is wanted.
+  WaitList& changed() { return changed_; }
+  // While set, every death of a block wakes changed() too.
+  void set_starving(bool starving) { starving_ = starving; }
 
   // Opening order; recovery sets it past everything seen.
   uint64_t next_open_sequence() { return next_open_sequence_++; }
+  uint64_t open_sequence_now() const { return next_open_sequence_; }
+  bool any_sealing() const;
   void set_next_open_sequence(uint64_t next) { next_open_sequence_ = next; }
 
   // Lowest data sequence that lies in any slot but `except`, freed ones included.
@@ -79,7 +84,8 @@ class SlotTable {
   std::vector<Slot> slots_;
   std::deque<uint32_t> free_;
   WaitList freed_;
-  WaitList taken_;
+  WaitList changed_;
+  bool starving_ = false;
   uint64_t next_open_sequence_ = 1;
 };
 

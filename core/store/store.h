@@ -59,7 +59,9 @@ struct StoreStats {
   uint64_t free_slot_count = 0;
   uint64_t capacity_blocks = 0;  // data blocks that the slots left after reserves can hold
   uint64_t live_blocks = 0;
-  uint64_t write_limit_blocks = 0;  // at this many live blocks writes get kNoSpace (95 %)
+  uint64_t pending_blocks = 0;  // user data on its way into the log
+  // A write that would take live and pending blocks above this gets kNoSpace (95 %).
+  uint64_t write_limit_blocks = 0;
   uint64_t damaged_blocks = 0;      // known to be damaged; reads answer kDamaged
   // Since open:
   uint64_t user_blocks_written = 0;
@@ -87,9 +89,8 @@ class Store {
                                                    StoreOptions options);
   ~Store();
 
-  // Waits for requests in flight, then seals the open segments so that the next open is quick.
-  // No call may follow. A store that is destroyed without it recovers as after a crash; in that case
-  // no request may be in flight.
+  // Waits for requests in flight, then seals the open segments so that the next open is quick. Ends
+  // also when the device fails everything. No call may follow but the destructor, which requires it.
   Task<Status> close();
 
   // `size_bytes` is rounded up to 4 KiB. Names: 1-255 bytes of [A-Za-z0-9._-], first a letter or

@@ -1,0 +1,205 @@
+#include "core/cleaning/cleaner.h"
+
+#include <algorithm>
+
+#include "core/base/log.h"
+#include "core/base/mutant.h"
+#include "core/base/text.h"
+#include "core/cleaning/victim_policy.h"
+#include "core/log/log_reader.h"
+#include "core/log/log_stream.h"
+
+namespace varve {
+namespace {
+
+constexpr uint32_t kWindowBlocks = 256;  // 1 MiB: one read, one batch
+
+uint32_t free_low(uint32_t slot_count) {
+  return LogWriter::floor_slots(StreamKind::kUser) + 1 + std::clamp(slot_count / 100, 1u, 64u);
+}
+
+// Whether block `i` of `entry`, found in `slot`, is what the map shows.
+bool live(const VolumeMap& volume, const Entry& entry, uint32_t slot, uint32_t i) {
+  const BlockState held = volume.get(entry.first_block() + i);
+  if (held.sequence != entry.sequence || held.slot != slot) return false;
+  if (entry.op == EntryOp::kData) return takes_block(held.kind) && held.position == entry.position + i;
+  return takes_mark(held.kind);
+}
+
+}  // namespace
+
+Cleaner::Cleaner(LogWriter& writer, BlockMap& map)
+    : writer_(writer),
+      map_(map),
+      free_low_(free_low(writer.slots().count())),
+      free_high_(free_low_ + std::clamp(writer.slots().count() / 200, 1u, 32u)),
+      tasks_(writer.runtime().ready) {}
+
+Cleaner::~Cleaner() = default;
+
+void Cleaner::start() { tasks_.start(run()); }
+
+Task<void> Cleaner::stop() {
+  stopping_ = true;
+  writer_.slots().changed().wake_all();
+  co_await tasks_.done();
+}
+
+Task<void> Cleaner::run() {
+  SlotTable& slots = writer_.slots();
+  bool working = false;
+  while (!stopping_ && !writer_.failed()) {
+    working = slots.free_count() < (working ? free_high_ : free_low_);
+    if (!working) {
+      co_await slots.changed().wait();
+      continue;
+    }
+    const bool urgent = slots.free_count() <= LogWriter::floor_slots(StreamKind::kUser);
+    const auto victim = choose_victim(slots, {.dense_blocks = writer_.geometry().dense_blocks(),
+                                              .now = slots.open_sequence_now(),
+                                              .urgent = urgent});
+    if (victim && (co_await clean(*victim)).ok()) {
+      writer_.set_cleaning_stalled(false);
+      slots.set_starving(false);
+      continue;
+    }
+    // Nothing can be won until something dies, or a segment that is being sealed can be cleaned.
+    slots.set_starving(true);
+    writer_.set_cleaning_stalled(urgent && !slots.any_sealing());
+    co_await slots.changed().wait();
+  }
+}
+
+Task<Status> Cleaner::clean(uint32_t victim) {
+  const Slot& slot = writer_.slots().at(victim);
+  const auto footer = co_await LogReader::read_footer(writer_.device(), writer_.geometry(), victim,
+                                                      slot.generation);
+  if (!footer) {
+    writer_.slots().at(victim).uncleanable = true;
+    log_warn("cleaner", text("the footer of slot ", victim,
+                             " is unreadable: its space is won back at the next start"));
+    co_return Status();
+  }
+  const Sequence forget_below =
+      VARVE_MUTANT(kDropTrimMemory) ? kNoSequence : writer_.slots().data_sequence_min(victim);
+  size_t entry_index = 0;
+  size_t crc_index = 0;
+  while (entry_index < footer->entries.size()) {
+    Window window = collect(victim, *footer, entry_index, crc_index, forget_below);
+    if (!window.moves.empty()) VARVE_CO_TRY(co_await move(victim, std::move(window)));
+  }
+  ++stats_.segments_cleaned;
+  co_return Status();
+}
+
+Cleaner::Window Cleaner::collect(uint32_t victim, const Footer& footer, size_t& entry_index,
+                                 size_t& crc_index, Sequence forget_below) {
+  Window window;
+  uint32_t window_end = 0;
+  while (entry_index < footer.entries.size()) {
+    const Entry& entry = footer.entries[entry_index];
+    if (entry.has_data()) {
+      if (window_end == 0) window_end = entry.position + kWindowBlocks;
+      if (static_cast<uint32_t>(entry.position) + entry.count > window_end) break;
+    }
+    if (window.moves.size() >= kBatchEntriesMax) break;
+    collect_entry(window, victim, entry, footer.crcs.data() + crc_index, forget_below);
+    crc_index += entry.data_blocks();
+    ++entry_index;
+  }
+  return window;
+}
+
+void Cleaner::collect_entry(Window& window, uint32_t victim, const Entry& entry,
+                            const uint32_t* crcs, Sequence forget_below) {
+  const VolumeMap* volume = map_.find(VolumeId{entry.volume});
+  if (volume == nullptr) return;
+  const uint32_t run_max =
+      entry.has_data() ? writer_.geometry().relocate_blocks_max() : uint32_t{kExtentBlocks};
+  uint32_t run = 0;  // live blocks that end before block i
+  for (uint32_t i = 0; i <= entry.count; ++i) {
+    const bool taken = i < entry.count && live(*volume, entry, victim, i);
+    if (taken && entry.op == EntryOp::kZero && entry.sequence < forget_below) {
+      // Rule 6: no older version lies anywhere else, and what lies here goes with this mark.
+      map_.forget_zero(VolumeId{entry.volume}, entry.first_block() + i, victim, entry.sequence);
+      continue;
+    }
+    if (run > 0 && (!taken || run == run_max)) {
+      add_move(window, victim, entry, i - run, run, crcs);
+      run = 0;
+    }
+    if (taken) ++run;
+  }
+}
+
+void Cleaner::add_move(Window& window, uint32_t victim, const Entry& entry, uint32_t first,
+                       uint32_t count, const uint32_t* crcs) {
+  Append& move = window.moves.emplace_back();
+  move.entry = entry;
+  move.entry.offset = static_cast<uint16_t>(entry.offset + first);
+  move.entry.count = static_cast<uint16_t>(count);
+  move.from_slot = victim;
+  if (!entry.has_data()) return;
+  const uint32_t position = entry.position + first;
+  move.from_position = position;
+  move.crcs = crcs + first;
+  if (window.end_position == 0) window.first_position = position;
+  window.end_position = position + count;
+}
+
+Task<Status> Cleaner::read_window(uint32_t victim, Window& window, AlignedBuffer& buffer) {
+  if (window.end_position == 0) co_return Status();
+  const size_t bytes =
+      static_cast<size_t>(window.end_position - window.first_position) * kBlockBytes;
+  buffer = AlignedBuffer(bytes);
+  const uint64_t offset = writer_.geometry().offset(victim, window.first_position);
+  VARVE_CO_TRY(co_await writer_.device().read(offset, buffer.span()));
+  std::vector<Append> checked;
+  for (Append& move : window.moves) {
+    if (move.entry.has_data())
+      move.data = buffer.data() +
+                  static_cast<size_t>(move.from_position - window.first_position) * kBlockBytes;
+    check_move(move, checked);
+  }
+  window.moves = std::move(checked);
+  co_return Status();
+}
+
+void Cleaner::check_move(const Append& move, std::vector<Append>& checked) {
+  std::vector<uint32_t> actual(move.entry.data_blocks());
+  crc32c_blocks(move.data, actual.size(), actual.data());
+  if (std::equal(actual.begin(), actual.end(), move.crcs)) {
+    checked.push_back(move);
+    return;
+  }
+  // Block by block: a damaged one is moved on as a mark that says so, never as data.
+  for (uint32_t i = 0; i < move.entry.count; ++i) {
+    Append& single = checked.emplace_back(move);
+    single.entry.offset = static_cast<uint16_t>(move.entry.offset + i);
+    single.entry.count = 1;
+    single.from_position = move.from_position + i;
+    single.data = move.data + static_cast<size_t>(i) * kBlockBytes;
+    single.crcs = move.crcs + i;
+    if (actual[i] == move.crcs[i]) continue;
+    single.entry.op = EntryOp::kDamaged;
+    log_error("cleaner", text("block ", single.entry.first_block(), " of volume ",
+                              single.entry.volume, " is damaged in slot ", move.from_slot));
+  }
+}
+
+Task<Status> Cleaner::move(uint32_t victim, Window window) {
+  AlignedBuffer buffer;
+  VARVE_CO_TRY(co_await read_window(victim, window, buffer));
+  Latch done(writer_.runtime().ready, window.moves.size());
+  for (Append& move : window.moves) {
+    move.done = &done;
+    stats_.relocated_blocks += move.entry.data_blocks();
+    writer_.stream(StreamKind::kRelocated).append(move);
+  }
+  co_await done;
+  for (const Append& move : window.moves)
+    if (move.result != ErrorCode::kOk) co_return move.result;
+  co_return Status();
+}
+
+}  // namespace varve

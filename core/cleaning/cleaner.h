@@ -1,0 +1,64 @@
+// Cleaner: wins slots back by moving what is still live in them to the end of the log.
+//
+// It works when free slots run low, one victim at a time. Moved blocks keep their sequence numbers
+// and go to a stream of their own, apart from what users write. The victim becomes free by itself
+// when the last block in it is published elsewhere, which is after it is durable there.
+//
+// Thread rule: one shard's thread. Ownership: writer and map are borrowed.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/base/aligned_buffer.h"
+#include "core/log/log_writer.h"
+#include "core/map/block_map.h"
+
+namespace varve {
+
+struct CleaningStats {
+  uint64_t segments_cleaned = 0;
+  uint64_t relocated_blocks = 0;
+};
+
+class Cleaner {
+ public:
+  Cleaner(LogWriter& writer, BlockMap& map);
+  ~Cleaner();
+
+  void start();
+  // Ends when no cleaning is under way; none begins afterwards.
+  Task<void> stop();
+  const CleaningStats& stats() const { return stats_; }
+
+ private:
+  // Part of a victim that is moved at once: the live runs within a window of its slot.
+  struct Window {
+    std::vector<Append> moves;
+    uint32_t first_position = 0;
+    uint32_t end_position = 0;  // equal to first_position: nothing to read
+  };
+
+  Task<void> run();
+  Task<Status> clean(uint32_t victim);
+  // Collects live runs from `entry_index` on; advances it and `crc_index` past what was taken.
+  Window collect(uint32_t victim, const Footer& footer, size_t& entry_index, size_t& crc_index,
+                 Sequence forget_below);
+  void collect_entry(Window& window, uint32_t victim, const Entry& entry, const uint32_t* crcs,
+                     Sequence forget_below);
+  void add_move(Window& window, uint32_t victim, const Entry& entry, uint32_t first, uint32_t count,
+                const uint32_t* crcs);
+  Task<Status> move(uint32_t victim, Window window);
+  static void check_move(const Append& move, std::vector<Append>& checked);
+  Task<Status> read_window(uint32_t victim, Window& window, AlignedBuffer& buffer);
+
+  LogWriter& writer_;
+  BlockMap& map_;
+  const uint32_t free_low_;   // clean below this many free slots
+  const uint32_t free_high_;  // stop at this many
+  CleaningStats stats_;
+  bool stopping_ = false;
+  TaskGroup tasks_;
+};
+
+}  // namespace varve

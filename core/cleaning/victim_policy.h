@@ -1,0 +1,26 @@
+// Which segment to clean next. Pure.
+//
+// Cost-benefit after Rosenblum and Ousterhout (LFS, 1992): the space won, times the age of what
+// stays, over the cost of reading and moving it: (1 - u) * age / (1 + u).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/log/slot_table.h"
+
+namespace varve {
+
+struct VictimQuery {
+  uint32_t dense_blocks = 0;  // what a slot holds when it is packed
+  uint64_t now = 0;           // in segments opened
+  // A writer waits for a slot: take what frees space soonest, however little it is.
+  bool urgent = false;
+};
+
+// Blocks that a segment's live content takes when it is moved; trim marks share blocks.
+uint32_t moved_blocks(const Slot& slot);
+
+std::optional<uint32_t> choose_victim(const SlotTable& slots, const VictimQuery& query);
+
+}  // namespace varve

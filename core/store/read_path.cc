@@ -1,0 +1,81 @@
+// The way of a read through the store.
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/store/store_core.h"
+
+namespace varve {
+
+Task<Status> StoreCore::read(VolumeId id, BlockRange range, std::byte* out) {
+  VARVE_CO_TRY(check_range(id, range));
+  if (!enter()) co_return ErrorCode::kClosed;
+  const Status status = co_await read_blocks(id, range, out);
+  leave();
+  co_return status;
+}
+
+Task<Status> StoreCore::read_blocks(VolumeId id, BlockRange range, std::byte* out) {
+  const VolumeMap& volume = *map_.find(id);
+  std::vector<uint32_t> crcs(range.count);
+  std::vector<ReadRun> runs;
+  BlockState last;
+  for (uint64_t i = 0; i < range.count; ++i) {
+    const BlockState state = volume.get(range.first + i);
+    if (is_damaged(state.kind)) co_return ErrorCode::kDamaged;
+    std::byte* const to = out + i * kBlockBytes;
+    crcs[i] = state.crc;
+    if (state.kind != BlockKind::kData) {
+      std::memset(to, 0, kBlockBytes);
+    } else if (last.kind == BlockKind::kData && last.slot == state.slot &&
+               last.position + 1 == state.position) {
+      ++runs.back().count;
+    } else {
+      runs.push_back({id, range.first + i, 1, state, crcs.data() + i, to});
+    }
+    last = state;
+  }
+  if (runs.empty()) co_return Status();
+  if (runs.size() == 1) co_return co_await read_run(runs.front());
+  Status status;
+  TaskGroup group(runtime_.ready);
+  for (const ReadRun& run : runs) group.start(read_run_into(run, &status));
+  co_await group.done();
+  co_return status;
+}
+
+Task<void> StoreCore::read_run_into(ReadRun run, Status* status) {
+  const Status mine = co_await read_run(run);
+  if (!mine.ok()) *status = mine;
+}
+
+Task<Status> StoreCore::read_run(ReadRun run) {
+  const std::span<std::byte> into(run.out, static_cast<size_t>(run.count) * kBlockBytes);
+  const uint64_t offset = geometry_.offset(run.place.slot, run.place.position);
+  std::vector<uint32_t> actual(run.count);
+  slots_.pin(run.place.slot);  // whatever the cleaner does meanwhile, the slot is not written again
+  Status status;
+  bool good = false;
+  // A second look before the verdict: what was wrong may have been the transfer.
+  for (int attempt = 0; attempt < 2 && !good; ++attempt) {
+    status = co_await device_.read(offset, into);
+    if (!status.ok()) break;
+    crc32c_blocks(run.out, run.count, actual.data());
+    good = std::equal(actual.begin(), actual.end(), run.crcs);
+  }
+  slots_.unpin(run.place.slot);
+  if (!status.ok() || good) co_return status;
+  for (uint32_t i = 0; i < run.count; ++i) {
+    if (actual[i] == run.crcs[i]) continue;
+    BlockState place = run.place;
+    place.position = static_cast<uint16_t>(place.position + i);
+    map_.mark_bad(run.volume, run.first_block + i, place);
+    log_error("store", text("block ", run.first_block + i, " of volume ",
+                            static_cast<uint32_t>(run.volume), " is damaged: slot ", place.slot,
+                            ", byte ", offset + static_cast<uint64_t>(i) * kBlockBytes));
+  }
+  co_return ErrorCode::kDamaged;
+}
+
+}  // namespace varve

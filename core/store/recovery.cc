@@ -1,0 +1,84 @@
+// How a store comes back: from its own device, nothing else. Nothing is written before everything
+// has been read and found to make sense.
+#include <algorithm>
+
+#include "core/log/log_reader.h"
+#include "core/log/log_stream.h"
+#include "core/store/store_core.h"
+
+namespace varve {
+namespace {
+
+// New operations begin this far above everything seen: numbers that were given out before the crash,
+// and that only an unreadable torn batch carries, are not given out again.
+constexpr Sequence kSequenceGap = 1 << 20;
+
+}  // namespace
+
+Task<Status> StoreCore::recover(const StoreOptions& options) {
+  LogReader reader(runtime_, device_, geometry_, options.progress);
+  VARVE_CO_TRY(co_await reader.load());
+  if (!catalog_.load(reader.catalog_payloads()))
+    co_return Status(ErrorCode::kDamaged, "the catalog's records contradict each other");
+  for (const auto& [id, record] : catalog_.volumes()) map_.add_volume(record.id, record.blocks);
+
+  uint64_t open_sequence = 0;
+  for (uint32_t i = 0; i < slots_.count(); ++i) {
+    const SegmentHeader& header = reader.headers()[i];
+    Slot& slot = slots_.at(i);
+    slot.generation = header.generation;
+    slot.stream = header.stream;
+    slot.open_sequence = header.open_sequence;
+    slot.state = SlotState::kSealing;  // none is freed while the map is being built
+    open_sequence = std::max(open_sequence, header.open_sequence);
+  }
+  slots_.set_next_open_sequence(open_sequence + 1);
+
+  Sequence sequence = reader.sequence_max();
+  std::vector<SegmentContent> unsealed;
+  const std::function<void(SegmentContent&&)> take = [&](SegmentContent&& content) {
+    adopt(content);
+    sequence = std::max(sequence, content.sequence_max);
+    if (!content.sealed) unsealed.push_back(std::move(content));
+  };
+  VARVE_CO_TRY(co_await reader.replay(take));
+  next_sequence_ = sequence + kSequenceGap;
+
+  VARVE_CO_TRY(co_await seal_recovered(std::move(unsealed)));
+  for (uint32_t i = 0; i < slots_.count(); ++i)
+    if (i != reader.catalog_slot()) slots_.set_sealed(i);
+  VARVE_CO_TRY(co_await catalog_.begin(reader.catalog_slot()));
+  cleaner_.start();
+  co_return Status();
+}
+
+void StoreCore::adopt(const SegmentContent& content) {
+  slots_.at(content.slot).data_sequence_min = content.data_sequence_min;
+  const uint32_t* crcs = content.footer.crcs.data();
+  for (const Entry& entry : content.footer.entries) {
+    if (entry.op != EntryOp::kCatalog) map_.apply(entry, content.slot, crcs);
+    crcs += entry.data_blocks();
+    if (entry.op != EntryOp::kData) continue;
+    for (const uint16_t position : content.damaged) {
+      if (position < entry.position || position >= entry.position + entry.count) continue;
+      map_.mark_bad(VolumeId{entry.volume}, entry.first_block() + (position - entry.position),
+                    {.position = position, .slot = content.slot});
+    }
+  }
+}
+
+Task<Status> StoreCore::seal_recovered(std::vector<SegmentContent> unsealed) {
+  for (SegmentContent& content : unsealed) {
+    UnsealedSegment segment{.slot = content.slot,
+                            .generation = content.generation,
+                            .open_sequence = content.open_sequence,
+                            .used_blocks = content.used_blocks,
+                            .data_sequence_min = content.data_sequence_min,
+                            .sequence_max = content.sequence_max,
+                            .footer = std::move(content.footer)};
+    VARVE_CO_TRY(co_await writer_.seal(segment));
+  }
+  co_return Status();
+}
+
+}  // namespace varve

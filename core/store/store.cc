@@ -1,0 +1,160 @@
+#include "core/store/store.h"
+
+#include "core/base/aligned_buffer.h"
+#include "core/base/text.h"
+#include "core/format/batch.h"
+#include "core/format/catalog_record.h"
+#include "core/log/geometry.h"
+#include "core/runtime/task_group.h"
+#include "core/store/store_core.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kFormatWritesInFlight = 32;
+
+Task<void> write_free_header(BlockDevice* device, const Geometry* geometry, uint32_t slot,
+                             Status* status) {
+  AlignedBuffer block(kBlockBytes);
+  encode_segment_header({.slot = slot}, geometry->seed, block.span());
+  const Status mine = co_await device->write(geometry->offset(slot, 0), block.span(), true);
+  if (!mine.ok()) *status = mine;
+}
+
+// Slot 0 becomes the first catalog segment, with an empty complete record.
+Task<Status> write_first_catalog(BlockDevice& device, const Geometry& geometry) {
+  const std::vector<std::byte> payload = encode_catalog({.complete = true});
+  AlignedBuffer blocks(3 * kBlockBytes);
+  const auto header_block = blocks.span().first(kBlockBytes);
+  const auto batch_block = blocks.span().subspan(kBlockBytes, kBlockBytes);
+  const auto data_block = blocks.span().last(kBlockBytes);
+  encode_segment_header(
+      {.slot = 0, .generation = 1, .open_sequence = 1, .stream = StreamKind::kCatalog},
+      geometry.seed, header_block);
+  std::copy(payload.begin(), payload.end(), data_block.begin());
+  const Entry entry{.count = 1, .position = 2, .op = EntryOp::kCatalog};
+  const uint32_t crc = crc32c(data_block);
+  encode_batch_header({.slot = 0,
+                       .generation = 1,
+                       .start_block = 1,
+                       .data_blocks = 1,
+                       .header_blocks = 1,
+                       .entry_count = 1},
+                      {&entry, 1}, {&crc, 1}, geometry.seed, batch_block);
+  co_return co_await device.write(geometry.offset(0, 0), blocks.span(), true);
+}
+
+Task<Status> write_superblocks(BlockDevice& device, std::span<const std::byte> block) {
+  for (const uint64_t offset : superblock_offsets(device.size_bytes()))
+    VARVE_CO_TRY(co_await device.write(offset, block, true));
+  co_return Status();
+}
+
+// The first good copy; otherwise what is most worth telling about the bad ones.
+Task<Result<Superblock>> read_superblock(BlockDevice& device) {
+  Status worst(ErrorCode::kNotFormatted, "there is no Varve superblock on the device");
+  AlignedBuffer block(kBlockBytes);
+  for (const uint64_t offset : superblock_offsets(device.size_bytes())) {
+    if (Status read = co_await device.read(offset, block.span()); !read.ok()) {
+      worst = Status(read.code(), text("the superblock at byte ", offset, " cannot be read"));
+      continue;
+    }
+    Result<Superblock> superblock = decode_superblock(block.span(), device.size_bytes());
+    if (superblock.ok() || superblock.code() == ErrorCode::kNewerFormat) co_return superblock;
+    if (superblock.code() != ErrorCode::kNotFormatted) worst = superblock.status();
+  }
+  co_return worst;
+}
+
+}  // namespace
+
+Task<Status> Store::format(Runtime& runtime, BlockDevice& device, FormatOptions options) {
+  Result<Superblock> planned =
+      plan_superblock(device.size_bytes(), options.segment_bytes, kSlotCountMin);
+  if (!planned.ok()) co_return planned.status();
+  Superblock& superblock = *planned;
+  superblock.disk = options.disk;
+  superblock.created_seconds = runtime.clock.wall_seconds();
+  const Geometry geometry(superblock);
+
+  // Superblocks go first and come back last: a half-formatted device is not a store.
+  AlignedBuffer block(kBlockBytes);
+  VARVE_CO_TRY(co_await write_superblocks(device, block.span()));
+  Status status;
+  TaskGroup writes(runtime.ready);
+  for (uint32_t slot = 1; slot < geometry.slot_count && status.ok(); ++slot) {
+    co_await writes.below(kFormatWritesInFlight);
+    writes.start(write_free_header(&device, &geometry, slot, &status));
+    if (options.progress) options.progress(slot, geometry.slot_count);
+  }
+  co_await writes.done();
+  VARVE_CO_TRY(status);
+  VARVE_CO_TRY(co_await write_first_catalog(device, geometry));
+  encode_superblock(superblock, block.span());
+  co_return co_await write_superblocks(device, block.span());
+}
+
+Task<Result<std::unique_ptr<Store>>> Store::open(Runtime& runtime, BlockDevice& device,
+                                                 StoreOptions options) {
+  const Result<Superblock> superblock = co_await read_superblock(device);
+  if (!superblock.ok()) co_return superblock.status();
+  if (superblock->slot_count < kSlotCountMin)
+    co_return Status(ErrorCode::kInvalidArgument, "the superblock names too few slots");
+  auto core = std::make_unique<StoreCore>(runtime, device, *superblock, options);
+  const Status recovered = co_await core->recover(options);
+  if (!recovered.ok()) {
+    [[maybe_unused]] const Status closed = co_await core->close();
+    co_return recovered;
+  }
+  co_return std::unique_ptr<Store>(new Store(std::move(core)));
+}
+
+Store::Store(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
+Store::~Store() = default;
+
+Task<Status> Store::close() { return core_->close(); }
+
+Task<Result<VolumeInfo>> Store::create_volume(std::string name, uint64_t size_bytes) {
+  return core_->create_volume(std::move(name), size_bytes);
+}
+
+Task<Status> Store::delete_volume(VolumeId id) { return core_->delete_volume(id); }
+
+Result<VolumeInfo> Store::find_volume(std::string_view name) const {
+  const VolumeRecord* record = core_->catalog().find(name);
+  if (record == nullptr) return ErrorCode::kNotFound;
+  return core_->info_of(*record);
+}
+
+std::vector<VolumeInfo> Store::volumes() const {
+  std::vector<VolumeInfo> infos;
+  for (const auto& [id, record] : core_->catalog().volumes())
+    infos.push_back(core_->info_of(record));
+  std::sort(infos.begin(), infos.end(),
+            [](const VolumeInfo& a, const VolumeInfo& b) { return a.name < b.name; });
+  return infos;
+}
+
+Task<Status> Store::write(VolumeId id, BlockRange range, const std::byte* data,
+                          const uint32_t* crcs) {
+  return core_->write(id, range, data, crcs);
+}
+
+Task<Status> Store::read(VolumeId id, BlockRange range, std::byte* out) {
+  return core_->read(id, range, out);
+}
+
+Task<Status> Store::trim(VolumeId id, BlockRange range) { return core_->trim(id, range); }
+
+Status Store::block_status(VolumeId id, BlockRange range,
+                           std::vector<BlockStatusRun>& runs) const {
+  return core_->block_status(id, range, runs);
+}
+
+Task<void> Store::space_freed() { return core_->space_freed(); }
+
+StoreStats Store::stats() const { return core_->stats(); }
+
+const Uuid& Store::disk() const { return core_->superblock().disk; }
+
+}  // namespace varve

@@ -1,0 +1,186 @@
+#include "core/store/store_core.h"
+
+#include "core/base/text.h"
+#include "core/log/log_stream.h"
+
+namespace varve {
+namespace {
+
+constexpr uint64_t kVolumeBlocksMax = (64ull << 40) / kBlockBytes;  // 64 TiB
+constexpr uint64_t kMarksPerBlock = 64;
+constexpr uint64_t kCreateLimitPercent = 80;
+
+}  // namespace
+
+StoreCore::StoreCore(Runtime& runtime, BlockDevice& device, const Superblock& superblock,
+                     const StoreOptions& options)
+    : runtime_(runtime),
+      device_(device),
+      superblock_(superblock),
+      geometry_(superblock_),
+      slots_(superblock.slot_count, runtime.ready),
+      map_(slots_),
+      writer_(runtime, device, geometry_, slots_, *this, options.batches_in_flight_max),
+      catalog_(writer_),
+      cleaner_(writer_, map_),
+      idle_(runtime.ready),
+      space_(runtime.ready),
+      tasks_(runtime.ready) {}
+
+StoreCore::~StoreCore() { VARVE_CHECK(closed_); }
+
+bool StoreCore::enter() {
+  if (closing_) return false;
+  ++requests_;
+  return true;
+}
+
+void StoreCore::leave() {
+  if (--requests_ == 0) idle_.wake_all();
+}
+
+Task<Status> StoreCore::close() {
+  closing_ = true;
+  space_.wake_all();
+  while (requests_ > 0) co_await idle_.wait();
+  co_await cleaner_.stop();
+  co_await writer_.stop();
+  co_await tasks_.done();
+  closed_ = true;
+  co_return writer_.failed() ? Status(ErrorCode::kIoError) : Status();
+}
+
+void StoreCore::durable(StreamKind stream, const Append& append) {
+  if (stream == StreamKind::kCatalog) return;
+  if (stream == StreamKind::kRelocated) {
+    map_.relocate(append);
+    return;
+  }
+  map_.apply(append.entry, append.slot, append.crcs);
+  user_blocks_ += append.entry.data_blocks();
+  if (!space_.empty()) space_.wake_all();
+}
+
+VolumeInfo StoreCore::info_of(const VolumeRecord& record) const {
+  const VolumeMap* map = map_.find(record.id);
+  return {.id = record.id,
+          .name = record.name,
+          .size_bytes = record.blocks * kBlockBytes,
+          .used_bytes = map == nullptr ? 0 : map->used_blocks * kBlockBytes};
+}
+
+Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t size_bytes) {
+  if (!volume_name_allowed(name))
+    co_return Status(ErrorCode::kInvalidArgument,
+                     text("\"", name, "\" is not a volume name; allowed are 1 to 255 letters, "
+                          "digits, '.', '_' and '-', the first a letter or digit"));
+  const uint64_t blocks = blocks_for(size_bytes);
+  if (blocks == 0 || blocks > kVolumeBlocksMax)
+    co_return Status(ErrorCode::kInvalidArgument,
+                     text("a volume of ", size_bytes, " bytes is not allowed; 1 byte to 64TiB is"));
+  if (taken_blocks() > capacity_blocks() / 100 * kCreateLimitPercent)
+    co_return Status(ErrorCode::kNoSpace,
+                     text("the disk group is over ", kCreateLimitPercent,
+                          " % full: no new volumes; delete or trim something first"));
+  if (!enter()) co_return ErrorCode::kClosed;
+  const Result<VolumeRecord> record = co_await catalog_.create(std::move(name), blocks);
+  if (record.ok()) map_.add_volume(record->id, record->blocks);
+  leave();
+  if (!record.ok()) co_return record.status();
+  co_return info_of(*record);
+}
+
+Task<Status> StoreCore::delete_volume(VolumeId id) {
+  if (!enter()) co_return ErrorCode::kClosed;
+  const Status status = co_await catalog_.remove(id);
+  if (status.ok()) {
+    map_.drop_volume(id);
+    if (!dropping_) tasks_.start(give_up_dropped());
+  }
+  leave();
+  co_return status;
+}
+
+// Counting a large volume out takes a while: an extent at a time, others in between.
+Task<void> StoreCore::give_up_dropped() {
+  struct Yield {
+    RunQueue& ready;
+    bool await_ready() noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> self) { ready.push(self); }
+    void await_resume() noexcept {}
+  };
+  dropping_ = true;
+  while (!closing_ && map_.drop_some()) {
+    space_.wake_all();
+    co_await Yield{runtime_.ready};
+  }
+  dropping_ = false;
+}
+
+Task<void> StoreCore::space_freed() {
+  if (closing_ || writer_.failed()) co_return;
+  co_await space_.wait();
+}
+
+uint64_t StoreCore::capacity_blocks() const {
+  const uint64_t slots = geometry_.slot_count - kUnsellableSlots;
+  return slots * geometry_.dense_blocks();
+}
+
+uint64_t StoreCore::taken_blocks() const {
+  return map_.live_blocks() + map_.live_marks() / kMarksPerBlock + pending_blocks_;
+}
+
+StoreStats StoreCore::stats() const {
+  const LogStats& log = writer_.stats();
+  return {.slot_count = geometry_.slot_count,
+          .free_slot_count = slots_.free_count(),
+          .capacity_blocks = capacity_blocks(),
+          .live_blocks = map_.live_blocks(),
+          .pending_blocks = pending_blocks_,
+          .write_limit_blocks = write_limit_blocks(),
+          .damaged_blocks = map_.damaged_blocks(),
+          .user_blocks_written = user_blocks_,
+          .relocated_blocks_written = cleaner_.stats().relocated_blocks,
+          .header_blocks_written = log.header_blocks,
+          .footer_blocks_written = log.footer_blocks,
+          .group_commit_count = log.user_batches,
+          .device_write_count = log.device_writes,
+          .segments_cleaned = cleaner_.stats().segments_cleaned,
+          .map_bytes = map_.memory_bytes(),
+          .failed = writer_.failed()};
+}
+
+Status StoreCore::check_range(VolumeId id, BlockRange range) const {
+  const VolumeMap* volume = map_.find(id);
+  if (volume == nullptr) return ErrorCode::kNotFound;
+  const bool inside = range.first <= volume->block_count() &&
+                      range.count <= volume->block_count() - range.first;
+  return inside ? Status() : Status(ErrorCode::kInvalidArgument);
+}
+
+Status StoreCore::block_status(VolumeId id, BlockRange range,
+                               std::vector<BlockStatusRun>& runs) const {
+  VARVE_TRY(check_range(id, range));
+  const VolumeMap& volume = *map_.find(id);
+  const auto add = [&runs](uint64_t count, bool data) {
+    if (runs.empty() || runs.back().data != data) runs.push_back({0, data});
+    runs.back().block_count += count;
+  };
+  for (uint64_t block = range.first; block < range.end();) {
+    const Leaf* leaf = volume.find_leaf(block);
+    const uint64_t leaf_end = std::min(range.end(), round_up(block + 1, kLeafBlocks));
+    if (leaf == nullptr) {
+      add(leaf_end - block, false);
+    } else {
+      for (uint64_t at = block; at < leaf_end; ++at) {
+        const BlockKind kind = leaf->kind[at % kLeafBlocks];
+        add(1, kind != BlockKind::kNone && kind != BlockKind::kZero);
+      }
+    }
+    block = leaf_end;
+  }
+  return {};
+}
+
+}  // namespace varve

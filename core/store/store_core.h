@@ -1,0 +1,108 @@
+// StoreCore: the parts of a store and how they hang together. Private to core/store.
+//
+//   write, trim -> LogWriter (user stream) -> durable() -> BlockMap
+//   read        -> BlockMap -> device, checksum
+//   Cleaner     -> LogWriter (relocated stream) -> durable() -> BlockMap
+//   create, delete -> Catalog -> LogWriter (catalog stream)
+//
+// Thread rule: one shard's thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/cleaning/cleaner.h"
+#include "core/log/log_writer.h"
+#include "core/log/segment_scan.h"
+#include "core/map/block_map.h"
+#include "core/store/catalog.h"
+#include "core/store/store.h"
+
+namespace varve {
+
+class StoreCore : public DurableSink {
+ public:
+  StoreCore(Runtime& runtime, BlockDevice& device, const Superblock& superblock,
+            const StoreOptions& options);
+  ~StoreCore() override;
+
+  // Rebuilds everything from the device, then starts the cleaner.
+  Task<Status> recover(const StoreOptions& options);
+  Task<Status> close();
+
+  Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes);
+  Task<Status> delete_volume(VolumeId id);
+  VolumeInfo info_of(const VolumeRecord& record) const;
+  const Catalog& catalog() const { return catalog_; }
+
+  Task<Status> write(VolumeId id, BlockRange range, const std::byte* data, const uint32_t* crcs);
+  Task<Status> read(VolumeId id, BlockRange range, std::byte* out);
+  Task<Status> trim(VolumeId id, BlockRange range);
+  Status block_status(VolumeId id, BlockRange range, std::vector<BlockStatusRun>& runs) const;
+  Task<void> space_freed();
+
+  StoreStats stats() const;
+  const Superblock& superblock() const { return superblock_; }
+
+  void durable(StreamKind stream, const Append& append) override;
+
+ private:
+  // A run of blocks that lie one behind the other in a slot.
+  struct ReadRun {
+    VolumeId volume;
+    uint64_t first_block;
+    uint32_t count;
+    BlockState place;  // of the first block
+    const uint32_t* crcs;
+    std::byte* out;
+  };
+
+  Status check_range(VolumeId id, BlockRange range) const;
+  // Requests in flight hold the store open.
+  bool enter();
+  void leave();
+
+  Task<Status> append_all(std::vector<Append>& appends);
+  Append make_append(VolumeId id, BlockRange piece, EntryOp op);
+  void cut_write(VolumeId id, BlockRange range, const std::byte* data, const uint32_t* crcs,
+                 std::vector<Append>& appends);
+  Task<Status> write_pieces(VolumeId id, BlockRange range, const std::byte* data,
+                            const uint32_t* crcs);
+  Task<Status> trim_pieces(VolumeId id, BlockRange range);
+
+  Task<Status> read_blocks(VolumeId id, BlockRange range, std::byte* out);
+  Task<Status> read_run(ReadRun run);
+  Task<void> read_run_into(ReadRun run, Status* status);
+
+  uint64_t capacity_blocks() const;
+  uint64_t write_limit_blocks() const { return capacity_blocks() / 100 * 95; }
+  uint64_t taken_blocks() const;
+  Task<void> give_up_dropped();
+
+  void adopt(const SegmentContent& content);
+  Task<Status> seal_recovered(std::vector<SegmentContent> unsealed);
+
+  Runtime& runtime_;
+  BlockDevice& device_;
+  const Superblock superblock_;
+  const Geometry geometry_;
+  SlotTable slots_;
+  BlockMap map_;
+  LogWriter writer_;
+  Catalog catalog_;
+  Cleaner cleaner_;
+  Sequence next_sequence_ = 1;
+  uint64_t pending_blocks_ = 0;  // user data on its way into the log
+  uint64_t user_blocks_ = 0;     // made durable since open
+  uint32_t requests_ = 0;        // in flight
+  bool closing_ = false;
+  bool closed_ = false;
+  bool dropping_ = false;
+  WaitList idle_;   // close() waits here for the requests
+  WaitList space_;  // space_freed() waits here
+  TaskGroup tasks_;
+};
+
+}  // namespace varve

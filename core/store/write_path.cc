@@ -1,0 +1,116 @@
+// The way of a write and of a trim through the store.
+#include <algorithm>
+
+#include "core/log/log_stream.h"
+#include "core/store/store_core.h"
+
+namespace varve {
+namespace {
+
+// Trims of fragmented ranges go in groups of this many runs.
+constexpr size_t kTrimRunsMax = 256;
+
+bool needs_trim(BlockKind kind) { return kind != BlockKind::kNone && kind != BlockKind::kZero; }
+
+}  // namespace
+
+Append StoreCore::make_append(VolumeId id, BlockRange piece, EntryOp op) {
+  Append append;
+  append.entry = {.sequence = next_sequence_++,
+                  .volume = static_cast<uint32_t>(id),
+                  .extent = static_cast<uint32_t>(piece.first / kExtentBlocks),
+                  .offset = static_cast<uint16_t>(piece.first % kExtentBlocks),
+                  .count = static_cast<uint16_t>(piece.count),
+                  .op = op};
+  return append;
+}
+
+Task<Status> StoreCore::append_all(std::vector<Append>& appends) {
+  Latch done(runtime_.ready, appends.size());
+  for (Append& append : appends) {
+    append.done = &done;
+    writer_.stream(StreamKind::kUser).append(append);
+  }
+  co_await done;
+  for (const Append& append : appends)
+    if (append.result != ErrorCode::kOk) co_return append.result;
+  co_return Status();
+}
+
+Task<Status> StoreCore::write(VolumeId id, BlockRange range, const std::byte* data,
+                              const uint32_t* crcs) {
+  VARVE_CO_TRY(check_range(id, range));
+  if (range.count == 0) co_return Status();
+  if (writer_.failed()) co_return ErrorCode::kIoError;
+  if (taken_blocks() + range.count > write_limit_blocks()) co_return ErrorCode::kNoSpace;
+  if (!enter()) co_return ErrorCode::kClosed;
+  pending_blocks_ += range.count;
+  const Status status = co_await write_pieces(id, range, data, crcs);
+  pending_blocks_ -= range.count;
+  leave();
+  co_return status;
+}
+
+void StoreCore::cut_write(VolumeId id, BlockRange range, const std::byte* data,
+                          const uint32_t* crcs, std::vector<Append>& appends) {
+  const uint64_t piece_max = geometry_.append_blocks_max();
+  for (uint64_t block = range.first; block < range.end();) {
+    const uint64_t extent_end = round_up(block + 1, kExtentBlocks);
+    const uint64_t count = std::min({piece_max, extent_end - block, range.end() - block});
+    Append append = make_append(id, {block, count}, EntryOp::kData);
+    append.data = data + (block - range.first) * kBlockBytes;
+    append.crcs = crcs + (block - range.first);
+    appends.push_back(append);
+    block += count;
+  }
+}
+
+Task<Status> StoreCore::write_pieces(VolumeId id, BlockRange range, const std::byte* data,
+                                     const uint32_t* crcs) {
+  std::vector<Append> appends;
+  cut_write(id, range, data, crcs, appends);
+  co_return co_await append_all(appends);
+}
+
+Task<Status> StoreCore::trim(VolumeId id, BlockRange range) {
+  VARVE_CO_TRY(check_range(id, range));
+  if (writer_.failed()) co_return ErrorCode::kIoError;
+  if (!enter()) co_return ErrorCode::kClosed;
+  const Status status = co_await trim_pieces(id, range);
+  leave();
+  co_return status;
+}
+
+Task<Status> StoreCore::trim_pieces(VolumeId id, BlockRange range) {
+  std::vector<Append> appends;
+  for (uint64_t block = range.first; block < range.end();) {
+    const VolumeMap* volume = map_.find(id);
+    if (volume == nullptr) co_return ErrorCode::kNotFound;
+    const Leaf* leaf = volume->find_leaf(block);
+    const uint64_t leaf_end = std::min(range.end(), round_up(block + 1, kLeafBlocks));
+    if (leaf == nullptr) {  // nothing was ever written here: nothing to remember
+      block = leaf_end;
+      continue;
+    }
+    while (block < leaf_end && !needs_trim(leaf->kind[block % kLeafBlocks])) ++block;
+    uint64_t end = block;
+    while (end < leaf_end && needs_trim(leaf->kind[end % kLeafBlocks])) ++end;
+    if (end > block) {
+      Append* last = appends.empty() ? nullptr : &appends.back();
+      const bool joins = last != nullptr && block % kExtentBlocks != 0 &&
+                         last->entry.first_block() + last->entry.count == block;
+      if (joins)
+        last->entry.count = static_cast<uint16_t>(last->entry.count + (end - block));
+      else
+        appends.push_back(make_append(id, {block, end - block}, EntryOp::kZero));
+    }
+    block = end;
+    if (appends.size() < kTrimRunsMax) continue;
+    VARVE_CO_TRY(co_await append_all(appends));
+    appends.clear();
+  }
+  if (appends.empty()) co_return Status();
+  co_return co_await append_all(appends);
+}
+
+}  // namespace varve
