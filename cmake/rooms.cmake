@@ -65,6 +65,7 @@ endfunction()
 function(varve_plugin name)
   cmake_parse_arguments(PLUGIN "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_library(plugin_${name} MODULE ${PLUGIN_SOURCES})
+  set_property(GLOBAL APPEND PROPERTY varve_plugins plugin_${name})
   set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
     LIBRARY_OUTPUT_DIRECTORY ${VARVE_PLUGIN_DIRECTORY} CXX_VISIBILITY_PRESET hidden
     C_VISIBILITY_PRESET hidden)
