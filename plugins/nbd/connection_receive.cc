@@ -135,7 +135,8 @@ bool Connection::parse_one_request(std::span<const uint8_t> bytes, size_t& used)
   if (operation == nullptr) return false;
   used = kNbdRequestBytes;
   const uint32_t payload = payload_bytes(request);
-  read_ahead_ = payload > kCopiedWriteBytes ? kNbdRequestBytes : kReceiveBytes;
+  const bool direct = operation->buffer != nullptr && payload > kCopiedWriteBytes;
+  read_ahead_ = direct ? kNbdRequestBytes : kReceiveBytes;
   if (payload > 0) {
     arriving_ = operation;
     arriving_left_ = payload;
