@@ -28,8 +28,11 @@ rows=() # "what|measured" of the table
 
 # ---- small tools
 
-step() { current=$1; printf '== %s\n' "$1"; }
-row() { rows+=("$1|$2"); printf '   %s: %s\n' "$1" "$2"; }
+step() { # number, name
+  current=$2
+  echo "[$1/9] $2"
+}
+row() { rows+=("$1|$2"); }
 die() { echo "quickstart: $*" >&2; exit 1; }
 now_us() { echo "${EPOCHREALTIME/[.,]/}"; }
 mib() { echo "$((($1 + 1048575) / 1048576)) MiB"; }
@@ -88,9 +91,9 @@ compare_image() {
 build() { cmake --build --preset release --target varved varve plugin_nbd stamp; }
 
 prepare_machine() {
-  step "install what is missing"
+  step 1 "install what is missing"
   tests/setup.sh --build-only
-  step "build (release)"
+  step 2 "build (release)"
   local start output
   start=$(now_us)
   output=$(cmake --preset release 2>&1) || die "$output"
@@ -103,7 +106,7 @@ prepare_machine() {
 }
 
 make_node() {
-  step "make a disk group in a file and start varved"
+  step 3 "make a disk group in a file and start varved"
   # Short, because a unix socket's path has at most 107 bytes; not /tmp, which may be memory.
   work=$(mktemp -d /var/tmp/varve.XXXXXX)
   cat >"$work/node.toml" <<TOML
@@ -119,27 +122,27 @@ path = "$work/disk0"
 plugin = "nbd"
 listen = ["unix:$work/nbd.sock"]
 TOML
+  launch
+  await_ready
   local start
   start=$(now_us)
   varve disk add disk0 --size 2GiB
   row "disk group, written once through" "$(rate $((2 << 30)) "$start")"
-  launch
-  await_ready
 }
 
 make_image() {
-  step "make an ext4 image of $tree"
+  step 4 "make an ext4 image of $tree"
   local tree_kib file_count image_bytes
   tree_kib=$(du -sk "$tree" | cut -f1)
   file_count=$(find "$tree" | wc -l)
-  image_bytes=$(((tree_kib * 5 / 4 / 1024 + 48) << 20))
+  image_bytes=$(((tree_kib * 17 / 16 / 1024 + 48) << 20))
   truncate -s "$image_bytes" "$work/image"
   mkfs.ext4 -q -F -N $((file_count + 1000)) -d "$tree" "$work/image"
   row "ext4 image" "$(mib "$image_bytes"), $file_count files"
 }
 
 copy_image() {
-  step "copy the image into a volume and compare it back"
+  step 5 "copy the image into a volume and compare it back"
   local bytes start
   bytes=$(stat -c %s "$work/image")
   varve volume create image --size "$bytes" >/dev/null
@@ -152,7 +155,7 @@ copy_image() {
 }
 
 run_fio() {
-  step "fio with verify"
+  step 6 "fio with verify"
   varve volume create fio --size 128MiB >/dev/null
   local job=(fio --name=verify --ioengine=nbd "--uri=$(uri fio)" --size=128MiB --bs=4k --iodepth=32
     --rw=randwrite --verify=crc32c --output-format=json "--aux-path=$work")
@@ -162,7 +165,7 @@ run_fio() {
 }
 
 kill_in_mid_write() {
-  step "load that checks itself, kill -9 in mid-write, start again"
+  step 7 "load that checks itself, kill -9 in mid-write, start again"
   varve volume create stamp --size 256MiB >/dev/null
   mkfifo "$work/announced"
   "$bin/stamp" run "$(uri stamp)" --journal "$work/journal" --seconds 6 --depth 32 --connections 4 \
@@ -190,7 +193,7 @@ kill_in_mid_write() {
 value() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
 verify_all() {
-  step "kill -9 again, start again, verify everything acknowledged"
+  step 8 "kill -9 again, start again, verify everything acknowledged"
   kill -9 "$varved_pid"
   wait "$varved_pid" 2>/dev/null || true
   launch
@@ -207,7 +210,7 @@ verify_all() {
 }
 
 finish() {
-  step "what was done and measured"
+  step 9 "what was done and measured"
   local line
   for line in "${rows[@]}"; do printf '  %-36s %s\n' "${line%%|*}" "${line#*|}"; done
   if [[ -n $keep ]]; then

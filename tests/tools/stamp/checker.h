@@ -1,9 +1,9 @@
 // Checker: decides for each block which values a read may return, from what a client has seen.
 //
-// Contract (docs/contract.md): every block is a register. A write takes effect at one instant
-// between its sending and its acknowledgement; a read returns the newest value at one instant
-// between its sending and its answer. A write whose answer never came takes effect at most once, at
-// any time until a fence (the server that had it is gone), or not at all.
+// Contract (docs/contract.md, C1 and C3 to C6): every block is a register. A write takes effect at
+// one instant between its sending and its acknowledgement; a read returns the newest value at one
+// instant between its sending and its answer. A write whose answer never came takes effect at most
+// once, at any time until a fence (the server that had it is gone), or not at all.
 //
 // How: each write of a block is kept with the span [sent, latest] in which it took effect. It is
 // *over* as soon as something that certainly happened lies wholly behind it: a write sent after

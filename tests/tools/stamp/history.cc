@@ -28,7 +28,7 @@ bool covers(const Record& record, uint64_t block) {
 }
 
 std::string line_of(const Record& record, uint64_t block) {
-  const std::string head = text("  tick ", record.tick, "  session ", record.session, "  ");
+  std::string head = text("  tick ", record.tick, "  session ", record.session, "  ");
   switch (record.kind) {
     case RecordKind::kSession:
       return text(head, "connected", record.op == 1 ? ", older sessions are fenced" : "");

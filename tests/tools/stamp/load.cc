@@ -225,10 +225,9 @@ void Load::reap() {
     if (slot->op != 0) history_->write_answered(slot->op, slot->error_number);
     if (kind == OpKind::kRead) finish_read(*slot);
     if (slot->error_number != 0) {
-      // A full store and one that shuts down may say so; anything else is the store's failure.
-      const bool allowed = slot->error_number == ENOSPC || slot->error_number == ESHUTDOWN;
-      if (!allowed || kind == OpKind::kRead) ++counts_.refused;
-      if (!allowed) {
+      // A server that shuts down may say so; anything else breaks the contract (C11, C12).
+      if (slot->error_number != ESHUTDOWN) {
+        ++counts_.refused;
         fprintf(stderr, "ERROR: %s at block %" PRIu64 ", %" PRIu64 " blocks: %s\n",
                 op_kind_name(kind), slot->what.range.first, slot->what.range.count,
                 strerror(slot->error_number));
