@@ -67,7 +67,7 @@ launch() {
 }
 await_ready() {
   local deadline=$((SECONDS + 60))
-  until varve status >/dev/null 2>&1; do
+  until varve -o json status 2>/dev/null | grep -q '"state": "ready"'; do
     kill -0 "$varved_pid" 2>/dev/null || die "varved ended"
     ((SECONDS < deadline)) || die "varved does not become ready"
     sleep 0.02

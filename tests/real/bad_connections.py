@@ -37,8 +37,8 @@ class BadConnections(unittest.TestCase):
         timeouts = "handshake_timeout_ms = 1000\nrequest_timeout_ms = 1000"
         cls.node = cls.stack.enter_context(Node(options=timeouts))
         cls.addClassCleanup(cls.stack.close)
-        cls.node.must("disk", "add", "disk0", "--size", "256MiB")
         cls.node.start()
+        cls.node.must("disk", "add", "disk0", "--size", "256MiB")
         cls.node.must("volume", "create", "vol", "--size", "16MiB")
 
     def setUp(self):

@@ -1,5 +1,6 @@
 """One real varved in a temporary directory, for tests in Python."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -60,6 +61,11 @@ class Node:
         assert code == 0, f"varve {' '.join(arguments)}: exit {code}: {said}"
         return said
 
+    def status(self):
+        """What the node says about itself; empty while it does not answer."""
+        code, said = self.varve("-o", "json", "status")
+        return json.loads(said) if code == 0 else {}
+
     def launch(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([BIN / "varved", "--config", self.config],
@@ -68,7 +74,7 @@ class Node:
     def start(self):
         self.launch()
         deadline = time.monotonic() + 30
-        while self.varve("status")[0] != 0:
+        while self.status().get("state") != "ready":
             assert self.process.poll() is None, f"varved ended at its start:\n{self.log()}"
             assert time.monotonic() < deadline, f"varved does not become ready:\n{self.log()}"
             time.sleep(0.02)

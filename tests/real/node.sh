@@ -49,8 +49,10 @@ path = "$work/disk0"
 plugin = "nbd"
 listen = ["unix:$socket"]
 TOML
+  node_start
   varve disk add disk0 --size "$1" >"$work/disk_add.log" 2>&1 ||
     { cat "$work/disk_add.log" >&2; fail "varve disk add"; }
+  node_stop
 }
 
 node_launch() {
@@ -60,7 +62,7 @@ node_launch() {
 
 node_await() {
   local deadline=$((SECONDS + 30))
-  until varve status >/dev/null 2>&1; do
+  until varve -o json status 2>/dev/null | grep -q '"state": "ready"'; do
     kill -0 "$varved_pid" 2>/dev/null || fail "varved ended at its start"
     ((SECONDS < deadline)) || fail "varved does not become ready"
     sleep 0.02
