@@ -1,0 +1,175 @@
+#include "tests/sim/crash_checker.h"
+
+#include <algorithm>
+
+#include "core/base/text.h"
+#include "core/base/units.h"
+
+namespace varve {
+
+namespace {
+
+constexpr uint64_t kReadBlocks = 64;
+constexpr uint32_t kDepthMax = 3;
+
+}  // namespace
+
+CrashChecker::CrashChecker(const SeedPlan& plan, const Report& report, FaultCounts& counts)
+    : plan_(plan),
+      report_(report),
+      counts_(counts),
+      memory_(std::make_unique_for_overwrite<std::byte[]>((kReadBlocks + 1) * kBlockBytes)) {
+  const auto address = reinterpret_cast<uintptr_t>(memory_.get());
+  buffer_ = memory_.get() + (round_up(address, kBlockBytes) - address);
+}
+
+std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase crash) {
+  ++checked_;
+  Random random(crash.seed);
+  SimLoop loop(random.next());
+  SimDeviceOptions options = plan_.device;
+  options.durable_history_max = 0;
+  SimDevice device(loop, std::move(crash.image), options, random.next());
+  Nested nested;
+  if (crash.depth < kDepthMax && random.chance(plan_.recovery_crash_percent, 100)) {
+    nested.at_write = 1 + random.below(4);
+  }
+  std::unique_ptr<Store> store = open(loop, device, crash, nested);
+  if (store == nullptr) return {};
+  const Look first = look(loop, *store, model);
+  report_.expect_right(model.check_recovered(first.volumes, crash.damage.blocks));
+  put_down(loop, device, std::move(store));
+
+  Nested none;
+  store = open(loop, device, crash, none);
+  if (store == nullptr) report_.fail("a recovered store refuses to serve when opened again");
+  compare(first, look(loop, *store, model));
+  put_down(loop, device, std::move(store));
+  hash_ = hash_ * 31 + loop.hash();
+
+  if (nested.image) {
+    counts_.add(Fault::kCrashInRecovery);
+    check(model, {.image = std::move(*nested.image), .damage = crash.damage,
+                  .seed = random.next(), .depth = crash.depth + 1});
+  }
+  return Recovered{device.crash(random, counts_), first.volumes};
+}
+
+// Opens the store and takes what a crash in the middle of that would leave.
+std::unique_ptr<Store> CrashChecker::open(SimLoop& loop, SimDevice& device, const CrashCase& crash,
+                                          Nested& nested) {
+  using Opened = Result<std::unique_ptr<Store>>;
+  const uint64_t writes_before = device.writes_submitted();
+  std::optional<Opened> result;
+  TaskGroup group(loop.ready());
+  struct Keep {
+    static Task<void> result(Task<Opened> task, std::optional<Opened>* out) {
+      out->emplace(co_await task);
+    }
+  };
+  group.start(Keep::result(
+      Store::open(loop.runtime(), device,
+                  {.batches_in_flight_max = plan_.batches_in_flight_max, .progress = {}}),
+      &result));
+  Random random(crash.seed ^ 0x6e657374);
+  for (uint64_t steps = 0; !result; ++steps) {
+    if (steps == SimLoop::kStepLimit) report_.fail("recovery does not come to an end");
+    if (!loop.step()) report_.fail("recovery waits for nothing");
+    if (nested.at_write > 0 && !nested.image &&
+        device.writes_submitted() - writes_before >= nested.at_write) {
+      nested.image = device.crash(random, counts_);
+    }
+  }
+  if (!result->ok()) return refused(result->status(), device, crash);
+  return std::move(**result);
+}
+
+std::unique_ptr<Store> CrashChecker::refused(const Status& status, const SimDevice& device,
+                                             const CrashCase& crash) {
+  if (status.code() != ErrorCode::kDamaged || !crash.damage.may_refuse) {
+    report_.fail(text("recovery failed: ", error_name(status.code()), ": ", status.message(), "\n  ",
+                      crash.damage.done ? crash.damage.what : "nothing was damaged"));
+  }
+  if (device.writes_submitted() > 0 || device.discards_submitted() > 0) {
+    report_.fail(text("a store that refuses to serve wrote to its device\n  ", crash.damage.what));
+  }
+  counts_.add(Fault::kRefusedToServe);
+  return nullptr;
+}
+
+CrashChecker::Look CrashChecker::look(SimLoop& loop, Store& store, const BlockModel& model) {
+  struct ReadAll {
+    static Task<bool> run(CrashChecker* self, Store* store, const BlockModel* model,
+                          std::vector<RecoveredVolume>* out) {
+      co_await self->read_all(*store, *model, out);
+      co_return true;
+    }
+  };
+  Look seen;
+  if (!loop.run(ReadAll::run(this, &store, &model, &seen.volumes))) {
+    report_.fail("a read of a recovered store does not end");
+  }
+  seen.stats = store.stats();
+  return seen;
+}
+
+Task<void> CrashChecker::read_all(Store& store, const BlockModel& model,
+                                  std::vector<RecoveredVolume>* out) {
+  for (const VolumeInfo& info : store.volumes()) {
+    RecoveredVolume volume{info.id, info.name, info.used_bytes / kBlockBytes, {}};
+    volume.values.assign(info.size_bytes / kBlockBytes, kGarbageValue);
+    const uint32_t number = model.number_of(info.id, info.name);
+    for (uint64_t first = 0; number != 0 && first < volume.values.size(); first += kReadBlocks) {
+      const uint64_t count = std::min<uint64_t>(kReadBlocks, volume.values.size() - first);
+      co_await read_run(store, number, volume, first, count);
+    }
+    out->push_back(std::move(volume));
+  }
+}
+
+Task<void> CrashChecker::read_run(Store& store, uint32_t number, RecoveredVolume& volume,
+                                  uint64_t first, uint64_t count) {
+  const Status status = co_await store.read(volume.id, {first, count}, buffer_);
+  if (status.code() == ErrorCode::kDamaged) {
+    counts_.add(Fault::kDamagedAnswered, count == 1);
+    if (count == 1) volume.values[first] = kDamagedValue;
+    for (uint64_t i = 0; i < count && count > 1; ++i) {
+      co_await read_run(store, number, volume, first + i, 1);
+    }
+    co_return;
+  }
+  if (!status.ok()) report_.fail(text("a read after recovery failed: ", status.message()));
+  for (uint64_t i = 0; i < count; ++i) {
+    const std::byte* block = buffer_ + i * kBlockBytes;
+    volume.values[first + i] = value_of(block, number, static_cast<uint32_t>(first + i));
+    if (volume.values[first + i] == kGarbageValue) {
+      report_.say(text("volume ", number, " block ", first + i, " is ", describe_block(block)));
+    }
+  }
+}
+
+// Ends a store without giving it the chance to leave anything on the device.
+void CrashChecker::put_down(SimLoop& loop, SimDevice& device, std::unique_ptr<Store> store) {
+  if (!loop.drain()) report_.fail("a recovered store does not come to rest");
+  if (!device.offence().empty()) report_.fail(text("in recovery: ", device.offence()));
+  device.set_power(false);
+  if (!loop.run(store->close())) report_.fail("a recovered store cannot be closed");
+  device.set_power(true);
+}
+
+void CrashChecker::compare(const Look& first, const Look& second) {
+  const auto differ = [&](const char* what, uint64_t a, uint64_t b) {
+    if (a != b) report_.fail(text("a second recovery changes ", what, ": ", a, " becomes ", b));
+  };
+  differ("the number of volumes", first.volumes.size(), second.volumes.size());
+  for (size_t i = 0; i < first.volumes.size(); ++i) {
+    if (first.volumes[i] != second.volumes[i]) {
+      report_.fail(text("a second recovery changes volume ", first.volumes[i].name));
+    }
+  }
+  differ("the live blocks", first.stats.live_blocks, second.stats.live_blocks);
+  differ("the damaged blocks", first.stats.damaged_blocks, second.stats.damaged_blocks);
+  differ("the capacity", first.stats.capacity_blocks, second.stats.capacity_blocks);
+}
+
+}  // namespace varve

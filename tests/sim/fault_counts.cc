@@ -1,0 +1,33 @@
+#include "tests/sim/fault_counts.h"
+
+namespace varve {
+
+const char* fault_name(Fault fault) {
+  static constexpr const char* kNames[kFaultCount] = {
+      "torn write (front or back lost)",
+      "unflushed write kept in part (any subset)",
+      "unflushed write dropped",
+      "unflushed write kept",
+      "discard reverted",
+      "bit flip in a durable block",
+      "acknowledged batch dropped",
+      "crash in recovery",
+      "crash in cleaning",
+      "crash in close",
+      "crash with nothing in flight",
+      "crash after earlier damage",
+      "stale blocks in a reused slot",
+      "slot reused (store wrapped)",
+      "damaged block answered",
+      "store refused to serve",
+      "no space answered",
+      "write in flight survived",
+      "write in flight lost",
+      "trim remembered over a crash",
+      "volume create in flight",
+      "volume delete in flight",
+  };
+  return kNames[static_cast<size_t>(fault)];
+}
+
+}  // namespace varve

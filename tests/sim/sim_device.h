@@ -1,0 +1,133 @@
+// SimDevice: a disk in memory that does everything a disk may do to the data on it.
+//
+// Requests end in any order, after random delays. A write that is not durable sits in the disk's cache
+// when it completes and may reach the medium at any later time; a durable one is on the medium when
+// it completes and takes no other write with it. A crash (a copy of the medium as it might be found
+// afterwards) drops, keeps or tears, by sectors of 512 bytes and each on its own, every write that is
+// in flight or only cached. A discard leaves the old bytes, or zeroes that a crash may take back.
+// Nothing is ever cleaned: reused space shows its former content.
+//
+// It also checks its user: no two writes in flight on the same sectors, aligned requests, memory of
+// a write unchanged until its completion. The first offence is kept in offence().
+//
+// Thread rule: its loop's thread. Ownership: owns the image. Units: bytes unless named otherwise.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "core/device/block_device.h"
+#include "tests/sim/fault_counts.h"
+#include "tests/sim/sim_loop.h"
+
+namespace varve {
+
+inline constexpr uint64_t kSectorBytes = 512;
+
+using DiskImage = std::vector<std::byte>;
+
+struct SimDeviceOptions {
+  uint64_t delay_min_ns = 10'000;
+  uint64_t delay_spread_ns = 90'000;
+  uint32_t slow_per_mille = 20;          // requests that take 30 times as long
+  uint32_t discard_zeroes_per_mille = 300;
+  uint32_t durable_history_max = 0;      // durable writes that stay known for damage by omission
+};
+
+// A durable write whose sectors nothing has written since.
+struct DurableWrite {
+  uint64_t offset = 0;
+  uint64_t number = 0;             // order of completion
+  std::vector<std::byte> before;   // what it replaced
+};
+
+class SimDevice final : public BlockDevice {
+ public:
+  SimDevice(SimLoop& loop, DiskImage image, SimDeviceOptions options, uint64_t seed);
+  SimDevice(const SimDevice&) = delete;
+  SimDevice& operator=(const SimDevice&) = delete;
+
+  uint64_t size_bytes() const override { return image_.size(); }
+  void submit(IoRequest& request) override;
+
+  // Off: every request fails and changes nothing. That is how a store is put down after a crash.
+  void set_power(bool on) { powered_ = on; }
+
+  // The medium as a crash at this moment might leave it.
+  DiskImage crash(Random& random, FaultCounts& counts) const;
+  // Takes the image out. REQUIRES that nothing is in flight; the device is dead afterwards.
+  DiskImage take_image() { return std::move(image_); }
+
+  // What reads see.
+  const DiskImage& image() const { return image_; }
+  const std::deque<DurableWrite>& durable_history() const { return durable_history_; }
+  // Calls `visit(offset, data)` for each 4 KiB block of each write in flight.
+  template <typename Visit>
+  void for_each_block_in_flight(Visit visit) const;
+
+  uint64_t io_events() const { return io_events_; }  // submissions and completions so far
+  uint64_t writes_submitted() const { return writes_submitted_; }
+  uint64_t discards_submitted() const { return discards_submitted_; }
+  uint64_t bytes_written() const { return bytes_written_; }
+  uint32_t in_flight() const { return in_flight_; }
+  bool has_unstable_writes() const { return writes_in_flight_ > 0 || !cached_.empty(); }
+  const std::string& offence() const { return offence_; }
+
+ private:
+  struct Flight {
+    IoRequest* request = nullptr;    // null: this entry is free
+    std::vector<std::byte> data;     // of a write, as it was submitted
+    bool early_read = false;         // the read took its data when it was submitted
+  };
+  // Completed, not stable. `open` has one entry per sector: non-zero while a crash may take it back.
+  struct CachedWrite {
+    uint64_t offset = 0;
+    std::vector<std::byte> before;
+    std::vector<uint8_t> open;
+    bool discard = false;
+  };
+
+  void complete(uint32_t index);
+  void take_effect(const Flight& flight);
+  void complete_write(const Flight& flight);
+  void complete_discard(const IoRequest& request);
+  void read_into(const IoRequest& request) const;
+  void cache(uint64_t offset, uint64_t bytes, bool discard);
+  void close_cached(uint64_t offset, uint64_t bytes);
+  void forget_history(uint64_t offset, uint64_t bytes);
+  void keep_history(uint64_t offset, uint64_t bytes);
+  void check_request(const IoRequest& request);
+  void offend(std::string what);
+
+  SimLoop& loop_;
+  DiskImage image_;
+  SimDeviceOptions options_;
+  Random random_;
+  std::vector<Flight> flights_;
+  std::deque<CachedWrite> cached_;  // oldest first
+  std::deque<DurableWrite> durable_history_;
+  uint64_t io_events_ = 0;
+  uint64_t writes_submitted_ = 0;
+  uint64_t discards_submitted_ = 0;
+  uint64_t bytes_written_ = 0;
+  uint64_t durable_count_ = 0;
+  bool powered_ = true;
+  uint32_t in_flight_ = 0;
+  uint32_t writes_in_flight_ = 0;
+  std::string offence_;
+};
+
+template <typename Visit>
+void SimDevice::for_each_block_in_flight(Visit visit) const {
+  for (const Flight& flight : flights_) {
+    if (flight.request == nullptr || flight.request->kind != IoRequest::Kind::kWrite) continue;
+    for (uint64_t at = 0; at < flight.data.size(); at += 4096) {
+      visit(flight.request->offset + at, flight.data.data() + at);
+    }
+  }
+}
+
+}  // namespace varve

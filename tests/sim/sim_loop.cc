@@ -1,0 +1,36 @@
+#include "tests/sim/sim_loop.h"
+
+#include <algorithm>
+
+namespace varve {
+
+SimLoop::SimLoop(uint64_t seed)
+    : random_(seed), shuffle_(seed ^ 0x51ed270b7f4a7c15), ready_(&shuffle_) {}
+
+void SimLoop::schedule(uint64_t delay_ns, std::function<void()> action) {
+  events_.push_back({now_ns_ + delay_ns, event_count_++, std::move(action)});
+  std::push_heap(events_.begin(), events_.end(), later);
+}
+
+bool SimLoop::step() {
+  if (!ready_.empty()) {
+    ready_.run_ready();
+    return true;
+  }
+  if (events_.empty()) return false;
+  std::pop_heap(events_.begin(), events_.end(), later);
+  Event event = std::move(events_.back());
+  events_.pop_back();
+  now_ns_ = event.time_ns;
+  event.action();
+  return true;
+}
+
+bool SimLoop::drain(uint64_t step_limit) {
+  for (uint64_t steps = 0; step(); ++steps) {
+    if (steps == step_limit) return false;
+  }
+  return true;
+}
+
+}  // namespace varve

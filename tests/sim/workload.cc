@@ -1,0 +1,288 @@
+#include "tests/sim/workload.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/crc32c.h"
+#include "core/base/text.h"
+#include "core/base/units.h"
+#include "tests/sim/payload.h"
+
+namespace varve {
+
+namespace {
+
+constexpr uint64_t kRequestBlocksMax = 64;
+
+std::string status_text(const Status& status) { return std::string(status.message()); }
+
+}  // namespace
+
+Workload::Workload(SimLoop& loop, Store& store, BlockModel& model, const SeedPlan& plan,
+                   const Report& report, FaultCounts& counts, uint64_t seed)
+    : loop_(loop),
+      store_(store),
+      model_(model),
+      plan_(plan),
+      report_(report),
+      counts_(counts),
+      random_(seed),
+      clients_(loop.ready()) {}
+
+void Workload::start() {
+  buffers_.resize(plan_.queue_depth + 1);
+  for (Buffer& buffer : buffers_) {
+    // Room for the largest request, for the alignment, and for data that is not aligned.
+    buffer.memory = std::make_unique_for_overwrite<std::byte[]>((kRequestBlocksMax + 2) * kBlockBytes);
+    const auto address = reinterpret_cast<uintptr_t>(buffer.memory.get());
+    buffer.blocks = buffer.memory.get() + (round_up(address, kBlockBytes) - address);
+  }
+  clients_.start(set_up());
+}
+
+Task<void> Workload::set_up() {
+  for (uint32_t i = 0; i < plan_.volume_count; ++i) {
+    if (model_.volumes_in(BlockModel::VolumeState::kLive).size() < plan_.volume_count) {
+      co_await create();
+    }
+  }
+  if (draw_volume() == 0) report_.fail("there is no volume to work on");
+  active_ = plan_.queue_depth;
+  for (uint32_t i = 0; i < plan_.queue_depth; ++i) clients_.start(client(i));
+}
+
+Task<void> Workload::client(uint32_t index) {
+  while (ops_started_ < plan_.ops_per_life) {
+    ++ops_started_;
+    co_await one_op(buffers_[index]);
+  }
+  --active_;
+  if (active_ > 0 || !waiter_) co_return;
+  // The last one to leave makes room, so that the one who waits for it is woken.
+  for (const uint32_t volume : model_.volumes_in(BlockModel::VolumeState::kLive)) {
+    co_await trim(volume, {0, model_.volume_blocks(volume)});
+  }
+}
+
+Task<void> Workload::one_op(Buffer& buffer) {
+  const uint32_t volume = draw_volume();
+  uint64_t draw = random_.below(plan_.write_weight + plan_.read_weight + plan_.trim_weight +
+                                plan_.status_weight + plan_.volume_weight);
+  const auto pick = [&draw](uint32_t weight) {
+    if (draw < weight) return true;
+    draw -= weight;
+    return false;
+  };
+  if (pick(plan_.write_weight)) {
+    co_await write(buffer);
+  } else if (pick(plan_.read_weight)) {
+    co_await read(buffer, volume, draw_range(volume, draw_count()));
+  } else if (pick(plan_.trim_weight)) {
+    co_await trim_something();
+  } else if (pick(plan_.status_weight)) {
+    status();
+  } else if (model_.volumes_in(BlockModel::VolumeState::kLive).size() > plan_.volume_count) {
+    co_await remove();
+  } else if (model_.volumes_in(BlockModel::VolumeState::kCreating).empty()) {
+    co_await create();
+  }
+}
+
+uint32_t Workload::draw_volume() {
+  const auto live = model_.volumes_in(BlockModel::VolumeState::kLive);
+  return live.empty() ? 0 : live[random_.below(live.size())];
+}
+
+uint64_t Workload::draw_count() {
+  if (random_.chance(plan_.large_per_mille, 1000)) return 32 + random_.below(33);
+  return plan_.fixed_size ? plan_.write_blocks_max : 1 + random_.below(plan_.write_blocks_max);
+}
+
+BlockRange Workload::draw_range(uint32_t volume, uint64_t count) {
+  const uint64_t blocks = model_.volume_blocks(volume);
+  count = std::min(count, blocks);
+  uint64_t first = random_.below(blocks - count + 1);
+  if (plan_.sequential) {
+    first = std::exchange(next_sequential_, next_sequential_ + count) % (blocks - count + 1);
+  } else if (random_.chance(plan_.hot_per_mille, 1000)) {
+    first = random_.below(std::max<uint64_t>(blocks / 8, 1));
+    first = std::min(first, blocks - count);
+  }
+  return {first, count};
+}
+
+bool Workload::gone(uint32_t volume) const {
+  return model_.volume_state(volume) != BlockModel::VolumeState::kLive;
+}
+
+// The store may refuse a write only when it is full. It may have decided so at any time while the
+// write was under way, so the fullest moment counts.
+void Workload::see_fullness() {
+  const uint64_t blocks = store_.stats().live_blocks + model_.blocks_in_flight();
+  for (OpenWrite* open : open_writes_) open->blocks_peak = std::max(open->blocks_peak, blocks);
+}
+
+Task<void> Workload::write(Buffer& buffer) {
+  const uint32_t volume = draw_volume();
+  const BlockRange range = draw_range(volume, draw_count());
+  std::byte* data = buffer.blocks + (random_.chance(1, 4) ? 64 : 0);
+  const uint32_t op = model_.begin_write(volume, range, false);
+  uint32_t crcs[kRequestBlocksMax];
+  for (uint64_t i = 0; i < range.count; ++i) {
+    fill_block({volume, static_cast<uint32_t>(range.first + i), op}, data + i * kBlockBytes);
+  }
+  crc32c_blocks(data, range.count, crcs);
+  OpenWrite open;
+  open_writes_.push_back(&open);
+  see_fullness();
+  const Status status = co_await store_.write(model_.volume_id(volume), range, data, crcs);
+  see_fullness();
+  std::erase(open_writes_, &open);
+  std::memset(data, 0xee, kBlockBytes);  // the store must be done with it
+  loop_.note(op * 8ull + static_cast<uint64_t>(status.code()));
+  if (status.ok()) {
+    model_.end_write(op, true);
+  } else if (status.code() == ErrorCode::kNoSpace) {
+    co_await refused_write(op, open);
+  } else if (status.code() != ErrorCode::kNotFound || !gone(volume)) {
+    report_.fail(text("write ", op, " failed: ", status_text(status), "\n",
+                      model_.history(volume, range.first)));
+  }
+}
+
+Task<void> Workload::refused_write(uint32_t op, const OpenWrite& open) {
+  counts_.add(Fault::kNoSpaceAnswered);
+  const StoreStats stats = store_.stats();
+  // Marks of trimmed blocks count too, 64 of them like a block.
+  const uint64_t marks_max = volume_size_blocks() * (plan_.volume_count + 1) / 64 + 1;
+  if (open.blocks_peak + marks_max < stats.write_limit_blocks) {
+    report_.fail(text("write ", op, " got no space with at most ", open.blocks_peak, " of ",
+                      stats.write_limit_blocks, " blocks taken; ", stats.free_slot_count, " of ",
+                      stats.slot_count, " slots are free"));
+  }
+  model_.end_write(op, false);
+  if (!waiter_ && active_ > 1 && random_.chance(1, 2)) {
+    waiter_ = true;
+    --active_;
+    co_await store_.space_freed();
+    ++active_;
+    waiter_ = false;
+  } else {
+    co_await trim_something();
+  }
+}
+
+Task<void> Workload::read(Buffer& buffer, uint32_t volume, BlockRange range) {
+  const uint32_t op = model_.begin_read(volume, range);
+  const Status status = co_await store_.read(model_.volume_id(volume), range, buffer.blocks);
+  loop_.note(op * 8ull + static_cast<uint64_t>(status.code()));
+  if (status.code() == ErrorCode::kDamaged) {
+    counts_.add(Fault::kDamagedAnswered);
+    report_.expect_right(model_.end_read_failed(op, true));
+    if (range.count == 1) co_return;
+    for (uint64_t i = 0; i < range.count && !gone(volume); ++i) {
+      co_await read(buffer, volume, {range.first + i, 1});
+    }
+    co_return;
+  }
+  if (status.code() == ErrorCode::kNotFound) {
+    report_.expect_right(model_.end_read_failed(op, false));
+    co_return;
+  }
+  if (!status.ok()) report_.fail(text("read ", op, " failed: ", status_text(status)));
+  std::vector<BlockValue> values(range.count);
+  for (uint64_t i = 0; i < range.count; ++i) {
+    const std::byte* block = buffer.blocks + i * kBlockBytes;
+    values[i] = value_of(block, volume, static_cast<uint32_t>(range.first + i));
+    if (values[i] == kGarbageValue) {
+      report_.fail(text("read ", op, ": volume ", volume, " block ", range.first + i, " holds ",
+                        describe_block(block), "\n", model_.history(volume, range.first + i)));
+    }
+  }
+  report_.expect_right(model_.end_read(op, values));
+}
+
+Task<void> Workload::trim_something() {
+  const uint32_t volume = draw_volume();
+  const uint64_t blocks = model_.volume_blocks(volume);
+  const uint64_t count = random_.chance(1, 8) ? random_.below(blocks) + 1 : draw_count();
+  co_await trim(volume, draw_range(volume, count));
+}
+
+Task<void> Workload::trim(uint32_t volume, BlockRange range) {
+  const uint32_t op = model_.begin_write(volume, range, true);
+  const Status status = co_await store_.trim(model_.volume_id(volume), range);
+  loop_.note(op * 8ull + static_cast<uint64_t>(status.code()));
+  if (status.ok()) {
+    model_.end_write(op, true);
+  } else if (status.code() != ErrorCode::kNotFound || !gone(volume)) {
+    report_.fail(text("trim ", op, " failed: ", status_text(status)));
+  }
+}
+
+void Workload::status() {
+  const uint32_t volume = draw_volume();
+  const BlockRange range = draw_range(volume, 1 + random_.below(64));
+  std::vector<BlockStatusRun> runs;
+  const Status status = store_.block_status(model_.volume_id(volume), range, runs);
+  if (!status.ok()) report_.fail(text("block status failed: ", status_text(status)));
+  report_.expect_right(model_.check_status(volume, range, runs));
+}
+
+uint64_t Workload::volume_size_blocks() const {
+  const uint64_t total = store_.stats().write_limit_blocks * plan_.fill_percent / 100;
+  return std::max<uint64_t>(total / plan_.volume_count, 4);
+}
+
+Task<void> Workload::create() {
+  const uint64_t blocks = volume_size_blocks();
+  // Names come back after a deletion; ids never do.
+  std::string name = text("v", names_used_++ % 5);
+  while (store_.find_volume(name).ok()) name += "x";
+  const uint32_t volume = model_.begin_create(name, blocks);
+  const Result<VolumeInfo> made = co_await store_.create_volume(name, blocks * kBlockBytes);
+  loop_.note(volume * 8ull + static_cast<uint64_t>(made.code()));
+  if (!made.ok()) {
+    const StoreStats stats = store_.stats();
+    // Clients may race for a name; over 80 % full the store takes no more volumes.
+    const bool full = made.code() == ErrorCode::kNoSpace &&
+                      (stats.live_blocks + model_.blocks_in_flight()) * 4 > stats.capacity_blocks * 3;
+    if (!full && made.code() != ErrorCode::kAlreadyExists) {
+      report_.fail(text("creating volume ", name, " failed: ", status_text(made.status())));
+    }
+    model_.end_create(volume, false, {});
+    co_return;
+  }
+  model_.end_create(volume, true, made->id);
+}
+
+Task<void> Workload::remove() {
+  const uint32_t volume = draw_volume();
+  model_.begin_delete(volume);
+  const Status status = co_await store_.delete_volume(model_.volume_id(volume));
+  loop_.note(volume * 8ull + static_cast<uint64_t>(status.code()));
+  if (!status.ok()) report_.fail(text("deleting a volume failed: ", status_text(status)));
+  model_.end_delete(volume);
+}
+
+Task<void> Workload::finish() {
+  for (const uint32_t volume : model_.volumes_in(BlockModel::VolumeState::kLive)) {
+    const uint64_t blocks = model_.volume_blocks(volume);
+    for (uint64_t first = 0; first < blocks; first += kRequestBlocksMax) {
+      co_await read(buffers_.back(), volume, {first, std::min(kRequestBlocksMax, blocks - first)});
+    }
+  }
+  check_at_rest();
+}
+
+void Workload::check_at_rest() {
+  const StoreStats stats = store_.stats();
+  const auto [least, most] = model_.data_blocks_bounds();
+  if (stats.live_blocks < least || stats.live_blocks > most + stats.damaged_blocks) {
+    report_.fail(text("at rest the store counts ", stats.live_blocks, " live blocks; the model ",
+                      least, " to ", most));
+  }
+  if (stats.failed) report_.fail("the store says that its device failed");
+}
+
+}  // namespace varve
