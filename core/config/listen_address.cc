@@ -33,6 +33,8 @@ std::optional<ListenAddress> parse_listen_address(std::string_view words) {
     if (!usable) return std::nullopt;
     return address;
   }
+  constexpr std::string_view kTcp = "tcp:";
+  if (words.starts_with(kTcp)) words.remove_prefix(kTcp.size());
   const size_t colon = words.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   std::string_view host = words.substr(0, colon);

@@ -20,7 +20,8 @@ struct ListenAddress {
   std::string to_text() const;
 };
 
-// "HOST:PORT", "[IPV6]:PORT" or "unix:/PATH". Nothing for anything else.
+// "HOST:PORT", "[IPV6]:PORT" (also with "tcp:" in front) or "unix:/PATH". Nothing for anything
+// else.
 std::optional<ListenAddress> parse_listen_address(std::string_view words);
 
 // What parse_listen_address takes, for messages.

@@ -75,7 +75,7 @@ void read_disk_group(ConfigSection section, NodeConfig& config) {
     section.fail_missing("path", kPathGrammar);
   }
   if (auto durability = section.take_word("durability", kDurabilityWords)) {
-    group.durability = static_cast<Durability>(*durability);
+    group.power_protected = *durability == 1;
   }
   for (const DiskGroupConfig& other : config.disk_groups) {
     if (!group.name.empty() && other.name == group.name) {
@@ -118,7 +118,7 @@ bool append_options(const TomlValue& value, const std::string& key, bool in_list
 }
 
 void read_service(ConfigSection section, const TomlValue& table, NodeConfig& config) {
-  ServiceConfig service;
+  ServiceConfig service{.place = table.place};
   if (auto plugin = section.take_string("plugin", kPluginGrammar)) {
     service.plugin = *plugin;
     if (!is_name(*plugin) && !plugin->starts_with('/')) {
@@ -155,10 +155,6 @@ void each_table(ConfigSection& top, std::string_view name, const Reader& read) {
 }
 
 }  // namespace
-
-std::string_view durability_name(Durability durability) {
-  return kDurabilityWords[static_cast<size_t>(durability)];
-}
 
 std::string config_error_text(std::string_view file, const ConfigError& error) {
   std::string out(file);

@@ -15,17 +15,11 @@
 
 namespace varve {
 
-// How a write gets onto stable media.
-enum class Durability {
-  kFlush,  // each durable write waits for the device's cache
-  kPlp,    // the device keeps its cache through a power loss: no flush is needed
-};
-std::string_view durability_name(Durability durability);  // as in the config
-
 struct DiskGroupConfig {
   std::string name;
   std::string path;  // absolute: a block device or a file
-  Durability durability = Durability::kFlush;
+  // durability = "plp": the device keeps its cache through a power loss, no flush is needed.
+  bool power_protected = false;
 };
 
 struct ServiceOption {
@@ -34,6 +28,7 @@ struct ServiceOption {
 };
 
 struct ServiceConfig {
+  TomlPlace place;     // of its section
   std::string plugin;  // a name in the plugin directory, or the absolute path of a shared object
   std::vector<ServiceOption> options;  // the plugin checks them
 };

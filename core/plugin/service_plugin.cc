@@ -120,7 +120,7 @@ Status ServicePlugin::start(const varve_service_host& host, void* host_context,
   if (wait_fd_ >= 0 && fcntl(wait_fd_, F_GETFD) < 0) {
     const std::string message = text("wait_fd returned ", wait_fd_, ", which is not open");
     wait_fd_ = -1;
-    break_with(message);
+    abandon(message);
     return {ErrorCode::kInvalidArgument, message};
   }
   return {};
@@ -130,7 +130,7 @@ size_t ServicePlugin::poll() {
   if (context_ == nullptr || !broken_why_.empty()) return 0;
   const int32_t done = library_.service().poll(context_);
   if (done >= 0) return static_cast<size_t>(done);
-  break_with(text("poll returned ", done, "; it must return 0 or how much it did"));
+  abandon(text("poll returned ", done, "; it must return 0 or how much it did"));
   return 0;
 }
 
@@ -138,7 +138,7 @@ bool ServicePlugin::arm() {
   if (context_ == nullptr || !broken_why_.empty()) return false;
   const int32_t pending = library_.service().arm(context_);
   if (pending == 0 || pending == 1) return pending == 1;
-  break_with(text("arm returned ", pending, "; it must return 0 or 1"));
+  abandon(text("arm returned ", pending, "; it must return 0 or 1"));
   return false;
 }
 
@@ -153,14 +153,15 @@ bool ServicePlugin::stopped() {
   if (!stopping_) return false;
   const int32_t answer = library_.service().stopped(context_);
   if (answer != 0 && answer != 1) {
-    break_with(text("stopped returned ", answer, "; it must return 0 or 1"));
+    abandon(text("stopped returned ", answer, "; it must return 0 or 1"));
     return true;
   }
   stopped_ = answer == 1;
   return stopped_;
 }
 
-void ServicePlugin::break_with(std::string why) {
+void ServicePlugin::abandon(std::string why) {
+  if (!broken_why_.empty()) return;
   log_error(library_.name(), text("the plugin broke its contract and is stopped: ", why));
   broken_why_ = std::move(why);
   if (!stopping_) library_.service().stop(context_);

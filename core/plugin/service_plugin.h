@@ -45,6 +45,8 @@ class ServicePlugin final : public Poller {
   // No new clients and requests. Keep polling until stopped().
   void stop();
   bool stopped();
+  // From now on the plugin counts as one that broke the contract: it did not stop in time, say.
+  void abandon(std::string why);
 
   std::string_view name() const { return library_.name(); }
   bool started() const { return context_ != nullptr; }
@@ -53,7 +55,6 @@ class ServicePlugin final : public Poller {
 
  private:
   explicit ServicePlugin(const PluginLibrary& library);
-  void break_with(std::string why);
 
   const PluginLibrary& library_;
   varve_host host_{};

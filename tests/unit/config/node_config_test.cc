@@ -67,9 +67,9 @@ loud = true
   CHECK(config.log_level == LogLevel::kWarn);
   CHECK(config.admin.unix_path == "/run/varve/admin.sock");
   REQUIRE(config.disk_groups.size() == 2);
-  CHECK(config.disk_groups[0].durability == Durability::kPlp);
+  CHECK(config.disk_groups[0].power_protected);
   CHECK(config.disk_groups[1].name == "b");
-  CHECK(config.disk_groups[1].durability == Durability::kFlush);
+  CHECK_FALSE(config.disk_groups[1].power_protected);
   REQUIRE(config.services.size() == 1);
   std::string options;
   for (const ServiceOption& option : config.services[0].options) {
@@ -160,6 +160,7 @@ TEST_CASE("listen addresses are parsed strictly") {
   CHECK(parse_listen_address("127.0.0.1:80")->host == "127.0.0.1");
   CHECK(parse_listen_address("[::1]:80")->host == "::1");
   CHECK(parse_listen_address("[::1]:80")->to_text() == "[::1]:80");
+  CHECK(parse_listen_address("tcp:127.0.0.1:80")->to_text() == "127.0.0.1:80");
   CHECK(parse_listen_address("unix:/a")->is_local());
   CHECK_FALSE(parse_listen_address("10.0.0.1:80")->is_local());
   for (const char* words : {"", ":", "a", "a:", ":80", "a:0", "a:65536", "a:80x", "::1:80", "[::1]",

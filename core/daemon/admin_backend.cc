@@ -1,0 +1,42 @@
+#include "core/daemon/admin_backend.h"
+
+#include <chrono>
+
+#include "core/daemon/shard_call.h"
+
+namespace varve {
+namespace {
+
+constexpr std::chrono::milliseconds kStatusDeadline(5'000);
+constexpr std::chrono::milliseconds kChangeDeadline(30'000);  // waits for durable writes
+
+}  // namespace
+
+Result<NodeStatus> ShardBackend::status() {
+  return call_shard<NodeStatus>(loop_, node_.requests(), kStatusDeadline,
+                                [this] { return node_.status_later(); });
+}
+
+Result<CreatedVolume> ShardBackend::create_volume(const CreateVolume& request) {
+  return call_shard<CreatedVolume>(loop_, node_.requests(), kChangeDeadline,
+                                   [this, request] { return node_.create_volume(request); });
+}
+
+Result<VolumeStatus> ShardBackend::delete_volume(const std::string& name,
+                                                 const std::string& disk_group) {
+  return call_shard<VolumeStatus>(
+      loop_, node_.requests(), kChangeDeadline,
+      [this, name, disk_group] { return node_.delete_volume(name, disk_group); });
+}
+
+Result<OperationStatus> ShardBackend::add_disk(const AddDisk& request) {
+  return call_shard<OperationStatus>(loop_, node_.requests(), kStatusDeadline,
+                                     [this, request] { return node_.add_disk(request); });
+}
+
+Result<OperationStatus> ShardBackend::operation(uint64_t id) {
+  return call_shard<OperationStatus>(loop_, node_.requests(), kStatusDeadline,
+                                     [this, id] { return node_.operation(id); });
+}
+
+}  // namespace varve

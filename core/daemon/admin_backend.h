@@ -1,0 +1,47 @@
+// AdminBackend: what the admin API can ask the node. ShardBackend asks a real one.
+//
+// Thread rule: any thread but the shard's; calls block until the answer is there or the deadline
+// has passed (kBusy).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/error.h"
+#include "core/daemon/disk_add.h"
+#include "core/daemon/node.h"
+#include "core/daemon/node_status.h"
+#include "core/daemon/node_volumes.h"
+#include "core/runtime/uring_loop.h"
+
+namespace varve {
+
+class AdminBackend {
+ public:
+  virtual ~AdminBackend() = default;
+  virtual Result<NodeStatus> status() = 0;
+  virtual Result<CreatedVolume> create_volume(const CreateVolume& request) = 0;
+  virtual Result<VolumeStatus> delete_volume(const std::string& name,
+                                             const std::string& disk_group) = 0;
+  virtual Result<OperationStatus> add_disk(const AddDisk& request) = 0;
+  virtual Result<OperationStatus> operation(uint64_t id) = 0;
+};
+
+// Ownership: borrows loop and node; both must outlive it and every call on it.
+class ShardBackend final : public AdminBackend {
+ public:
+  ShardBackend(UringLoop& loop, Node& node) : loop_(loop), node_(node) {}
+
+  Result<NodeStatus> status() override;
+  Result<CreatedVolume> create_volume(const CreateVolume& request) override;
+  Result<VolumeStatus> delete_volume(const std::string& name,
+                                     const std::string& disk_group) override;
+  Result<OperationStatus> add_disk(const AddDisk& request) override;
+  Result<OperationStatus> operation(uint64_t id) override;
+
+ private:
+  UringLoop& loop_;
+  Node& node_;
+};
+
+}  // namespace varve

@@ -1,0 +1,142 @@
+// varved: reads the config, then gives the loop to one Node.
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/config/node_config.h"
+#include "core/daemon/admin_server.h"
+#include "core/daemon/arguments.h"
+#include "core/daemon/node.h"
+#include "core/daemon/service.h"
+#include "core/daemon/signals.h"
+#include "core/plugin/plugin_library.h"
+#include "core/runtime/uring_loop.h"
+
+namespace varve {
+namespace {
+
+constexpr int kExitClean = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitBadConfig = 2;
+
+void print(std::FILE* stream, std::string_view words) {
+  std::fwrite(words.data(), 1, words.size(), stream);
+}
+
+// bin/varved -> lib/varve/plugins
+std::string plugin_directory() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  return (program.parent_path().parent_path() / "lib/varve/plugins").string();
+}
+
+struct CheckedConfig {
+  NodeConfig config;
+  std::vector<std::unique_ptr<Service>> services;
+};
+
+// Nothing when the config is bad; the errors have then been printed, all of them.
+std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
+  const Result<std::string> content = read_config_file(path);
+  if (!content.ok()) {
+    print(stderr, text(content.status().message(), "\n"));
+    return nullptr;
+  }
+  ConfigReading reading = read_node_config(*content);
+  auto checked = std::make_unique<CheckedConfig>();
+  checked->config = std::move(reading.config);
+  if (reading.errors.empty()) {
+    for (const ServiceConfig& config : checked->config.services) {
+      auto service = Service::load(plugin_directory(), config);
+      if (service.ok()) {
+        checked->services.push_back(std::move(*service));
+      } else {
+        reading.errors.push_back({config.place, text("service ", config.plugin),
+                                  std::string(service.status().message())});
+      }
+    }
+  }
+  for (const ConfigError& error : reading.errors) {
+    print(stderr, text(config_error_text(path, error), "\n"));
+  }
+  return reading.errors.empty() ? std::move(checked) : nullptr;
+}
+
+int describe_plugin(const std::string& path) {
+  const auto library = PluginLibrary::open(std::filesystem::absolute(path).string());
+  if (!library.ok()) {
+    print(stderr, text(library.status().message(), "\n"));
+    return kExitFailed;
+  }
+  print(stdout, (*library)->describe());
+  return kExitClean;
+}
+
+int fail(const Status& status) {
+  log_error("node", status.message());
+  return kExitFailed;
+}
+
+int serve(CheckedConfig checked) {
+  log_set_level(checked.config.log_level);
+  log_info("node", text("varved ", VARVE_VERSION, " starts, process ", getpid()));
+  auto loop = UringLoop::create();
+  if (!loop.ok()) return fail(loop.status());
+  auto node = std::make_unique<Node>(**loop, checked.config, std::move(checked.services));
+  ShardBackend backend(**loop, *node);
+  const SignalThread signals(**loop, [&node] { node->stop(); }, [&node] { node->stop_deadline(); });
+  auto admin = AdminServer::start(checked.config.admin, backend);
+  if (!admin.ok()) return fail(admin.status());
+  log_info("admin", text("listening on ", checked.config.admin.to_text()));
+  const Status status = (*loop)->run(node->run([&admin] { (*admin)->stop(); }));
+  if (node->work_left()) {
+    log_warn("node", "a file was being made for varve disk add; it is left unfinished");
+    std::_Exit(status.ok() ? kExitClean : kExitFailed);
+  }
+  return status.ok() ? kExitClean : fail(status);
+}
+
+int run(const DaemonArguments& arguments) {
+  using Action = DaemonArguments::Action;
+  switch (arguments.action) {
+    case Action::kHelp:
+      print(stdout, daemon_help());
+      return kExitClean;
+    case Action::kVersion:
+      print(stdout, text("varved ", VARVE_VERSION, "\n"));
+      return kExitClean;
+    case Action::kDescribePlugin:
+      return describe_plugin(arguments.plugin_path);
+    case Action::kCheck: {
+      const bool good = load_config(arguments.config_path) != nullptr;
+      if (good) print(stdout, text(arguments.config_path, ": ok\n"));
+      return good ? kExitClean : kExitBadConfig;
+    }
+    case Action::kServe: {
+      auto checked = load_config(arguments.config_path);
+      return checked ? serve(std::move(*checked)) : kExitBadConfig;
+    }
+  }
+  return kExitFailed;
+}
+
+}  // namespace
+}  // namespace varve
+
+int main(int count, char** words) {
+  const std::vector<std::string_view> given(words + (count > 0 ? 1 : 0), words + count);
+  const auto arguments = varve::parse_daemon_arguments(given);
+  if (!arguments.ok()) {
+    varve::print(stderr, varve::text("varved: ", arguments.status().message(), "\n"));
+    return varve::kExitBadConfig;
+  }
+  return varve::run(*arguments);
+}

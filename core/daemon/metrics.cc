@@ -1,0 +1,150 @@
+#include "core/daemon/metrics.h"
+
+#include <functional>
+#include <string_view>
+
+#include "core/base/text.h"
+#include "core/base/units.h"
+
+namespace varve {
+namespace {
+
+// A label's value may hold anything; three characters have a meaning.
+std::string label(std::string_view name, std::string_view value) {
+  std::string out = text(name, "=\"");
+  for (const char letter : value) {
+    if (letter == '\\' || letter == '"') out += '\\';
+    if (letter == '\n') {
+      out += "\\n";
+    } else {
+      out += letter;
+    }
+  }
+  return out + "\"";
+}
+
+void begin(std::string& out, std::string_view name, std::string_view type, std::string_view help) {
+  out += text("# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n");
+}
+
+void sample(std::string& out, std::string_view name, std::string_view labels, uint64_t value) {
+  out += name;
+  if (!labels.empty()) out += text("{", labels, "}");
+  out += text(" ", value, "\n");
+}
+
+struct GroupMetric {
+  std::string_view name;
+  std::string_view type;
+  std::string_view help;
+  uint64_t (*value)(const GroupStatus& group);
+};
+
+constexpr GroupMetric kGroupMetrics[] = {
+    {"varve_disk_group_device_bytes", "gauge", "Size of the device.",
+     [](const GroupStatus& group) { return group.device_bytes; }},
+    {"varve_disk_group_capacity_bytes", "gauge", "Data that fits after reserves.",
+     [](const GroupStatus& group) { return group.stats.capacity_blocks * kBlockBytes; }},
+    {"varve_disk_group_live_bytes", "gauge", "Blocks that volumes hold.",
+     [](const GroupStatus& group) { return group.stats.live_blocks * kBlockBytes; }},
+    {"varve_disk_group_dead_bytes", "gauge", "Old blocks, headers and footers in used segments.",
+     [](const GroupStatus& group) { return group.dead_bytes; }},
+    {"varve_disk_group_write_limit_bytes", "gauge", "Live bytes at which writes wait.",
+     [](const GroupStatus& group) { return group.stats.write_limit_blocks * kBlockBytes; }},
+    {"varve_disk_group_slots", "gauge", "Segment slots.",
+     [](const GroupStatus& group) { return group.stats.slot_count; }},
+    {"varve_disk_group_free_slots", "gauge", "Segment slots that hold nothing.",
+     [](const GroupStatus& group) { return group.stats.free_slot_count; }},
+    {"varve_disk_group_damaged_blocks", "gauge", "Blocks known to fail their checksum.",
+     [](const GroupStatus& group) { return group.stats.damaged_blocks; }},
+    {"varve_disk_group_failed", "gauge", "1 after a device write failed: reads only.",
+     [](const GroupStatus& group) { return uint64_t{group.stats.failed}; }},
+    {"varve_disk_group_waiting_writes", "gauge", "Writes that wait for space.",
+     [](const GroupStatus& group) { return group.waiting_write_count; }},
+    {"varve_disk_group_map_bytes", "gauge", "Memory that the map takes.",
+     [](const GroupStatus& group) { return group.stats.map_bytes; }},
+    {"varve_disk_group_user_blocks_written_total", "counter", "Blocks written for clients.",
+     [](const GroupStatus& group) { return group.stats.user_blocks_written; }},
+    {"varve_disk_group_relocated_blocks_written_total", "counter", "Blocks moved by cleaning.",
+     [](const GroupStatus& group) { return group.stats.relocated_blocks_written; }},
+    {"varve_disk_group_header_blocks_written_total", "counter", "Batch and segment headers.",
+     [](const GroupStatus& group) { return group.stats.header_blocks_written; }},
+    {"varve_disk_group_footer_blocks_written_total", "counter", "Segment footers.",
+     [](const GroupStatus& group) { return group.stats.footer_blocks_written; }},
+    {"varve_disk_group_group_commits_total", "counter", "User batches made durable.",
+     [](const GroupStatus& group) { return group.stats.group_commit_count; }},
+    {"varve_disk_group_device_writes_total", "counter", "Writes sent to the device.",
+     [](const GroupStatus& group) { return group.stats.device_write_count; }},
+    {"varve_disk_group_segments_cleaned_total", "counter", "Segments emptied for reuse.",
+     [](const GroupStatus& group) { return group.stats.segments_cleaned; }},
+};
+
+void add_groups(std::string& out, const NodeStatus& node) {
+  begin(out, "varve_disk_group_serving", "gauge", "1 while the disk group serves its volumes.");
+  for (const GroupStatus& group : node.disk_groups) {
+    sample(out, "varve_disk_group_serving", label("disk_group", group.name),
+           group.state == GroupState::kServing ? 1 : 0);
+  }
+  for (const GroupMetric& metric : kGroupMetrics) {
+    begin(out, metric.name, metric.type, metric.help);
+    for (const GroupStatus& group : node.disk_groups) {
+      if (group.state != GroupState::kServing) continue;
+      sample(out, metric.name, label("disk_group", group.name), metric.value(group));
+    }
+  }
+}
+
+void add_volumes(std::string& out, const NodeStatus& node) {
+  const auto add = [&](std::string_view name, std::string_view help, const auto& value) {
+    begin(out, name, "gauge", help);
+    for (const VolumeStatus& volume : node.volumes) {
+      sample(out, name,
+             text(label("volume", volume.name), ",", label("disk_group", volume.disk_group)),
+             value(volume));
+    }
+  };
+  add("varve_volume_size_bytes", "Size that clients see.",
+      [](const VolumeStatus& volume) { return volume.size_bytes; });
+  add("varve_volume_used_bytes", "Blocks that hold data.",
+      [](const VolumeStatus& volume) { return volume.used_bytes; });
+  add("varve_volume_in_use", "1 while a client has the volume open.",
+      [](const VolumeStatus& volume) { return uint64_t{volume.in_use}; });
+}
+
+void add_services(std::string& out, const NodeStatus& node) {
+  const auto add = [&](std::string_view name, std::string_view help, const auto& value) {
+    begin(out, name, "gauge", help);
+    // Two sections may run the same plugin: their place in the config tells them apart.
+    for (size_t i = 0; i < node.services.size(); ++i) {
+      sample(out, name,
+             text(label("plugin", node.services[i].plugin), ",", label("service", text(i))),
+             value(node.services[i]));
+    }
+  };
+  add("varve_service_serving", "1 while the service takes clients.",
+      [](const ServiceStatus& service) { return uint64_t{service.serving}; });
+  add("varve_service_open_volumes", "Volumes that clients have open.",
+      [](const ServiceStatus& service) { return service.open_volume_count; });
+  add("varve_service_operations_in_flight", "Operations that are not answered yet.",
+      [](const ServiceStatus& service) { return service.in_flight_count; });
+}
+
+}  // namespace
+
+std::string metrics_text(const NodeStatus& node) {
+  std::string out;
+  begin(out, "varve_ready", "gauge", "1 while the node serves.");
+  sample(out, "varve_ready", "", node.state == NodeState::kReady ? 1 : 0);
+  add_groups(out, node);
+  add_volumes(out, node);
+  add_services(out, node);
+  begin(out, "varve_loop_enters_total", "counter", "io_uring_enter system calls of the shard.");
+  sample(out, "varve_loop_enters_total", "", node.loop.enter_count);
+  begin(out, "varve_loop_submissions_total", "counter", "Requests given to the kernel.");
+  sample(out, "varve_loop_submissions_total", "", node.loop.submission_count);
+  begin(out, "varve_loop_completions_total", "counter", "Requests that the kernel answered.");
+  sample(out, "varve_loop_completions_total", "", node.loop.completion_count);
+  return out;
+}
+
+}  // namespace varve

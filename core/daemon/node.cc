@@ -1,0 +1,226 @@
+#include "core/daemon/node.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/daemon/blocking.h"
+
+namespace varve {
+namespace {
+
+// Ended operations beyond this many are forgotten, oldest first.
+constexpr size_t kOperationsKept = 100;
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "node";
+  return name.data();
+}
+
+}  // namespace
+
+Node::Node(UringLoop& loop, const NodeConfig& config,
+           std::vector<std::unique_ptr<Service>> services)
+    : loop_(loop),
+      name_(config.name.empty() ? host_name() : config.name),
+      services_(std::move(services)),
+      volumes_(groups_, table_),
+      table_(loop.runtime(), volumes_),
+      changed_(loop.runtime().ready),
+      requests_(loop.runtime().ready),
+      work_(loop.runtime().ready) {
+  for (const DiskGroupConfig& group : config.disk_groups) {
+    groups_.push_back(std::make_unique<DiskGroup>(loop, group));
+  }
+}
+
+Node::~Node() = default;
+
+Task<Status> Node::run(std::function<void()> close_front) {
+  {
+    TaskGroup opening(loop_.runtime().ready);
+    for (const auto& group : groups_) opening.start(group->open());
+    co_await opening.done();
+  }
+  Status status;
+  if (!stop_asked_) status = start_services();
+  if (status.ok() && !stop_asked_) {
+    state_ = NodeState::kReady;
+    log_info("node", text(name_, " is ready"));
+  }
+  while (status.ok() && !stop_asked_) {
+    co_await changed_.wait();
+    look_after_services();
+  }
+  state_ = NodeState::kStopping;
+  log_info("node", "stopping: no new clients, requests in flight are answered");
+  TaskGroup front(loop_.runtime().ready);
+  front.start(stop_front(std::move(close_front)));
+  co_await stop_services();
+  co_await front.done();
+  co_await requests_.done();
+  while (work_.running() > 0 && !only_files_are_being_made()) co_await changed_.wait();
+  co_await close_groups();
+  log_info("node", status.ok() ? "stopped cleanly" : "stopped");
+  co_return status;
+}
+
+void Node::stop() {
+  if (stop_asked_) return;
+  stop_asked_ = true;
+  changed_.wake_all();
+}
+
+void Node::stop_deadline() {
+  for (const auto& service : services_) {
+    if (!service->stopped()) service->abandon("it did not stop in time");
+  }
+  changed_.wake_all();
+}
+
+Status Node::start_services() {
+  for (const auto& service : services_) {
+    const Status status = service->start(loop_, table_, [this] { changed_.wake_all(); });
+    if (status.ok()) continue;
+    return {status.code(), text("service ", service->status().plugin, ": ", status.message())};
+  }
+  return {};
+}
+
+void Node::look_after_services() {
+  for (const auto& service : services_) {
+    if (service->broken()) service->detach();
+  }
+}
+
+bool Node::services_stopped() {
+  return std::all_of(services_.begin(), services_.end(),
+                     [](const auto& service) { return service->stopped(); });
+}
+
+Task<void> Node::stop_services() {
+  table_.end_waits();
+  for (const auto& service : services_) service->stop();
+  while (!services_stopped()) co_await changed_.wait();
+  for (const auto& service : services_) co_await service->close();
+}
+
+Task<void> Node::stop_front(std::function<void()> close_front) {
+  std::function<bool()> call = [close_front] {
+    close_front();
+    return true;
+  };
+  co_await run_blocking(loop_, std::move(call));
+}
+
+Task<void> Node::close_groups() {
+  TaskGroup closing(loop_.runtime().ready);
+  for (const auto& group : groups_) {
+    if (group->state() != GroupState::kFormatting) closing.start(group->close());
+  }
+  co_await closing.done();
+  co_await table_.drained();
+}
+
+NodeStatus Node::status() const {
+  NodeStatus status;
+  status.name = name_;
+  status.state = state_;
+  for (const auto& group : groups_) {
+    status.disk_groups.push_back(group->status());
+    if (group->store() == nullptr) continue;
+    status.disk_groups.back().waiting_write_count = table_.waiting_for_space_count(*group->store());
+  }
+  status.volumes = volumes_.list();
+  for (const auto& service : services_) status.services.push_back(service->status());
+  status.loop = loop_.counters();
+  return status;
+}
+
+Task<Result<CreatedVolume>> Node::create_volume(CreateVolume request) {
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  co_return co_await volumes_.create(std::move(request));
+}
+
+Task<Result<VolumeStatus>> Node::delete_volume(std::string name, std::string disk_group) {
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  co_return co_await volumes_.remove(std::move(name), std::move(disk_group));
+}
+
+Result<DiskGroup*> Node::group_to_add(const AddDisk& request) const {
+  std::string known;
+  for (const auto& group : groups_) {
+    const DiskGroupConfig& config = group->config();
+    known += text(known.empty() ? "" : ", ", config.name);
+    if (config.name != request.disk_group && config.path != request.disk_group) continue;
+    if (group->state() == GroupState::kServing) {
+      return Status(ErrorCode::kAlreadyExists,
+                    text("disk group ", config.name, " is formatted and serving"));
+    }
+    if (group->state() == GroupState::kRecovering || group->state() == GroupState::kFormatting) {
+      return Status(ErrorCode::kBusy, text("disk group ", config.name, " is ",
+                                           group_state_name(group->state()), " right now"));
+    }
+    return group.get();
+  }
+  return Status(ErrorCode::kNotFound,
+                text("the config has no disk group ", request.disk_group, " (it has ", known,
+                     "): add a [[disk_group]] section and restart varved"));
+}
+
+Task<Result<OperationStatus>> Node::add_disk(AddDisk request) {
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  const Result<DiskGroup*> group = group_to_add(request);
+  if (!group.ok()) co_return group.status();
+  while (operations_.size() >= kOperationsKept &&
+         operations_.begin()->second.state != OperationStatus::State::kRunning) {
+    operations_.erase(operations_.begin());
+  }
+  const uint64_t id = next_operation_id_++;
+  OperationStatus& operation = operations_[id];
+  operation.id = id;
+  operation.what = text("disk add ", (*group)->config().name);
+  (*group)->begin_format();
+  work_.start(run_add_disk(*group, std::move(request), &operation));
+  co_return operation;
+}
+
+Task<void> Node::run_add_disk(DiskGroup* group, AddDisk request, OperationStatus* operation) {
+  const DiskGroupConfig& config = group->config();
+  log_info("disk add", text(config.name, ": started on ", config.path));
+  const Status status = co_await format_disk(loop_, *group, std::move(request), *operation);
+  operation->step = "opening";
+  co_await group->end_format();
+  const bool serving = group->state() == GroupState::kServing;
+  if (status.ok() && serving) {
+    operation->state = OperationStatus::State::kDone;
+    operation->message = text("disk group ", config.name, " is serving");
+  } else {
+    operation->state = OperationStatus::State::kFailed;
+    operation->code = status.ok() ? ErrorCode::kIoError : status.code();
+    operation->message = status.ok() ? group->reason() : std::string(status.message());
+    log_warn("disk add", text(config.name, ": ", operation->message));
+  }
+  operation->step.clear();
+  changed_.wake_all();
+}
+
+bool Node::only_files_are_being_made() const {
+  return std::all_of(operations_.begin(), operations_.end(), [](const auto& entry) {
+    return entry.second.state != OperationStatus::State::kRunning || entry.second.on_thread;
+  });
+}
+
+Task<Result<OperationStatus>> Node::operation(uint64_t id) {
+  const auto found = operations_.find(id);
+  if (found == operations_.end()) {
+    co_return Status(ErrorCode::kNotFound, text("no operation ", id));
+  }
+  co_return found->second;
+}
+
+}  // namespace varve

@@ -1,0 +1,85 @@
+// Node: everything that one varved serves, on one shard: its disk groups, its volumes, its
+// services.
+//
+//     run(): recover the disk groups -> start the services -> serve until stop() -> drain and seal
+//
+// Thread rule: the loop's thread. Ownership: borrows the loop.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/config/node_config.h"
+#include "core/daemon/disk_add.h"
+#include "core/daemon/disk_group.h"
+#include "core/daemon/node_status.h"
+#include "core/daemon/node_volumes.h"
+#include "core/daemon/service.h"
+#include "core/runtime/task.h"
+#include "core/runtime/task_group.h"
+#include "core/runtime/uring_loop.h"
+#include "core/runtime/wait_list.h"
+#include "core/volume/volume_table.h"
+
+namespace varve {
+
+class Node {
+ public:
+  Node(UringLoop& loop, const NodeConfig& config, std::vector<std::unique_ptr<Service>> services);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  // Serves until stop() was called and everything is closed, `close_front` (which ends requests
+  // from other threads) included. The error says why a service could not start.
+  Task<Status> run(std::function<void()> close_front);
+  // Asks run() to end. Again: no effect.
+  void stop();
+  // Stopping takes too long: gives up on plugins that have not stopped.
+  void stop_deadline();
+
+  // Requests from other threads run in this group (see shard_call.h).
+  TaskGroup& requests() { return requests_; }
+
+  NodeStatus status() const;
+  Task<Result<NodeStatus>> status_later() { co_return status(); }
+  Task<Result<CreatedVolume>> create_volume(CreateVolume request);
+  Task<Result<VolumeStatus>> delete_volume(std::string name, std::string disk_group);
+  // Starts the work; its state is in operation(). kNotFound, kAlreadyExists, kBusy.
+  Task<Result<OperationStatus>> add_disk(AddDisk request);
+  Task<Result<OperationStatus>> operation(uint64_t id);
+
+  // After run(): long work on another thread did not end. The process must end without destructors.
+  bool work_left() const { return work_.running() > 0; }
+
+ private:
+  Status start_services();
+  void look_after_services();
+  Task<void> stop_services();
+  Task<void> stop_front(std::function<void()> close_front);
+  Task<void> close_groups();
+  bool services_stopped();
+  Result<DiskGroup*> group_to_add(const AddDisk& request) const;
+  Task<void> run_add_disk(DiskGroup* group, AddDisk request, OperationStatus* operation);
+  bool only_files_are_being_made() const;
+
+  UringLoop& loop_;
+  const std::string name_;
+  NodeState state_ = NodeState::kStarting;
+  std::vector<std::unique_ptr<DiskGroup>> groups_;
+  std::vector<std::unique_ptr<Service>> services_;
+  NodeVolumes volumes_;
+  VolumeTable table_;
+  WaitList changed_;  // stop was asked for, a service changed, or long work moved on
+  bool stop_asked_ = false;
+  TaskGroup requests_;
+  TaskGroup work_;                                  // operations
+  std::map<uint64_t, OperationStatus> operations_;  // the last kOperationsKept
+  uint64_t next_operation_id_ = 1;
+};
+
+}  // namespace varve

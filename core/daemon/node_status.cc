@@ -1,0 +1,107 @@
+#include "core/daemon/node_status.h"
+
+#include "core/base/text.h"
+
+namespace varve {
+namespace {
+
+void add_group_problems(const GroupStatus& group, std::vector<std::string>& problems) {
+  const std::string subject = text("disk group ", group.name);
+  if (group.state == GroupState::kNotFormatted) {
+    problems.push_back(text(subject, " is not formatted: run varve disk add ", group.name));
+  } else if (group.state == GroupState::kNotServed) {
+    problems.push_back(text(subject, " is not served: ", group.reason));
+  }
+  if (group.state != GroupState::kServing) return;
+  const StoreStats& stats = group.stats;
+  if (stats.failed) {
+    problems.push_back(text(subject, " takes no writes: a write to ", group.path,
+                            " failed; reads go on. Look at the device, then restart varved"));
+  }
+  if (stats.damaged_blocks > 0) {
+    problems.push_back(text(subject, " has ", stats.damaged_blocks,
+                            " damaged blocks: reading them fails with an I/O error"));
+  }
+  const uint32_t full_percent = fill_basis_points(stats) / 100;
+  if (group.waiting_write_count > 0) {
+    problems.push_back(text(subject, " is full (", full_percent, "%): ", group.waiting_write_count,
+                            " writes wait for space; trim or delete volumes"));
+  } else if (full_percent >= kCreateRefusedPercent) {
+    problems.push_back(text(subject, " is ", full_percent, "% full: new volumes are refused from ",
+                            kCreateRefusedPercent, "%, writes wait from ", kWritesWaitPercent,
+                            "%"));
+  }
+}
+
+void add_twins(const NodeStatus& node, std::vector<std::string>& problems) {
+  for (size_t i = 1; i < node.volumes.size(); ++i) {
+    const VolumeStatus& left = node.volumes[i - 1];
+    const VolumeStatus& right = node.volumes[i];
+    if (left.name != right.name) continue;
+    problems.push_back(text("volume ", left.name, " is on disk groups ", left.disk_group, " and ",
+                            right.disk_group,
+                            ": not served until one is deleted (varve volume "
+                            "delete ",
+                            left.name, " --disk-group GROUP)"));
+  }
+}
+
+}  // namespace
+
+std::string_view group_state_name(GroupState state) {
+  switch (state) {
+    case GroupState::kRecovering:
+      return "recovering";
+    case GroupState::kServing:
+      return "serving";
+    case GroupState::kFormatting:
+      return "formatting";
+    case GroupState::kNotFormatted:
+      return "not formatted";
+    case GroupState::kNotServed:
+      return "not served";
+  }
+  return "unknown";
+}
+
+std::string_view node_state_name(NodeState state) {
+  switch (state) {
+    case NodeState::kStarting:
+      return "starting";
+    case NodeState::kReady:
+      return "ready";
+    case NodeState::kStopping:
+      return "stopping";
+  }
+  return "unknown";
+}
+
+std::string_view operation_state_name(OperationStatus::State state) {
+  switch (state) {
+    case OperationStatus::State::kRunning:
+      return "running";
+    case OperationStatus::State::kDone:
+      return "done";
+    case OperationStatus::State::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+uint32_t fill_basis_points(const StoreStats& stats) {
+  if (stats.capacity_blocks == 0) return 0;
+  return static_cast<uint32_t>(stats.live_blocks * 10000 / stats.capacity_blocks);
+}
+
+std::vector<std::string> problems_of(const NodeStatus& node) {
+  std::vector<std::string> problems;
+  for (const GroupStatus& group : node.disk_groups) add_group_problems(group, problems);
+  add_twins(node, problems);
+  for (const ServiceStatus& service : node.services) {
+    if (service.reason.empty()) continue;
+    problems.push_back(text("service ", service.plugin, " does not serve: ", service.reason));
+  }
+  return problems;
+}
+
+}  // namespace varve

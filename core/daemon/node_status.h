@@ -1,0 +1,101 @@
+// What the node tells about itself: plain values, made on the shard, read by the admin API.
+//
+// Thread rule: plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/runtime/uring_loop.h"
+#include "core/store/store.h"
+
+namespace varve {
+
+enum class GroupState : uint8_t {
+  kRecovering,
+  kServing,
+  kFormatting,
+  kNotFormatted,
+  kNotServed,  // see the reason
+};
+std::string_view group_state_name(GroupState state);
+
+// How far long work has come; total 0: unknown.
+struct Progress {
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+
+struct GroupStatus {
+  std::string name;
+  std::string path;
+  GroupState state = GroupState::kRecovering;
+  std::string reason;         // why it is not served
+  Progress recovery;          // slots, while recovering
+  std::string durability;     // "flush" or "plp", as in the config
+  std::string write_cache;    // "write back", "write through" or "unknown"
+  uint64_t device_bytes = 0;  // this and what follows: while serving
+  uint64_t dead_bytes = 0;    // in used segments but not live: old blocks, headers, footers
+  uint64_t volume_count = 0;
+  uint64_t waiting_write_count = 0;  // because the store is full
+  StoreStats stats;
+};
+
+struct VolumeStatus {
+  std::string name;
+  std::string disk_group;
+  uint64_t size_bytes = 0;
+  uint64_t used_bytes = 0;
+  bool in_use = false;  // a client has it open
+};
+
+struct ServiceStatus {
+  std::string plugin;
+  std::string version;
+  bool serving = false;
+  std::string reason;  // why it does not serve
+  uint64_t open_volume_count = 0;
+  uint64_t in_flight_count = 0;
+};
+
+enum class NodeState : uint8_t { kStarting, kReady, kStopping };
+std::string_view node_state_name(NodeState state);
+
+struct NodeStatus {
+  std::string name;
+  NodeState state = NodeState::kStarting;
+  std::vector<GroupStatus> disk_groups;  // in the config's order
+  std::vector<VolumeStatus> volumes;     // by name
+  std::vector<ServiceStatus> services;
+  UringCounters loop;
+};
+
+// Live data against capacity, in hundredths of a percent.
+uint32_t fill_basis_points(const StoreStats& stats);
+
+// New volumes are refused from here on; writes wait from kWritesWaitPercent on (the store's
+// limits).
+inline constexpr uint32_t kCreateRefusedPercent = 80;
+inline constexpr uint32_t kWritesWaitPercent = 95;
+
+// What an operator should look at, one sentence each; empty when all is well.
+std::vector<std::string> problems_of(const NodeStatus& node);
+
+// Long work that a client polls.
+struct OperationStatus {
+  enum class State : uint8_t { kRunning, kDone, kFailed };
+  uint64_t id = 0;
+  std::string what;        // "disk add ssd0"
+  std::string step;        // "writing the file"
+  Progress progress;       // of the step; bytes or slots
+  bool on_thread = false;  // the step runs on a thread of its own and cannot be hurried
+  State state = State::kRunning;
+  ErrorCode code = ErrorCode::kOk;
+  std::string message;  // how it ended
+};
+std::string_view operation_state_name(OperationStatus::State state);
+
+}  // namespace varve

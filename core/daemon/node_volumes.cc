@@ -1,0 +1,178 @@
+#include "core/daemon/node_volumes.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "core/base/log.h"
+#include "core/base/size_text.h"
+#include "core/base/text.h"
+#include "core/base/units.h"
+
+namespace varve {
+namespace {
+
+uint64_t free_blocks(const StoreStats& stats) {
+  return stats.capacity_blocks > stats.live_blocks ? stats.capacity_blocks - stats.live_blocks : 0;
+}
+
+Status name_is_held(std::string_view name) {
+  return {ErrorCode::kBusy, text("volume ", name, " is being created or deleted right now")};
+}
+
+}  // namespace
+
+// Keeps other requests away from a name while its volume comes or goes.
+class NodeVolumes::NameHold {
+ public:
+  NameHold(NodeVolumes& volumes, const std::string& name)
+      : volumes_(volumes), place_(volumes.held_names_.insert(name).first) {}
+  ~NameHold() { volumes_.held_names_.erase(place_); }
+  NameHold(const NameHold&) = delete;
+  NameHold& operator=(const NameHold&) = delete;
+
+ private:
+  NodeVolumes& volumes_;
+  std::set<std::string, std::less<>>::iterator place_;
+};
+
+std::vector<NodeVolumes::Place> NodeVolumes::places_of(std::string_view name) const {
+  std::vector<Place> places;
+  for (const auto& group : groups_) {
+    if (group->store() == nullptr) continue;
+    const Result<VolumeInfo> info = group->store()->find_volume(name);
+    if (info.ok()) places.push_back({group.get(), *info});
+  }
+  return places;
+}
+
+// Says which disk groups could not be asked: the volume may be there.
+Status NodeVolumes::not_found(std::string_view name) const {
+  std::string message = text("no volume ", name);
+  for (const auto& group : groups_) {
+    if (group->store() != nullptr) continue;
+    message +=
+        text("; disk group ", group->config().name, " is ", group_state_name(group->state()));
+    if (!group->reason().empty()) message += text(" (", group->reason(), ")");
+  }
+  return {ErrorCode::kNotFound, message};
+}
+
+Result<VolumeDirectory::Found> NodeVolumes::find(std::string_view name) {
+  if (held_names_.contains(name)) return name_is_held(name);
+  const std::vector<Place> places = places_of(name);
+  if (places.empty()) return not_found(name);
+  if (places.size() > 1) {
+    return Status(ErrorCode::kBusy,
+                  text("volume ", name, " is on disk groups ", places[0].group->config().name,
+                       " and ", places[1].group->config().name, "; delete one of them first"));
+  }
+  const Place& place = places.front();
+  return Found{place.group->store(), place.info.id, place.info.size_bytes};
+}
+
+std::vector<std::string> NodeVolumes::names() {
+  std::set<std::string> names;
+  for (const VolumeStatus& volume : list()) names.insert(volume.name);
+  return {names.begin(), names.end()};
+}
+
+Result<DiskGroup*> NodeVolumes::group_for(const CreateVolume& request) const {
+  DiskGroup* best = nullptr;
+  for (const auto& group : groups_) {
+    const bool asked_for = group->config().name == request.disk_group;
+    if (!request.disk_group.empty() && !asked_for) continue;
+    if (group->store() == nullptr) {
+      if (!asked_for) continue;
+      return Status(
+          ErrorCode::kInvalidArgument,
+          text("disk group ", request.disk_group, " is ", group_state_name(group->state()),
+               group->reason().empty() ? "" : ": ", group->reason()));
+    }
+    const bool better = best == nullptr ||
+                        free_blocks(group->store()->stats()) > free_blocks(best->store()->stats());
+    if (better) best = group.get();
+  }
+  if (best != nullptr) return best;
+  if (request.disk_group.empty()) {
+    return Status(ErrorCode::kNotFound, "no disk group is serving; see varve status");
+  }
+  return Status(ErrorCode::kNotFound, text("no disk group ", request.disk_group));
+}
+
+Task<Result<CreatedVolume>> NodeVolumes::create(CreateVolume request) {
+  if (held_names_.contains(request.name)) co_return name_is_held(request.name);
+  const std::vector<Place> places = places_of(request.name);
+  if (!places.empty()) {
+    const Place& place = places.front();
+    const std::string& group_name = place.group->config().name;
+    if (!request.disk_group.empty() && request.disk_group != group_name) {
+      co_return Status(ErrorCode::kAlreadyExists,
+                       text("volume ", request.name, " exists on disk group ", group_name));
+    }
+    if (place.info.size_bytes != round_up(request.size_bytes, kBlockBytes)) {
+      co_return Status(ErrorCode::kAlreadyExists,
+                       text("volume ", request.name,
+                            " exists with another size: ", size_text(place.info.size_bytes)));
+    }
+    co_return CreatedVolume{status_of(place), true};
+  }
+  const Result<DiskGroup*> group = group_for(request);
+  if (!group.ok()) co_return group.status();
+  const NameHold hold(*this, request.name);
+  const auto made = co_await (*group)->store()->create_volume(request.name, request.size_bytes);
+  if (!made.ok()) co_return made.status();
+  const VolumeStatus volume = status_of({*group, *made});
+  log_info("volume", text("created ", volume.name, " of ", volume.size_bytes, " bytes on ",
+                          volume.disk_group));
+  co_return CreatedVolume{volume, false};
+}
+
+Task<Result<VolumeStatus>> NodeVolumes::remove(std::string name, std::string disk_group) {
+  if (held_names_.contains(name)) co_return name_is_held(name);
+  std::vector<Place> places = places_of(name);
+  std::erase_if(places, [&](const Place& place) {
+    return !disk_group.empty() && place.group->config().name != disk_group;
+  });
+  if (places.empty()) co_return not_found(name);
+  if (places.size() > 1) {
+    co_return Status(ErrorCode::kInvalidArgument,
+                     text("volume ", name, " is on several disk groups: say which one is meant"));
+  }
+  const Place place = places.front();
+  const VolumeStatus volume = status_of(place);
+  if (volume.in_use) {
+    co_return Status(ErrorCode::kBusy, text("volume ", name, " is in use: a client has it open"));
+  }
+  const NameHold hold(*this, name);
+  const Status status = co_await place.group->store()->delete_volume(place.info.id);
+  if (!status.ok()) co_return status;
+  log_info("volume", text("deleted ", name, " (", volume.size_bytes, " bytes, ", volume.used_bytes,
+                          " used) from ", volume.disk_group));
+  co_return volume;
+}
+
+VolumeStatus NodeVolumes::status_of(const Place& place) const {
+  VolumeStatus status;
+  status.name = place.info.name;
+  status.disk_group = place.group->config().name;
+  status.size_bytes = place.info.size_bytes;
+  status.used_bytes = place.info.used_bytes;
+  status.in_use = table_.in_use(*place.group->store(), place.info.id);
+  return status;
+}
+
+std::vector<VolumeStatus> NodeVolumes::list() const {
+  std::vector<VolumeStatus> volumes;
+  for (const auto& group : groups_) {
+    if (group->store() == nullptr) continue;
+    for (VolumeInfo& info : group->store()->volumes()) {
+      volumes.push_back(status_of({group.get(), std::move(info)}));
+    }
+  }
+  std::sort(volumes.begin(), volumes.end(), [](const auto& left, const auto& right) {
+    return std::tie(left.name, left.disk_group) < std::tie(right.name, right.disk_group);
+  });
+  return volumes;
+}
+
+}  // namespace varve
