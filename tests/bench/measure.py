@@ -68,7 +68,7 @@ def metrics(admin_socket):
 
 
 class SystemCalls:
-    """Counts the system calls of a process. Use in a `with`; `count` is None where tracefs is not."""
+    """Counts the system calls of a process. Use in a `with`; `count` is None without tracefs."""
 
     def __init__(self, pid):
         self.pid = pid
