@@ -24,7 +24,6 @@ endfunction()
 # Ran by tests/run.sh, which has built the sanitized presets: their programs become tests of this build.
 option(VARVE_SANITIZED_RUNS "CTest also runs build/asan, build/tsan and build/fuzz" OFF)
 add_custom_target(unit_tests COMMENT "every varve_test()")
-add_custom_target(fuzzers COMMENT "every varve_fuzzer()")
 
 # varve_test(name SOURCES ... DEPS ...): a Catch2 program and its CTest entry, label unit. With
 # VARVE_SANITIZED_RUNS also asan_<name> and tsan_<name>, the same program from those builds.
@@ -42,22 +41,6 @@ function(varve_test name)
                COMMAND ${PROJECT_SOURCE_DIR}/build/${sanitizer}/bin/${name})
       set_tests_properties(${sanitizer}_${name} PROPERTIES LABELS ${sanitizer})
     endforeach()
-  endif()
-endfunction()
-
-# varve_fuzzer(name SOURCES ... DEPS ...): a libFuzzer program of the preset fuzz. Any other build
-# has only its CTest entry, and that with VARVE_SANITIZED_RUNS alone. tests/fuzz/corpus/<name> seeds it.
-function(varve_fuzzer name)
-  cmake_parse_arguments(FUZZER "" "" "SOURCES;DEPS" ${ARGN})
-  if(VARVE_SANITIZE STREQUAL "fuzzer")
-    add_executable(${name} ${FUZZER_SOURCES})
-    target_link_libraries(${name} PRIVATE ${FUZZER_DEPS})
-    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
-    add_dependencies(fuzzers ${name})
-  elseif(VARVE_SANITIZED_RUNS AND NOT VARVE_SANITIZE)
-    add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/fuzz/run.sh ${name})
-    set_tests_properties(${name} PROPERTIES LABELS fuzz)
   endif()
 endfunction()
 
