@@ -10,7 +10,7 @@ namespace varve {
 inline constexpr size_t kMaxConnections = 1024;
 inline constexpr size_t kReceiveBytes = 64 * 1024;   // one receive buffer for all connections
 inline constexpr size_t kEventBatch = 64;            // host events and sockets looked at in one go
-inline constexpr uint32_t kTurnsWithoutSockets = 8;  // busy turns before idle sockets get a look
+inline constexpr uint32_t kTurnsWithoutSockets = 8;  // turns before idle sockets get a look
 
 // Per connection.
 inline constexpr uint32_t kMaxInFlight = 128;               // requests until their reply is sent

@@ -68,7 +68,7 @@ int32_t poll(varve_service_context* context) {
   return context->server.poll();
 }
 int32_t arm(varve_service_context* context) {
-  return context->server.busy() ? 1 : 0;
+  return context->server.arm() ? 1 : 0;
 }
 int32_t wait_fd(varve_service_context* context) {
   return context->server.wait_fd();

@@ -74,16 +74,20 @@ void Server::listen(bool on) {
 
 int32_t Server::poll() {
   uint32_t work = take_events();
-  const bool look = work == 0 ? look_at_sockets_ : ++turns_without_sockets_ >= kTurnsWithoutSockets;
-  if (look) {
+  const bool slept = std::exchange(may_have_slept_, false);
+  if ((work == 0 && slept) || ++turns_without_sockets_ >= kTurnsWithoutSockets) {
     turns_without_sockets_ = 0;
     work += take_sockets();
   }
   if (work > 0 || shard_.operations.buffers_released() != buffers_released_seen_) retry_stalled();
   work += give_turns();
   if (may_finish_) remove_finished();
-  look_at_sockets_ = work == 0;
   return static_cast<int32_t>(work);
+}
+
+bool Server::arm() {
+  may_have_slept_ = true;
+  return !active_.empty();
 }
 
 uint32_t Server::take_events() {
@@ -113,6 +117,7 @@ uint32_t Server::take_sockets() {
       activate(connection);
     }
   }
+  if (count == kEventBatch) may_have_slept_ = true;  // there may be more
   return static_cast<uint32_t>(std::max(count, 0));
 }
 

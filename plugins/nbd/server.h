@@ -31,7 +31,8 @@ class Server {
   void stop();
   bool stopped() const { return stopping_ && connections_.empty(); }
   int32_t poll();
-  bool busy() const { return !active_.empty(); }
+  // True: do not sleep.
+  bool arm();
   int wait_fd() const { return shard_.epoll.get(); }
 
  private:
@@ -54,7 +55,7 @@ class Server {
   std::vector<Connection*> stalled_;  // wait for the host's memory or room
   uint64_t buffers_released_seen_ = 0;
   uint32_t turns_without_sockets_ = 0;
-  bool look_at_sockets_ = true;
+  bool may_have_slept_ = true;  // since the last turn
   bool listening_ = false;
   bool stopping_ = false;
   bool full_ = false;        // said in the log that there are too many clients
