@@ -8,8 +8,8 @@ namespace varve {
 
 }  // namespace varve
 
-#define VARVE_CHECK(condition)                                            \
-  do {                                                                    \
-    if (!(condition)) [[unlikely]]                                        \
-      ::varve::check_failed(#condition, __FILE__, __LINE__);              \
+#define VARVE_CHECK(condition)                               \
+  do {                                                       \
+    if (!(condition)) [[unlikely]]                           \
+      ::varve::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

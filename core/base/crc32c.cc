@@ -59,7 +59,9 @@ VARVE_CRC_TARGET void crc_cpu_three(const std::byte* data, uint32_t* crcs) {
   crcs[2] = ~static_cast<uint32_t>(c);
 }
 #elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
-bool cpu_has_crc() { return true; }
+bool cpu_has_crc() {
+  return true;
+}
 uint32_t crc_cpu(const std::byte* data, size_t bytes, uint32_t state) {
   for (; bytes >= 8; data += 8, bytes -= 8) state = __crc32cd(state, load64(data));
   for (; bytes > 0; ++data, --bytes) state = __crc32cb(state, static_cast<uint8_t>(*data));
@@ -69,8 +71,12 @@ void crc_cpu_three(const std::byte* data, uint32_t* crcs) {
   for (int i = 0; i < 3; ++i) crcs[i] = ~crc_cpu(data + i * kBlockBytes, kBlockBytes, 0xffffffff);
 }
 #else
-bool cpu_has_crc() { return false; }
-uint32_t crc_cpu(const std::byte*, size_t, uint32_t state) { return state; }
+bool cpu_has_crc() {
+  return false;
+}
+uint32_t crc_cpu(const std::byte*, size_t, uint32_t state) {
+  return state;
+}
 void crc_cpu_three(const std::byte*, uint32_t*) {}
 #endif
 
@@ -84,8 +90,7 @@ uint32_t crc32c_software(std::span<const std::byte> bytes, uint32_t seed) {
 }
 
 uint32_t crc32c(std::span<const std::byte> bytes, uint32_t seed) {
-  return cpu_has_crc() ? ~crc_cpu(bytes.data(), bytes.size(), ~seed)
-                       : crc32c_software(bytes, seed);
+  return cpu_has_crc() ? ~crc_cpu(bytes.data(), bytes.size(), ~seed) : crc32c_software(bytes, seed);
 }
 
 void crc32c_blocks(const std::byte* data, size_t block_count, uint32_t* crcs) {
@@ -93,8 +98,7 @@ void crc32c_blocks(const std::byte* data, size_t block_count, uint32_t* crcs) {
   if (cpu_has_crc())
     for (; block_count - done >= 3; done += 3)
       crc_cpu_three(data + done * kBlockBytes, crcs + done);
-  for (; done < block_count; ++done)
-    crcs[done] = crc32c({data + done * kBlockBytes, kBlockBytes});
+  for (; done < block_count; ++done) crcs[done] = crc32c({data + done * kBlockBytes, kBlockBytes});
 }
 
 }  // namespace varve

@@ -13,8 +13,8 @@ uint32_t crc32c(std::span<const std::byte> bytes, uint32_t seed = 0);
 // The same where the CPU has no such instruction; the tests hold one against the other.
 uint32_t crc32c_software(std::span<const std::byte> bytes, uint32_t seed = 0);
 
-// CRC of each 4 KiB block of `data`; writes `block_count` values to `crcs`. Faster than single calls:
-// blocks are interleaved three at a time.
+// CRC of each 4 KiB block of `data`; writes `block_count` values to `crcs`. Faster than single
+// calls: blocks are interleaved three at a time.
 void crc32c_blocks(const std::byte* data, size_t block_count, uint32_t* crcs);
 
 }  // namespace varve

@@ -63,8 +63,14 @@ class [[nodiscard]] Result {
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
   ErrorCode code() const { return status_.code(); }
-  T& operator*() { VARVE_CHECK(ok()); return *value_; }
-  const T& operator*() const { VARVE_CHECK(ok()); return *value_; }
+  T& operator*() {
+    VARVE_CHECK(ok());
+    return *value_;
+  }
+  const T& operator*() const {
+    VARVE_CHECK(ok());
+    return *value_;
+  }
   T* operator->() { return &**this; }
   const T* operator->() const { return &**this; }
 
@@ -76,11 +82,11 @@ class [[nodiscard]] Result {
 }  // namespace varve
 
 // Return, or co_return, the status of `expression` when it is an error.
-#define VARVE_TRY(expression)                       \
-  do {                                              \
+#define VARVE_TRY(expression)                                                           \
+  do {                                                                                  \
     if (::varve::Status varve_try_ = (expression); !varve_try_.ok()) return varve_try_; \
   } while (false)
-#define VARVE_CO_TRY(expression)                    \
-  do {                                              \
+#define VARVE_CO_TRY(expression)                                                           \
+  do {                                                                                     \
     if (::varve::Status varve_try_ = (expression); !varve_try_.ok()) co_return varve_try_; \
   } while (false)

@@ -7,9 +7,13 @@
 
 namespace varve {
 
-inline void append_text(std::string& out, std::string_view part) { out += part; }
+inline void append_text(std::string& out, std::string_view part) {
+  out += part;
+}
 template <std::integral T>
-void append_text(std::string& out, T part) { out += std::to_string(part); }
+void append_text(std::string& out, T part) {
+  out += std::to_string(part);
+}
 
 template <typename... Parts>
 std::string text(const Parts&... parts) {

@@ -18,7 +18,11 @@ inline constexpr uint32_t kExtentBlocks = 16384;
 inline constexpr uint32_t kLeafBlocks = 256;
 inline constexpr uint32_t kLeavesPerExtent = kExtentBlocks / kLeafBlocks;
 
-constexpr uint64_t blocks_for(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
-constexpr uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+constexpr uint64_t blocks_for(uint64_t bytes) {
+  return (bytes + kBlockBytes - 1) / kBlockBytes;
+}
+constexpr uint64_t round_up(uint64_t value, uint64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 }  // namespace varve

@@ -22,7 +22,8 @@ uint32_t free_low(uint32_t slot_count) {
 bool live(const VolumeMap& volume, const Entry& entry, uint32_t slot, uint32_t i) {
   const BlockState held = volume.get(entry.first_block() + i);
   if (held.sequence != entry.sequence || held.slot != slot) return false;
-  if (entry.op == EntryOp::kData) return takes_block(held.kind) && held.position == entry.position + i;
+  if (entry.op == EntryOp::kData)
+    return takes_block(held.kind) && held.position == entry.position + i;
   return takes_mark(held.kind);
 }
 
@@ -37,7 +38,9 @@ Cleaner::Cleaner(LogWriter& writer, BlockMap& map)
 
 Cleaner::~Cleaner() = default;
 
-void Cleaner::start() { tasks_.start(run()); }
+void Cleaner::start() {
+  tasks_.start(run());
+}
 
 Task<void> Cleaner::stop() {
   stopping_ = true;

@@ -23,9 +23,9 @@ struct IoRequest {
   enum class Kind : uint8_t { kRead, kWrite, kDiscard };
 
   Kind kind = Kind::kRead;
-  bool durable = false;       // writes only
-  uint64_t offset = 0;        // bytes
-  uint64_t bytes = 0;         // total of the vectors; for a discard, the length
+  bool durable = false;  // writes only
+  uint64_t offset = 0;   // bytes
+  uint64_t bytes = 0;    // total of the vectors; for a discard, the length
   const iovec* vectors = nullptr;
   uint32_t vector_count = 0;
   // Set by the device: kOk or kIoError (a short transfer is an error too).
@@ -37,7 +37,8 @@ class BlockDevice {
  public:
   virtual ~BlockDevice() = default;
   virtual uint64_t size_bytes() const = 0;
-  // Starts `request`; on completion sets its result and queues its waiter. The request must not move.
+  // Starts `request`; on completion sets its result and queues its waiter. The request must not
+  // move.
   virtual void submit(IoRequest& request) = 0;
 
   class [[nodiscard]] Operation {
@@ -64,21 +65,28 @@ class BlockDevice {
   };
 
   Operation read(uint64_t offset, std::span<std::byte> into) {
-    return {*this, {.kind = IoRequest::Kind::kRead, .offset = offset, .bytes = into.size()},
+    return {*this,
+            {.kind = IoRequest::Kind::kRead, .offset = offset, .bytes = into.size()},
             iovec{into.data(), into.size()}};
   }
   Operation write(uint64_t offset, std::span<const std::byte> from, bool durable) {
     return {*this,
-            {.kind = IoRequest::Kind::kWrite, .durable = durable, .offset = offset,
+            {.kind = IoRequest::Kind::kWrite,
+             .durable = durable,
+             .offset = offset,
              .bytes = from.size()},
             iovec{const_cast<std::byte*>(from.data()), from.size()}};
   }
   // `vectors` must stay valid until completion.
   Operation write_vectors(uint64_t offset, std::span<const iovec> vectors, uint64_t bytes,
                           bool durable) {
-    return {*this, {.kind = IoRequest::Kind::kWrite, .durable = durable, .offset = offset,
-                    .bytes = bytes, .vectors = vectors.data(),
-                    .vector_count = static_cast<uint32_t>(vectors.size())}};
+    return {*this,
+            {.kind = IoRequest::Kind::kWrite,
+             .durable = durable,
+             .offset = offset,
+             .bytes = bytes,
+             .vectors = vectors.data(),
+             .vector_count = static_cast<uint32_t>(vectors.size())}};
   }
   // A hint: the range holds nothing of use. What a later read returns there is undefined.
   Operation discard(uint64_t offset, uint64_t bytes) {

@@ -12,7 +12,8 @@ bool fields_plausible(const BatchHeader& header, uint32_t slot, uint32_t start_b
   if (header.magic != kBatchMagic || header.slot != slot || header.start_block != start_block)
     return false;
   if (header.entry_count == 0 || header.entry_count > kBatchEntriesMax) return false;
-  if (header.data_blocks > kBatchDataBlocksMax || header.open.count > kOpenSegmentsMax) return false;
+  if (header.data_blocks > kBatchDataBlocksMax || header.open.count > kOpenSegmentsMax)
+    return false;
   if (header.header_blocks != batch_header_blocks(header.entry_count, header.data_blocks))
     return false;
   return start_block + header.header_blocks + header.data_blocks <= slot_blocks;
@@ -44,8 +45,9 @@ void encode_batch_header(const BatchHeader& header, std::span<const Entry> entri
   seal(out, seed);
 }
 
-std::optional<DecodedBatch> decode_batch_header(std::span<const std::byte> slot_bytes, uint32_t seed,
-                                                uint32_t slot, uint32_t start_block) {
+std::optional<DecodedBatch> decode_batch_header(std::span<const std::byte> slot_bytes,
+                                                uint32_t seed, uint32_t slot,
+                                                uint32_t start_block) {
   const uint32_t slot_blocks = static_cast<uint32_t>(slot_bytes.size() / kBlockBytes);
   const std::byte* from = slot_bytes.data() + static_cast<size_t>(start_block) * kBlockBytes;
   DecodedBatch batch{.header = load_struct<BatchHeader>(from)};

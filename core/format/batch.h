@@ -1,5 +1,5 @@
-// A batch: header block(s), then data blocks in the order of its entries, in one device write. It is
-// the unit of group commit and of torn-write detection: valid only if its header and every data
+// A batch: header block(s), then data blocks in the order of its entries, in one device write. It
+// is the unit of group commit and of torn-write detection: valid only if its header and every data
 // block's checksum hold, for this disk, this slot, this generation and this position.
 //
 // Header: BatchHeader | Entry x entry_count | crc32c u32 x data_blocks | zeroes | crc u32
@@ -28,7 +28,7 @@ struct BatchHeader {
   uint32_t data_blocks = 0;
   uint16_t header_blocks = 0;
   uint16_t entry_count = 0;
-  uint64_t wall_seconds = 0;    // a label; nothing rests on it
+  uint64_t wall_seconds = 0;  // a label; nothing rests on it
   OpenList open;
   uint32_t reserved = 0;
 };
@@ -56,7 +56,7 @@ struct DecodedBatch {
 
 // The batch header at block `start_block` of `slot_bytes`, a whole slot's content, if there is a
 // valid one for (slot, start_block). The generation is the caller's to judge.
-std::optional<DecodedBatch> decode_batch_header(std::span<const std::byte> slot_bytes, uint32_t seed,
-                                                uint32_t slot, uint32_t start_block);
+std::optional<DecodedBatch> decode_batch_header(std::span<const std::byte> slot_bytes,
+                                                uint32_t seed, uint32_t slot, uint32_t start_block);
 
 }  // namespace varve

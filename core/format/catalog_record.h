@@ -1,7 +1,7 @@
 // Catalog records: the volumes of a disk group, as bytes in catalog batches.
 //
-// A catalog batch holds one payload, padded with zeroes to whole blocks. The first batch of a catalog
-// segment is complete (all volumes); those after it change single volumes.
+// A catalog batch holds one payload, padded with zeroes to whole blocks. The first batch of a
+// catalog segment is complete (all volumes); those after it change single volumes.
 //
 // Payload: CatalogHeader | records;  record: RecordHeader | name bytes
 #pragma once

@@ -1,5 +1,5 @@
-// Entry: one run of blocks in a batch. The same 32 bytes stand in the batch header, where group commit
-// puts them, and in the footer of the sealed segment, from which the map is rebuilt.
+// Entry: one run of blocks in a batch. The same 32 bytes stand in the batch header, where group
+// commit puts them, and in the footer of the sealed segment, from which the map is rebuilt.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 namespace varve {
 
 enum class EntryOp : uint8_t {
-  kData = 1,     // `count` data blocks follow in the batch
-  kZero = 2,     // trimmed or zeroed: no data blocks; must outlive every older version of the blocks
+  kData = 1,  // `count` data blocks follow in the batch
+  kZero = 2,  // trimmed or zeroed: no data blocks; must outlive every older version of the blocks
   kDamaged = 3,  // the blocks' bytes are lost: no data blocks; reads answer kDamaged
   kCatalog = 4,  // `count` data blocks of catalog records; no volume
 };

@@ -6,7 +6,8 @@
 
 namespace varve {
 
-void encode_footer(Trailer& trailer, const Footer& footer, uint32_t seed, std::span<std::byte> out) {
+void encode_footer(Trailer& trailer, const Footer& footer, uint32_t seed,
+                   std::span<std::byte> out) {
   trailer.entry_count = static_cast<uint32_t>(footer.entries.size());
   trailer.data_blocks = static_cast<uint32_t>(footer.crcs.size());
   trailer.footer_blocks = footer_blocks_for(trailer.entry_count, trailer.data_blocks);
@@ -25,13 +26,14 @@ void encode_footer(Trailer& trailer, const Footer& footer, uint32_t seed, std::s
   }
 }
 
-std::optional<Trailer> decode_trailer(std::span<const std::byte> block, uint32_t seed, uint32_t slot,
-                                      uint32_t slot_blocks) {
+std::optional<Trailer> decode_trailer(std::span<const std::byte> block, uint32_t seed,
+                                      uint32_t slot, uint32_t slot_blocks) {
   const auto trailer = load_struct<Trailer>(block.data());
   if (trailer.magic != kTrailerMagic || trailer.slot != slot || !sealed(block, seed)) return {};
   if (trailer.open.count > kOpenSegmentsMax || trailer.data_blocks > slot_blocks) return {};
   if (trailer.entry_count > slot_blocks * kBatchEntriesPerBlockMax) return {};
-  if (trailer.footer_blocks != footer_blocks_for(trailer.entry_count, trailer.data_blocks)) return {};
+  if (trailer.footer_blocks != footer_blocks_for(trailer.entry_count, trailer.data_blocks))
+    return {};
   if (trailer.footer_blocks + 2 > slot_blocks) return {};
   if (trailer.used_blocks == 0 || trailer.used_blocks > slot_blocks - trailer.footer_blocks - 2)
     return {};

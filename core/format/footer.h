@@ -1,8 +1,10 @@
-// The end of a sealed segment: leader, footer, trailer, in one device write that ends with the slot.
+// The end of a sealed segment: leader, footer, trailer, in one device write that ends with the
+// slot.
 //
-// Footer: all entries of the segment's batches, then the crc32c of all their data blocks in the same
-// order. Leader and trailer are equal blocks that describe the footer: the trailer is where recovery
-// looks; the leader tells, where the trailer is unreadable, how far the segment had been durable.
+// Footer: all entries of the segment's batches, then the crc32c of all their data blocks in the
+// same order. Leader and trailer are equal blocks that describe the footer: the trailer is where
+// recovery looks; the leader tells, where the trailer is unreadable, how far the segment had been
+// durable.
 #pragma once
 
 #include <cstddef>
@@ -56,9 +58,10 @@ struct Footer {
 // Fills `out` (seal_blocks_for(...) blocks) and the trailer's counts and CRC.
 void encode_footer(Trailer& trailer, const Footer& footer, uint32_t seed, std::span<std::byte> out);
 
-// The trailer (or leader) in `block`, if it is valid for this slot and fits a slot of `slot_blocks`.
-std::optional<Trailer> decode_trailer(std::span<const std::byte> block, uint32_t seed, uint32_t slot,
-                                      uint32_t slot_blocks);
+// The trailer (or leader) in `block`, if it is valid for this slot and fits a slot of
+// `slot_blocks`.
+std::optional<Trailer> decode_trailer(std::span<const std::byte> block, uint32_t seed,
+                                      uint32_t slot, uint32_t slot_blocks);
 // The footer that `trailer` describes; `bytes` are its footer_blocks. Nothing when it is damaged.
 std::optional<Footer> decode_footer(const Trailer& trailer, std::span<const std::byte> bytes,
                                     uint32_t seed, uint32_t slot_blocks);

@@ -18,7 +18,9 @@ namespace varve {
 
 static_assert(std::endian::native == std::endian::little, "the on-disk structs are little-endian");
 
-inline uint32_t seal_seed(const Uuid& disk) { return crc32c(disk); }
+inline uint32_t seal_seed(const Uuid& disk) {
+  return crc32c(disk);
+}
 
 inline uint32_t seal_crc(std::span<const std::byte> bytes, uint32_t seed) {
   return crc32c(bytes.first(bytes.size() - sizeof(uint32_t)), seed);

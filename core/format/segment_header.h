@@ -1,5 +1,6 @@
-// The first block of a slot: whose slot it is now. Written when a segment is opened (and, as free, by
-// format), in two copies that each fit a 512-byte sector, so that a torn write leaves one of them.
+// The first block of a slot: whose slot it is now. Written when a segment is opened (and, as free,
+// by format), in two copies that each fit a 512-byte sector, so that a torn write leaves one of
+// them.
 #pragma once
 
 #include <cstddef>

@@ -14,7 +14,9 @@ uint64_t slots_offset_for(uint32_t segment_bytes) {
   return std::clamp<uint64_t>(segment_bytes, 2 * kSuperblockSpacing, kMiB);
 }
 
-uint64_t slots_end(uint64_t device_bytes) { return superblock_offsets(device_bytes)[2]; }
+uint64_t slots_end(uint64_t device_bytes) {
+  return superblock_offsets(device_bytes)[2];
+}
 
 bool segment_bytes_allowed(uint32_t bytes) {
   return std::has_single_bit(bytes) && bytes >= kSegmentBytesMin && bytes <= kSegmentBytesMax;
@@ -23,8 +25,7 @@ bool segment_bytes_allowed(uint32_t bytes) {
 }  // namespace
 
 std::array<uint64_t, 3> superblock_offsets(uint64_t device_bytes) {
-  const uint64_t last =
-      device_bytes < kSuperblockSpacing ? 0 : device_bytes - kSuperblockSpacing;
+  const uint64_t last = device_bytes < kSuperblockSpacing ? 0 : device_bytes - kSuperblockSpacing;
   return {0, kSuperblockSpacing, last / kBlockBytes * kBlockBytes};
 }
 

@@ -1,5 +1,5 @@
-// The superblock: what a disk group's device is and how it is divided. Three copies (at 0, 64 KiB and
-// 64 KiB before the end), written at format only.
+// The superblock: what a disk group's device is and how it is divided. Three copies (at 0, 64 KiB
+// and 64 KiB before the end), written at format only.
 //
 // Device:  [copy A][..64K][copy B][..slots_offset][slot 0][slot 1]...[slot n-1]..[copy C, last 64K]
 #pragma once
@@ -43,8 +43,8 @@ static_assert(sizeof(Superblock) == 104);
 // Byte offsets of the three copies on a device of `device_bytes`.
 std::array<uint64_t, 3> superblock_offsets(uint64_t device_bytes);
 
-// Fills in geometry for a device. kInvalidArgument: too small, or a segment size that is not a power
-// of two in [64 KiB, 256 MiB]; the message names the limit.
+// Fills in geometry for a device. kInvalidArgument: too small, or a segment size that is not a
+// power of two in [64 KiB, 256 MiB]; the message names the limit.
 Result<Superblock> plan_superblock(uint64_t device_bytes, uint32_t segment_bytes,
                                    uint32_t slot_count_min);
 

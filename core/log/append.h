@@ -26,9 +26,8 @@ struct Append : boost::intrusive::slist_base_hook<> {
   Latch* done = nullptr;  // counted down once
 };
 
-using AppendQueue =
-    boost::intrusive::slist<Append, boost::intrusive::cache_last<true>,
-                            boost::intrusive::constant_time_size<false>>;
+using AppendQueue = boost::intrusive::slist<Append, boost::intrusive::cache_last<true>,
+                                            boost::intrusive::constant_time_size<false>>;
 
 // Told of every append that became durable, in the order of its stream, before its caller is.
 class DurableSink {

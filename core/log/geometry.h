@@ -33,8 +33,8 @@ struct Geometry {
   uint32_t append_blocks_max() const { return std::min(kBatchDataBlocksMax, slot_blocks() / 4); }
   // Runs that the cleaner moves are short: what it packs must waste nothing.
   uint32_t relocate_blocks_max() const { return std::clamp(slot_blocks() / 64, 1u, 16u); }
-  // Data blocks that a slot holds when the cleaner packs it, in the worst case of single blocks: two
-  // batch headers, then one more for each 64 blocks.
+  // Data blocks that a slot holds when the cleaner packs it, in the worst case of single blocks:
+  // two batch headers, then one more for each 64 blocks.
   uint32_t dense_blocks() const {
     uint32_t blocks = slot_blocks() - 1;
     while (blocks + 2 + blocks / 64 + 1 + seal_blocks_for(blocks, blocks) > slot_blocks()) --blocks;
@@ -45,8 +45,8 @@ struct Geometry {
 // Slots that user data never takes: room to finish cleaning, and to change the catalog.
 inline constexpr uint32_t kRelocationReserveSlots = 2;
 inline constexpr uint32_t kCatalogReserveSlots = 1;
-// Slots that hold no sellable data: the reserves, the open segment of each stream, and one more that
-// is being sealed.
+// Slots that hold no sellable data: the reserves, the open segment of each stream, and one more
+// that is being sealed.
 inline constexpr uint32_t kUnsellableSlots =
     kRelocationReserveSlots + kCatalogReserveSlots + kStreamCount + 1;
 inline constexpr uint32_t kSlotCountMin = kUnsellableSlots + 3;

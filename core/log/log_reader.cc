@@ -60,10 +60,10 @@ Task<Status> LogReader::read_headers() {
   co_await reads.done();
   for (uint32_t slot = 0; slot < geometry_.slot_count; ++slot) {
     if (header_bad_[slot])
-      co_return Status(ErrorCode::kDamaged,
-                       text("the segment header of slot ", slot, " (byte ",
-                            geometry_.offset(slot, 0),
-                            ") is unreadable: what the slot holds is unknown"));
+      co_return Status(
+          ErrorCode::kDamaged,
+          text("the segment header of slot ", slot, " (byte ", geometry_.offset(slot, 0),
+               ") is unreadable: what the slot holds is unknown"));
     claims_.add(headers_[slot].open);
     if (!holds_data(headers_[slot])) continue;
     co_await reads.below(kReadsInFlight);
@@ -85,16 +85,16 @@ Task<void> LogReader::read_slot(uint32_t slot, std::span<std::byte> into) {
 Task<Status> LogReader::scan_slot(uint32_t slot) {
   AlignedBuffer bytes(geometry_.segment_bytes);
   co_await read_slot(slot, bytes.span());
-  SegmentScan scan = scan_segment(bytes.span(), geometry_.seed, slot, headers_[slot].generation,
-                                  claims_);
+  SegmentScan scan =
+      scan_segment(bytes.span(), geometry_.seed, slot, headers_[slot].generation, claims_);
   sequence_max_ = std::max(sequence_max_, scan.sequence_max);
   if (headers_[slot].stream == StreamKind::kCatalog && first_batch_good(scan)) {
     catalog_slot_ = slot;
     for (const ScannedBatch& scanned : scan.batches) {
       const Entry& entry = scanned.batch.entries.front();
       const auto* from = bytes.data() + static_cast<size_t>(entry.position) * kBlockBytes;
-      catalog_payloads_.emplace_back(
-          from, from + static_cast<size_t>(entry.data_blocks()) * kBlockBytes);
+      catalog_payloads_.emplace_back(from,
+                                     from + static_cast<size_t>(entry.data_blocks()) * kBlockBytes);
     }
   }
   scans_.emplace_back(slot, std::move(scan));
@@ -127,9 +127,8 @@ Task<Status> LogReader::scan_unsealed() {
 Status LogReader::check_claims() const {
   for (uint32_t slot = 0; slot < geometry_.slot_count; ++slot)
     if (claims_.newest_generation(slot) > headers_[slot].generation)
-      return Status(ErrorCode::kDamaged,
-                    text("slot ", slot, " (byte ", geometry_.offset(slot, 0),
-                         ") lost a segment header that had been durable"));
+      return Status(ErrorCode::kDamaged, text("slot ", slot, " (byte ", geometry_.offset(slot, 0),
+                                              ") lost a segment header that had been durable"));
   return Status();
 }
 
@@ -217,10 +216,10 @@ Task<Status> LogReader::replay(std::function<void(SegmentContent&&)> take) {
     SegmentContent content = content_of(slot);
     const uint32_t durable = claims_.durable_blocks(slot, headers_[slot].generation);
     if (!accept_batches(scan, durable, content))
-      co_return Status(ErrorCode::kDamaged,
-                       text("a batch header in slot ", slot, " (byte ",
-                            geometry_.offset(slot, scan.end_block),
-                            ") had been durable and is unreadable: acknowledged writes are lost"));
+      co_return Status(
+          ErrorCode::kDamaged,
+          text("a batch header in slot ", slot, " (byte ", geometry_.offset(slot, scan.end_block),
+               ") had been durable and is unreadable: acknowledged writes are lost"));
     take(std::move(content));
   }
   if (progress_) progress_(geometry_.slot_count, geometry_.slot_count);

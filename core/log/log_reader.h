@@ -1,8 +1,9 @@
 // LogReader: finds out, from the device alone, what the log holds. It writes nothing.
 //
-// Order: segment headers of all slots; trailers; then the slots without a valid footer are read whole.
-// Only when all claims of durability are known is it decided what counts. Anything that recovery
-// cannot do without and that is unreadable ends it with kDamaged, with the place in the message.
+// Order: segment headers of all slots; trailers; then the slots without a valid footer are read
+// whole. Only when all claims of durability are known is it decided what counts. Anything that
+// recovery cannot do without and that is unreadable ends it with kDamaged, with the place in the
+// message.
 //
 // Thread rule: one shard's thread.
 #pragma once

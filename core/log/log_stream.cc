@@ -11,7 +11,9 @@ LogStream::LogStream(LogWriter& writer, StreamKind kind)
   writer_.tasks().start(run());
 }
 
-LogStream::~LogStream() { VARVE_CHECK(stopped_); }
+LogStream::~LogStream() {
+  VARVE_CHECK(stopped_);
+}
 
 void LogStream::append(Append& append) {
   VARVE_CHECK(!stopping_);
@@ -33,7 +35,9 @@ bool LogStream::has_room(uint32_t data_blocks) const {
   return segment_ != nullptr && fits(1, data_blocks);
 }
 
-UnsealedSegment* LogStream::detach_segment() { return std::exchange(segment_, nullptr); }
+UnsealedSegment* LogStream::detach_segment() {
+  return std::exchange(segment_, nullptr);
+}
 
 Task<void> LogStream::run() {
   while (true) {
@@ -229,7 +233,9 @@ void LogStream::answer(AppendQueue& appends, ErrorCode result, bool publish) {
   }
 }
 
-void LogStream::fail_queue(ErrorCode result) { answer(queue_, result, false); }
+void LogStream::fail_queue(ErrorCode result) {
+  answer(queue_, result, false);
+}
 
 void LogStream::seal_if_done(UnsealedSegment& segment) {
   if (segment.full && segment.flights == 0) writer_.tasks().start(seal_segment(&segment));
@@ -250,8 +256,7 @@ Task<void> LogStream::seal_segment(UnsealedSegment* segment) {
 
 AlignedBuffer LogStream::take_buffer() {
   if (spare_buffers_.empty()) {
-    const uint32_t data_blocks =
-        std::min(kBatchDataBlocksMax, writer_.geometry().slot_blocks());
+    const uint32_t data_blocks = std::min(kBatchDataBlocksMax, writer_.geometry().slot_blocks());
     return AlignedBuffer((kBatchHeaderBlocksMax + data_blocks) * kBlockBytes);
   }
   AlignedBuffer buffer = std::move(spare_buffers_.back());

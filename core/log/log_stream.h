@@ -4,8 +4,8 @@
 // batches_in_flight_max batches are on the way at once; appends are published and answered strictly
 // in order, so that the map never shows what a crash could still take back.
 //
-// Payloads of up to 16 KiB are copied once into the batch; longer aligned ones are written from where
-// they are.
+// Payloads of up to 16 KiB are copied once into the batch; longer aligned ones are written from
+// where they are.
 //
 // Thread rule: one shard's thread.
 #pragma once

@@ -32,9 +32,12 @@ LogWriter::~LogWriter() = default;
 
 uint32_t LogWriter::floor_slots(StreamKind stream) {
   switch (stream) {
-    case StreamKind::kUser: return kRelocationReserveSlots + kCatalogReserveSlots;
-    case StreamKind::kRelocated: return kCatalogReserveSlots;
-    default: return 0;
+    case StreamKind::kUser:
+      return kRelocationReserveSlots + kCatalogReserveSlots;
+    case StreamKind::kRelocated:
+      return kCatalogReserveSlots;
+    default:
+      return 0;
   }
 }
 
@@ -99,9 +102,8 @@ Task<Status> LogWriter::seal(UnsealedSegment& segment) {
                   .sequence_max = segment.sequence_max,
                   .used_blocks = segment.used_blocks,
                   .open = open_list()};
-  const uint32_t blocks =
-      seal_blocks_for(static_cast<uint32_t>(segment.footer.entries.size()),
-                      static_cast<uint32_t>(segment.footer.crcs.size()));
+  const uint32_t blocks = seal_blocks_for(static_cast<uint32_t>(segment.footer.entries.size()),
+                                          static_cast<uint32_t>(segment.footer.crcs.size()));
   AlignedBuffer buffer(static_cast<size_t>(blocks) * kBlockBytes);
   encode_footer(trailer, segment.footer, geometry_.seed, buffer.span());
   const uint32_t start_block = geometry_.slot_blocks() - blocks;

@@ -81,8 +81,8 @@ class LogWriter {
   // Writes the footer of a segment whose batches are all durable.
   Task<Status> seal(UnsealedSegment& segment);
 
-  // Ends when nothing is on the way, the open segments of user and relocated data are sealed and all
-  // tasks have ended. No append may follow.
+  // Ends when nothing is on the way, the open segments of user and relocated data are sealed and
+  // all tasks have ended. No append may follow.
   Task<void> stop();
   bool stopping() const { return stopping_; }
 

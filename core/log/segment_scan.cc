@@ -8,7 +8,8 @@
 namespace varve {
 namespace {
 
-std::vector<bool> find_bad_blocks(const DecodedBatch& batch, std::span<const std::byte> slot_bytes) {
+std::vector<bool> find_bad_blocks(const DecodedBatch& batch,
+                                  std::span<const std::byte> slot_bytes) {
   std::vector<bool> bad;
   const uint32_t first = batch.header.start_block + batch.header.header_blocks;
   std::vector<uint32_t> actual(batch.header.data_blocks);

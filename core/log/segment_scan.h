@@ -53,7 +53,7 @@ struct SegmentContent {
   uint32_t generation = 0;
   uint64_t open_sequence = 0;
   StreamKind stream = StreamKind::kFree;
-  bool sealed = false;        // its footer is on the disk
+  bool sealed = false;  // its footer is on the disk
   uint32_t used_blocks = 1;
   Sequence data_sequence_min = ~Sequence{0};
   Sequence sequence_max = 0;

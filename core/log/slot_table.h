@@ -1,10 +1,11 @@
 // SlotTable: what each slot of the device holds now. In memory only; rebuilt by recovery.
 //
-// A slot is free, open (a stream writes to it), sealing (full, its footer is on the way), or sealed.
-// The map counts live blocks into it; readers pin slots so that none is reused under a read.
+// A slot is free, open (a stream writes to it), sealing (full, its footer is on the way), or
+// sealed. The map counts live blocks into it; readers pin slots so that none is reused under a
+// read.
 //
-// Invariant 5: a slot becomes free only when nothing in it is live, and is handed out again only when
-// nobody reads from it.
+// Invariant 5: a slot becomes free only when nothing in it is live, and is handed out again only
+// when nobody reads from it.
 //
 // Thread rule: one shard's thread.
 #pragma once
@@ -35,8 +36,8 @@ struct Slot {
   uint32_t live_marks = 0;     // blocks whose trim or damage mark stands here
   uint32_t pins = 0;           // readers
   uint64_t open_sequence = 0;  // when it was opened, in segments
-  // Lowest sequence of a data entry whose bytes lie here, also after the slot was freed: until it is
-  // reused, recovery would still find them.
+  // Lowest sequence of a data entry whose bytes lie here, also after the slot was freed: until it
+  // is reused, recovery would still find them.
   Sequence data_sequence_min = kNoSequence;
 };
 

@@ -5,9 +5,12 @@ namespace {
 
 BlockKind kind_of(EntryOp op) {
   switch (op) {
-    case EntryOp::kData: return BlockKind::kData;
-    case EntryOp::kZero: return BlockKind::kZero;
-    default: return BlockKind::kDamaged;
+    case EntryOp::kData:
+      return BlockKind::kData;
+    case EntryOp::kZero:
+      return BlockKind::kZero;
+    default:
+      return BlockKind::kDamaged;
   }
 }
 
@@ -54,7 +57,9 @@ const VolumeMap* BlockMap::find(VolumeId id) const {
   return found == volumes_.end() ? nullptr : found->second.get();
 }
 
-VolumeMap* BlockMap::find_mutable(VolumeId id) { return const_cast<VolumeMap*>(find(id)); }
+VolumeMap* BlockMap::find_mutable(VolumeId id) {
+  return const_cast<VolumeMap*>(find(id));
+}
 
 bool BlockMap::supersedes(const BlockState& fresh, const BlockState& held) const {
   if (held.kind == BlockKind::kNone) return true;

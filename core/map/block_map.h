@@ -1,8 +1,8 @@
 // BlockMap: the map of a disk group: every volume's blocks, and what each slot holds of them.
 //
 // A cache of the log: recovery rebuilds it from footers and open segments. Updates may come in any
-// order; the higher sequence number always wins. Relocation keeps the number, and moves a block only
-// if the map still points at the place that it was moved from.
+// order; the higher sequence number always wins. Relocation keeps the number, and moves a block
+// only if the map still points at the place that it was moved from.
 //
 // Thread rule: one shard's thread. Borrows the slot table, whose live counts it keeps.
 #pragma once

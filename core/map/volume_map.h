@@ -1,5 +1,5 @@
-// VolumeMap: where each block of one volume lies. 1 MiB of address space is a leaf; 64 leaves make an
-// extent; both exist only where something was written.
+// VolumeMap: where each block of one volume lies. 1 MiB of address space is a leaf; 64 leaves make
+// an extent; both exist only where something was written.
 //
 // Memory: a leaf takes 19 bytes a block, so 4.75 GiB for each TiB that was written in full.
 //

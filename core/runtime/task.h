@@ -6,7 +6,8 @@
 // goes on; otherwise the child's last act is to resume the parent.
 //
 // Rules: parameters by value, or references to what outlives the task; no lambda with captures as a
-// coroutine; a task that has started must be awaited to its end before it is destroyed.
+// coroutine; a task that has started must be awaited to its end before it is destroyed; no braced
+// temporary in the arguments of an awaited call (g++ 12 destroys it twice): name it first.
 #pragma once
 
 #include <coroutine>
@@ -48,7 +49,9 @@ struct TaskPromise : TaskPromiseBase {
   std::optional<T> value;
   Task<T> get_return_object() noexcept;
   template <typename U>
-  void return_value(U&& result) { value.emplace(std::forward<U>(result)); }
+  void return_value(U&& result) {
+    value.emplace(std::forward<U>(result));
+  }
   T take() { return std::move(*value); }
 };
 

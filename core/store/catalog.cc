@@ -73,8 +73,10 @@ Task<Result<VolumeRecord>> Catalog::create(std::string name, uint64_t blocks) {
 Task<Status> Catalog::remove(VolumeId id) {
   co_await take_turn();
   Status status = ErrorCode::kNotFound;
-  if (const VolumeRecord* record = find(id))
-    status = co_await commit({record->id, 0, record->name});
+  if (const VolumeRecord* record = find(id)) {
+    const VolumeRecord deleted{record->id, 0, record->name};
+    status = co_await commit(deleted);
+  }
   end_turn();
   co_return status;
 }
@@ -92,7 +94,8 @@ Task<Status> Catalog::commit(const VolumeRecord& change) {
   std::vector<std::byte> bytes = encode_catalog(payload);
   Status status;
   // A change only follows the complete record in the same segment.
-  if (writer_.stream(StreamKind::kCatalog).has_room(static_cast<uint32_t>(bytes.size() / kBlockBytes)))
+  if (writer_.stream(StreamKind::kCatalog)
+          .has_room(static_cast<uint32_t>(bytes.size() / kBlockBytes)))
     status = co_await write(payload, std::move(bytes));
   else
     status = co_await write_complete(&change);

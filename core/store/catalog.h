@@ -1,8 +1,8 @@
 // Catalog: the volumes of a disk group, and their records in the log.
 //
-// A catalog segment begins with a complete record of all volumes; changes follow. When it is full, or
-// at start, a new segment with a complete record takes its place. Each change is durable when commit
-// ends.
+// A catalog segment begins with a complete record of all volumes; changes follow. When it is full,
+// or at start, a new segment with a complete record takes its place. Each change is durable when
+// commit ends.
 //
 // Thread rule: one shard's thread. Borrows the writer.
 #pragma once

@@ -9,8 +9,8 @@
 namespace varve {
 namespace {
 
-// New operations begin this far above everything seen: numbers that were given out before the crash,
-// and that only an unreadable torn batch carries, are not given out again.
+// New operations begin this far above everything seen: numbers that were given out before the
+// crash, and that only an unreadable torn batch carries, are not given out again.
 constexpr Sequence kSequenceGap = 1 << 20;
 
 }  // namespace

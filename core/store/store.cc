@@ -112,13 +112,17 @@ Task<Result<std::unique_ptr<Store>>> Store::open(Runtime& runtime, BlockDevice& 
 Store::Store(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
 Store::~Store() = default;
 
-Task<Status> Store::close() { return core_->close(); }
+Task<Status> Store::close() {
+  return core_->close();
+}
 
 Task<Result<VolumeInfo>> Store::create_volume(std::string name, uint64_t size_bytes) {
   return core_->create_volume(std::move(name), size_bytes);
 }
 
-Task<Status> Store::delete_volume(VolumeId id) { return core_->delete_volume(id); }
+Task<Status> Store::delete_volume(VolumeId id) {
+  return core_->delete_volume(id);
+}
 
 Result<VolumeInfo> Store::find_volume(std::string_view name) const {
   const VolumeRecord* record = core_->catalog().find(name);
@@ -144,17 +148,24 @@ Task<Status> Store::read(VolumeId id, BlockRange range, std::byte* out) {
   return core_->read(id, range, out);
 }
 
-Task<Status> Store::trim(VolumeId id, BlockRange range) { return core_->trim(id, range); }
+Task<Status> Store::trim(VolumeId id, BlockRange range) {
+  return core_->trim(id, range);
+}
 
-Status Store::block_status(VolumeId id, BlockRange range,
-                           std::vector<BlockStatusRun>& runs) const {
+Status Store::block_status(VolumeId id, BlockRange range, std::vector<BlockStatusRun>& runs) const {
   return core_->block_status(id, range, runs);
 }
 
-Task<void> Store::space_freed() { return core_->space_freed(); }
+Task<void> Store::space_freed() {
+  return core_->space_freed();
+}
 
-StoreStats Store::stats() const { return core_->stats(); }
+StoreStats Store::stats() const {
+  return core_->stats();
+}
 
-const Uuid& Store::disk() const { return core_->superblock().disk; }
+const Uuid& Store::disk() const {
+  return core_->superblock().disk;
+}
 
 }  // namespace varve

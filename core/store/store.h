@@ -27,7 +27,7 @@
 namespace varve {
 
 struct FormatOptions {
-  Uuid disk{};                              // random; names the disk group
+  Uuid disk{};                                // random; names the disk group
   uint32_t segment_bytes = 64 * 1024 * 1024;  // power of two, 64 KiB to 256 MiB
   // Told (done, total) slots while formatting. May be empty.
   std::function<void(uint64_t, uint64_t)> progress;
@@ -62,17 +62,17 @@ struct StoreStats {
   uint64_t pending_blocks = 0;  // user data on its way into the log
   // A write that would take live and pending blocks above this gets kNoSpace (95 %).
   uint64_t write_limit_blocks = 0;
-  uint64_t damaged_blocks = 0;      // known to be damaged; reads answer kDamaged
+  uint64_t damaged_blocks = 0;  // known to be damaged; reads answer kDamaged
   // Since open:
   uint64_t user_blocks_written = 0;
   uint64_t relocated_blocks_written = 0;
   uint64_t header_blocks_written = 0;  // batch and segment headers
   uint64_t footer_blocks_written = 0;
-  uint64_t group_commit_count = 0;     // user batches made durable
+  uint64_t group_commit_count = 0;  // user batches made durable
   uint64_t device_write_count = 0;
   uint64_t segments_cleaned = 0;
-  uint64_t map_bytes = 0;              // memory that the map takes
-  bool failed = false;                 // a device write failed: reads only
+  uint64_t map_bytes = 0;  // memory that the map takes
+  bool failed = false;     // a device write failed: reads only
 };
 
 class StoreCore;  // the rooms behind the door; see store_core.h
@@ -90,7 +90,8 @@ class Store {
   ~Store();
 
   // Waits for requests in flight, then seals the open segments so that the next open is quick. Ends
-  // also when the device fails everything. No call may follow but the destructor, which requires it.
+  // also when the device fails everything. No call may follow but the destructor, which requires
+  // it.
   Task<Status> close();
 
   // `size_bytes` is rounded up to 4 KiB. Names: 1-255 bytes of [A-Za-z0-9._-], first a letter or

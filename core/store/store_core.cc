@@ -27,7 +27,9 @@ StoreCore::StoreCore(Runtime& runtime, BlockDevice& device, const Superblock& su
       space_(runtime.ready),
       tasks_(runtime.ready) {}
 
-StoreCore::~StoreCore() { VARVE_CHECK(closed_); }
+StoreCore::~StoreCore() {
+  VARVE_CHECK(closed_);
+}
 
 bool StoreCore::enter() {
   if (closing_) return false;
@@ -72,13 +74,14 @@ VolumeInfo StoreCore::info_of(const VolumeRecord& record) const {
 Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t size_bytes) {
   if (!volume_name_allowed(name))
     co_return Status(ErrorCode::kInvalidArgument,
-                     text("\"", name, "\" is not a volume name; allowed are 1 to 255 letters, "
+                     text("\"", name,
+                          "\" is not a volume name; allowed are 1 to 255 letters, "
                           "digits, '.', '_' and '-', the first a letter or digit"));
   const uint64_t blocks = blocks_for(size_bytes);
   if (blocks == 0 || blocks > kVolumeBlocksMax)
     co_return Status(ErrorCode::kInvalidArgument,
                      text("a volume of ", size_bytes, " bytes is not allowed; 1 byte to 64TiB is"));
-  if (taken_blocks() > capacity_blocks() / 100 * kCreateLimitPercent)
+  if (taken_blocks() > capacity_blocks() * kCreateLimitPercent / 100)
     co_return Status(ErrorCode::kNoSpace,
                      text("the disk group is over ", kCreateLimitPercent,
                           " % full: no new volumes; delete or trim something first"));
@@ -154,8 +157,8 @@ StoreStats StoreCore::stats() const {
 Status StoreCore::check_range(VolumeId id, BlockRange range) const {
   const VolumeMap* volume = map_.find(id);
   if (volume == nullptr) return ErrorCode::kNotFound;
-  const bool inside = range.first <= volume->block_count() &&
-                      range.count <= volume->block_count() - range.first;
+  const bool inside =
+      range.first <= volume->block_count() && range.count <= volume->block_count() - range.first;
   return inside ? Status() : Status(ErrorCode::kInvalidArgument);
 }
 

@@ -77,7 +77,7 @@ class StoreCore : public DurableSink {
   Task<void> read_run_into(ReadRun run, Status* status);
 
   uint64_t capacity_blocks() const;
-  uint64_t write_limit_blocks() const { return capacity_blocks() / 100 * 95; }
+  uint64_t write_limit_blocks() const { return capacity_blocks() * 95 / 100; }
   uint64_t taken_blocks() const;
   Task<void> give_up_dropped();
 

@@ -10,7 +10,9 @@ namespace {
 // Trims of fragmented ranges go in groups of this many runs.
 constexpr size_t kTrimRunsMax = 256;
 
-bool needs_trim(BlockKind kind) { return kind != BlockKind::kNone && kind != BlockKind::kZero; }
+bool needs_trim(BlockKind kind) {
+  return kind != BlockKind::kNone && kind != BlockKind::kZero;
+}
 
 }  // namespace
 

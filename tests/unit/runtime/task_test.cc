@@ -11,7 +11,9 @@
 namespace varve {
 namespace {
 
-Task<int> at_once(int value) { co_return value; }
+Task<int> at_once(int value) {
+  co_return value;
+}
 
 Task<int> sum_of_many(int count) {
   int sum = 0;
@@ -19,7 +21,9 @@ Task<int> sum_of_many(int count) {
   co_return sum;
 }
 
-Task<void> store_sum(int count, int* into) { *into = co_await sum_of_many(count); }
+Task<void> store_sum(int count, int* into) {
+  *into = co_await sum_of_many(count);
+}
 
 Task<void> wait_then_append(WaitList* list, std::vector<int>* order, int value) {
   co_await list->wait();

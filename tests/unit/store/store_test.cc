@@ -1,0 +1,194 @@
+// The store's door, on a simulated disk without faults: what a user of the engine relies on.
+#include "core/store/store.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cstring>
+#include <memory>
+
+#include "core/base/aligned_buffer.h"
+#include "core/base/crc32c.h"
+#include "tests/sim/sim_device.h"
+#include "tests/sim/sim_loop.h"
+
+namespace varve {
+namespace {
+
+constexpr uint32_t kSegmentBytes = 64 * 1024;
+
+// A device, a loop and at most one open store.
+class Bench {
+ public:
+  explicit Bench(uint32_t slot_count)
+      : loop_(7),
+        runtime_(loop_.runtime()),
+        device_(loop_, DiskImage(slot_count * kSegmentBytes + 256 * 1024), {}, 3) {}
+  ~Bench() {
+    if (store_) close();
+  }
+
+  Status format() {
+    return *loop_.run(Store::format(runtime_, device_, {.segment_bytes = kSegmentBytes}));
+  }
+  Status open() {
+    auto opened = loop_.run(Store::open(runtime_, device_, {}));
+    if (!opened->ok()) return opened->status();
+    store_ = std::move(**opened);
+    return {};
+  }
+  void close() {
+    CHECK(loop_.run(store_->close())->ok());
+    store_.reset();
+  }
+  Store& store() { return *store_; }
+
+  VolumeId create(std::string name, uint64_t blocks) {
+    return (*loop_.run(store_->create_volume(std::move(name), blocks * kBlockBytes)))->id;
+  }
+  Status write(VolumeId id, BlockRange range, uint8_t fill) {
+    AlignedBuffer data(range.count * kBlockBytes);
+    std::memset(data.data(), fill, data.size());
+    std::vector<uint32_t> crcs(range.count);
+    crc32c_blocks(data.data(), range.count, crcs.data());
+    return *loop_.run(store_->write(id, range, data.data(), crcs.data()));
+  }
+  // The byte that fills the block, or -1 for an error or mixed content.
+  int read(VolumeId id, uint64_t block) {
+    AlignedBuffer data(kBlockBytes);
+    std::memset(data.data(), 0xee, data.size());
+    if (!loop_.run(store_->read(id, {block, 1}, data.data()))->ok()) return -1;
+    for (const std::byte byte : data.span())
+      if (byte != data.data()[0]) return -1;
+    return static_cast<int>(data.data()[0]);
+  }
+  Status trim(VolumeId id, BlockRange range) { return *loop_.run(store_->trim(id, range)); }
+  Status remove(VolumeId id) { return *loop_.run(store_->delete_volume(id)); }
+  void settle() { CHECK(loop_.drain()); }
+  SimDevice& device() { return device_; }
+
+ private:
+  SimLoop loop_;
+  Runtime runtime_;
+  SimDevice device_;
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace
+
+TEST_CASE("what was written is read back, also after the store was closed and opened") {
+  Bench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId id = bench.create("one", 100);
+  CHECK(bench.write(id, {0, 1}, 11).ok());
+  CHECK(bench.write(id, {5, 40}, 12).ok());  // longer than a batch of this segment size
+  CHECK(bench.write(id, {6, 1}, 13).ok());
+  CHECK(bench.trim(id, {7, 2}).ok());
+  for (int round = 0; round < 2; ++round) {
+    CHECK(bench.read(id, 0) == 11);
+    CHECK(bench.read(id, 1) == 0);
+    CHECK(bench.read(id, 5) == 12);
+    CHECK(bench.read(id, 6) == 13);
+    CHECK(bench.read(id, 7) == 0);
+    CHECK(bench.read(id, 44) == 12);
+    CHECK(bench.store().stats().live_blocks == 39);
+    bench.close();
+    REQUIRE(bench.open().ok());
+  }
+}
+
+TEST_CASE("block status tells data from holes, neighbours merged") {
+  Bench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId id = bench.create("one", 1000);
+  CHECK(bench.write(id, {10, 5}, 1).ok());
+  CHECK(bench.trim(id, {12, 1}).ok());
+  std::vector<BlockStatusRun> runs;
+  CHECK(bench.store().block_status(id, {0, 1000}, runs).ok());
+  REQUIRE(runs.size() == 5);
+  CHECK((runs[0].block_count == 10 && !runs[0].data));
+  CHECK((runs[1].block_count == 2 && runs[1].data));
+  CHECK((runs[2].block_count == 1 && !runs[2].data));
+  CHECK((runs[3].block_count == 2 && runs[3].data));
+  CHECK((runs[4].block_count == 985 && !runs[4].data));
+}
+
+TEST_CASE("overwrites many times the store's size are cleaned away and nothing is lost") {
+  Bench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const uint64_t blocks = bench.store().stats().capacity_blocks * 7 / 10;
+  const VolumeId id = bench.create("one", blocks);
+  std::vector<uint8_t> expected(blocks, 0);
+  Random random(1);
+  for (int i = 0; i < 5000; ++i) {
+    const uint64_t block = random.below(blocks);
+    expected[block] = static_cast<uint8_t>(1 + random.below(250));
+    REQUIRE(bench.write(id, {block, 1}, expected[block]).ok());
+  }
+  CHECK(bench.store().stats().segments_cleaned > 50);
+  for (uint64_t block = 0; block < blocks; ++block)
+    REQUIRE(bench.read(id, block) == expected[block]);
+  bench.close();
+  REQUIRE(bench.open().ok());
+  for (uint64_t block = 0; block < blocks; ++block)
+    REQUIRE(bench.read(id, block) == expected[block]);
+}
+
+TEST_CASE("a full store refuses writes, serves the rest, and takes writes again after a trim") {
+  Bench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId id = bench.create("one", 1000);
+  uint64_t filled = 0;
+  while (bench.write(id, {filled, 1}, 5).ok()) ++filled;
+  CHECK(bench.write(id, {filled, 1}, 5).code() == ErrorCode::kNoSpace);
+  CHECK(filled == bench.store().stats().write_limit_blocks);
+  CHECK(bench.read(id, 3) == 5);
+  CHECK(bench.trim(id, {0, 20}).ok());
+  CHECK(bench.write(id, {filled, 1}, 6).ok());
+  CHECK(bench.read(id, filled) == 6);
+}
+
+TEST_CASE("a deleted volume is gone, its space comes back, and its number is not used again") {
+  Bench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId first = bench.create("one", 50);
+  CHECK(bench.write(first, {0, 50}, 9).ok());
+  CHECK(bench.remove(first).ok());
+  bench.settle();
+  CHECK(bench.store().stats().live_blocks == 0);
+  CHECK(bench.write(first, {0, 1}, 1).code() == ErrorCode::kNotFound);
+  bench.close();
+  REQUIRE(bench.open().ok());
+  CHECK(bench.store().volumes().empty());
+  const VolumeId second = bench.create("one", 50);
+  CHECK(second != first);
+  CHECK(bench.read(second, 0) == 0);
+}
+
+TEST_CASE("catalog segments follow each other for as long as volumes come and go") {
+  Bench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId kept = bench.create("kept", 10);
+  for (int i = 0; i < 60; ++i) REQUIRE(bench.remove(bench.create("passing", 10)).ok());
+  CHECK(bench.write(kept, {1, 1}, 3).ok());
+  bench.close();
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.store().volumes().size() == 1);
+  CHECK(bench.store().volumes()[0].name == "kept");
+  CHECK(bench.read(kept, 1) == 3);
+}
+
+TEST_CASE("a device that is too small or was never formatted is refused in words") {
+  Bench small(4);
+  const Status refused = small.format();
+  CHECK(refused.code() == ErrorCode::kInvalidArgument);
+  CHECK(refused.message().find("needs at least") != std::string_view::npos);
+  Bench blank(20);
+  CHECK(blank.open().code() == ErrorCode::kNotFormatted);
+}
+
+}  // namespace varve
