@@ -1,0 +1,156 @@
+#include "core/cli/command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <vector>
+
+#include "core/base/size_text.h"
+#include "core/base/text.h"
+
+namespace varve {
+namespace {
+
+using Action = Command::Action;
+
+// The app and what it fills in. CLI11 throws for whatever ends a parse; parse_command catches.
+class Grammar {
+ public:
+  Grammar() : app_("varve talks to varved, which serves the volumes of a node.", "varve") {
+    app_.require_subcommand(1);
+    app_.fallthrough();  // options of the whole program are fine anywhere
+    app_.set_version_flag("--version", VARVE_VERSION);
+    app_.add_option("--config", command_.config_path,
+                    "the node's config, for where varved listens (/etc/varve/node.toml)")
+        ->type_name("FILE");
+    app_.add_option("--endpoint", command_.endpoint,
+                    "where varved listens: http://HOST:PORT or unix:/PATH")
+        ->type_name("URL");
+    app_.add_option("-o,--output", output_, "table (default) or json")
+        ->type_name("FORM")
+        ->check(CLI::IsMember({"table", "json"}));
+    app_.footer("Exit: 0 done, 1 refused (the reason is on standard error), 2 wrong usage.");
+    add_volume();
+    add_disk();
+    on(app_.add_subcommand("status", "how the node and its disk groups are"), Action::kStatus);
+    for (const char* name : {"cluster", "snapshot", "attach", "detach", "node", "top"}) {
+      add_not_built(app_, name, name);
+    }
+  }
+
+  Command parse(std::vector<std::string> words) {
+    std::reverse(words.begin(), words.end());  // as CLI11 wants them
+    app_.parse(std::move(words));
+    command_.json = output_ == "json";
+    command_.size_bytes = parse_size(size_).value_or(0);
+    command_.segment_bytes = parse_size(segment_size_).value_or(0);
+    return command_;
+  }
+  CLI::App& app() { return app_; }
+
+ private:
+  void on(CLI::App* app, Action action) {
+    app->callback([this, action] { command_.action = action; });
+  }
+
+  void add_name(CLI::App* app, const char* placeholder, const char* help) {
+    app->add_option(placeholder, command_.name, help)->required()->type_name("");
+  }
+
+  CLI::Option* add_size(CLI::App* app, const char* option, std::string& words, const char* help) {
+    return app->add_option(option, words, help)
+        ->type_name("SIZE")
+        ->check([](const std::string& size) {
+          const auto bytes = parse_size(size);
+          return bytes && *bytes > 0 ? std::string()
+                                     : text("\"", size, "\" is not a size; allowed: ", kSizeGrammar,
+                                            ", as in 10GiB");
+        });
+  }
+
+  void add_volume() {
+    CLI::App* volume = app_.add_subcommand("volume", "block devices that clients use");
+    volume->require_subcommand(1);
+    CLI::App* create = volume->add_subcommand(
+        "create", "make a volume; one that exists with the same size is fine");
+    on(create, Action::kVolumeCreate);
+    add_name(create, "NAME", "1 to 255 letters, digits, '.', '_', '-'");
+    add_size(create, "--size", size_, "rounded up to 4 KiB")->required();
+    create->add_option("--disk-group", command_.disk_group, "default: the one with most free space")
+        ->type_name("NAME");
+    on(volume->add_subcommand("list", "all volumes"), Action::kVolumeList);
+    CLI::App* show = volume->add_subcommand("show", "one volume");
+    on(show, Action::kVolumeShow);
+    add_name(show, "NAME", "the volume");
+    CLI::App* remove = volume->add_subcommand("delete", "delete a volume and all its data");
+    on(remove, Action::kVolumeDelete);
+    add_name(remove, "NAME", "the volume");
+    remove->add_option("--disk-group", command_.disk_group, "where several have the name")
+        ->type_name("NAME");
+    for (const char* name : {"resize", "clone", "set"}) {
+      add_not_built(*volume, name, text("volume ", name));
+    }
+  }
+
+  void add_disk() {
+    CLI::App* disk = app_.add_subcommand("disk", "disk groups: the devices of this node");
+    disk->require_subcommand(1);
+    CLI::App* add = disk->add_subcommand("add", "format a disk group that the config names");
+    on(add, Action::kDiskAdd);
+    add_name(add, "NAME|PATH", "the disk group, by its name or path in the config");
+    add_size(add, "--size", size_, "make a file of this size");
+    add->add_flag("--wipe", command_.wipe, "overwrite what is there");
+    add_size(add, "--segment-size", segment_size_,
+             "a power of two from 64KiB to 256MiB; default: by the device's size");
+    on(disk->add_subcommand("list", "all disk groups"), Action::kDiskList);
+    for (const char* name : {"remove", "replace"}) add_not_built(*disk, name, text("disk ", name));
+  }
+
+  void add_not_built(CLI::App& parent, const char* name, std::string full_name) {
+    CLI::App* app = parent.add_subcommand(name, "not built yet in this release");
+    app->group("Not built yet in this release");
+    app->fallthrough(false);
+    app->allow_extras();
+    app->set_help_flag();
+    app->callback([this, full_name = std::move(full_name)] {
+      command_.action = Action::kNotBuilt;
+      command_.not_built = full_name;
+    });
+  }
+
+  CLI::App app_;
+  Command command_;
+  std::string output_ = "table";
+  std::string size_;
+  std::string segment_size_;
+};
+
+}  // namespace
+
+Result<Command> parse_command(std::span<const std::string> words) {
+  Grammar grammar;
+  try {
+    return grammar.parse({words.begin(), words.end()});
+  } catch (const CLI::CallForHelp&) {
+    Command command;
+    const CLI::App* app = &grammar.app();
+    std::string parents;
+    while (!app->get_subcommands().empty()) {
+      parents += text(parents.empty() ? "" : " ", app->get_name());
+      app = app->get_subcommands().front();
+    }
+    command.help = app->help(parents);
+    return command;
+  } catch (const CLI::CallForVersion&) {
+    Command command;
+    command.action = Action::kVersion;
+    return command;
+  } catch (const CLI::RequiredError& error) {
+    const std::vector<std::string> unknown = grammar.app().remaining(/*recurse=*/true);
+    if (unknown.empty()) return Status(ErrorCode::kInvalidArgument, error.what());
+    return Status(ErrorCode::kInvalidArgument, text("unknown command \"", unknown.front(), "\""));
+  } catch (const CLI::Error& error) {
+    return Status(ErrorCode::kInvalidArgument, error.what());
+  }
+}
+
+}  // namespace varve

@@ -1,0 +1,44 @@
+// The command line of varve, parsed. CLI11 stays in command.cc.
+//
+// Errors: kInvalidArgument with what is wrong and how it is meant: exit 2.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/base/error.h"
+
+namespace varve {
+
+struct Command {
+  enum class Action : uint8_t {
+    kHelp,
+    kVersion,
+    kNotBuilt,
+    kVolumeCreate,
+    kVolumeList,
+    kVolumeShow,
+    kVolumeDelete,
+    kDiskAdd,
+    kDiskList,
+    kStatus,
+  };
+
+  Action action = Action::kHelp;
+  std::string help;         // for kHelp
+  std::string not_built;    // for kNotBuilt: "snapshot", "volume resize"
+  std::string config_path;  // empty: the default one, if it is there
+  std::string endpoint;     // empty: from the config
+  bool json = false;
+  std::string name;        // of the volume, or of the disk group (or its path)
+  std::string disk_group;  // volume create, volume delete
+  uint64_t size_bytes = 0;
+  uint64_t segment_bytes = 0;
+  bool wipe = false;
+};
+
+// `words` without the program's name.
+Result<Command> parse_command(std::span<const std::string> words);
+
+}  // namespace varve

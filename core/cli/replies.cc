@@ -1,0 +1,212 @@
+#include "core/cli/replies.h"
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "core/base/size_text.h"
+#include "core/base/text.h"
+#include "core/cli/table.h"
+
+namespace varve {
+namespace {
+
+using Json = nlohmann::json;
+
+Json parse(const std::string& body) {
+  return Json::parse(body, nullptr, /*allow_exceptions=*/false);
+}
+
+// The member, or null where it is missing or `json` is no object.
+Json member(const Json& json, const char* key) {
+  if (!json.is_object()) return nullptr;
+  const auto found = json.find(key);
+  return found == json.end() ? Json(nullptr) : *found;
+}
+
+std::string string_of(const Json& json, const char* key) {
+  const Json value = member(json, key);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+uint64_t number_of(const Json& json, const char* key) {
+  const Json value = member(json, key);
+  return value.is_number() ? value.get<uint64_t>() : 0;
+}
+
+bool bool_of(const Json& json, const char* key) {
+  const Json value = member(json, key);
+  return value.is_boolean() && value.get<bool>();
+}
+
+std::vector<Json> list_of(const Json& json, const char* key) {
+  const Json value = member(json, key);
+  return value.is_array() ? value.get<std::vector<Json>>() : std::vector<Json>();
+}
+
+std::string size_of(const Json& json, const char* key) {
+  return size_text(number_of(json, key));
+}
+
+bool is_serving(const Json& group) {
+  return string_of(group, "state") == "serving";
+}
+
+// "12.3%", from a number that is a fraction of a hundred.
+std::string percent_of(const Json& json, const char* key) {
+  const Json value = member(json, key);
+  const double percent = value.is_number() ? value.get<double>() : 0;
+  const auto tenths = static_cast<uint64_t>(percent * 10 + 0.5);
+  return text(tenths / 10, ".", tenths % 10, "%");
+}
+
+// "recovering 120/2048", or the state alone.
+std::string state_of(const Json& group) {
+  const Json recovery = member(group, "recovery");
+  if (number_of(recovery, "total") == 0) return string_of(group, "state");
+  return text(string_of(group, "state"), " ", number_of(recovery, "done"), "/",
+              number_of(recovery, "total"));
+}
+
+std::string services_table(const Json& node) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& service : list_of(node, "services")) {
+    rows.push_back({string_of(service, "plugin"), string_of(service, "version"),
+                    bool_of(service, "serving") ? "serving" : "not serving",
+                    text(number_of(service, "open_volume_count")),
+                    text(number_of(service, "in_flight_count"))});
+  }
+  if (rows.empty()) return "";
+  return "\n" + table_text({{"SERVICE"},
+                            {"VERSION"},
+                            {"STATE"},
+                            {"OPEN VOLUMES", Align::kRight},
+                            {"IN FLIGHT", Align::kRight}},
+                           rows);
+}
+
+std::string groups_table(const Json& reply) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& group : list_of(reply, "disk_groups")) {
+    std::vector<std::string> row = {string_of(group, "name"), state_of(group)};
+    if (is_serving(group)) {
+      row.insert(row.end(),
+                 {percent_of(group, "fill_percent"), size_of(group, "live_bytes"),
+                  size_of(group, "dead_bytes"), size_of(group, "free_bytes"),
+                  size_of(group, "capacity_bytes"), text(number_of(group, "damaged_blocks"))});
+    } else {
+      row.insert(row.end(), 6, "-");
+    }
+    row.push_back(string_of(group, "durability"));
+    row.push_back(string_of(group, "path"));
+    rows.push_back(std::move(row));
+  }
+  return table_text({{"DISK GROUP"},
+                     {"STATE"},
+                     {"FULL", Align::kRight},
+                     {"LIVE", Align::kRight},
+                     {"DEAD", Align::kRight},
+                     {"FREE", Align::kRight},
+                     {"CAPACITY", Align::kRight},
+                     {"DAMAGED", Align::kRight},
+                     {"DURABILITY"},
+                     {"PATH"}},
+                    rows);
+}
+
+std::vector<std::string> volume_row(const Json& volume) {
+  return {string_of(volume, "name"), size_of(volume, "size_bytes"), size_of(volume, "used_bytes"),
+          string_of(volume, "disk_group"), bool_of(volume, "in_use") ? "yes" : "no"};
+}
+
+std::string volume_table(const std::vector<std::vector<std::string>>& rows) {
+  return table_text(
+      {{"VOLUME"}, {"SIZE", Align::kRight}, {"USED", Align::kRight}, {"DISK GROUP"}, {"IN USE"}},
+      rows);
+}
+
+}  // namespace
+
+std::string create_volume_body(const Command& command) {
+  Json body = {{"name", command.name}, {"size_bytes", command.size_bytes}};
+  if (!command.disk_group.empty()) body["disk_group"] = command.disk_group;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string add_disk_body(const Command& command) {
+  Json body = {{"disk_group", command.name}, {"wipe", command.wipe}};
+  if (command.size_bytes != 0) body["size_bytes"] = command.size_bytes;
+  if (command.segment_bytes != 0) body["segment_bytes"] = command.segment_bytes;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string error_text(const std::string& body) {
+  const std::string message = string_of(member(parse(body), "error"), "message");
+  return message.empty() ? body : message;
+}
+
+std::string created_text(const std::string& body) {
+  const Json reply = parse(body);
+  const Json volume = member(reply, "volume");
+  return text("volume ", string_of(volume, "name"), " (", size_of(volume, "size_bytes"),
+              " on disk group ", string_of(volume, "disk_group"),
+              "): ", string_of(reply, "message"), "\n");
+}
+
+std::string deleted_text(const std::string& body) {
+  return text("volume ", string_of(member(parse(body), "volume"), "name"), ": deleted\n");
+}
+
+std::string volume_text(const std::string& body) {
+  const Json volume = member(parse(body), "volume");
+  return text("name:        ", string_of(volume, "name"),
+              "\nsize:        ", size_of(volume, "size_bytes"), " (",
+              number_of(volume, "size_bytes"),
+              " bytes)\nused:        ", size_of(volume, "used_bytes"),
+              "\ndisk group:  ", string_of(volume, "disk_group"),
+              "\nin use:      ", bool_of(volume, "in_use") ? "yes" : "no", "\n");
+}
+
+std::string volumes_text(const std::string& body) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& volume : list_of(parse(body), "volumes")) rows.push_back(volume_row(volume));
+  return volume_table(rows);
+}
+
+std::string disk_groups_text(const std::string& body) {
+  return groups_table(parse(body));
+}
+
+std::string status_text(const std::string& body) {
+  const Json node = parse(body);
+  std::string out =
+      text("node ", string_of(node, "node"), ": ", string_of(node, "state"), ", version ",
+           string_of(node, "version"), ", ", number_of(node, "volume_count"), " volumes\n\n",
+           groups_table(node), services_table(node), "\n");
+  uint64_t create_refused_percent = 0;
+  uint64_t writes_wait_percent = 0;
+  for (const Json& group : list_of(node, "disk_groups")) {
+    if (!is_serving(group)) continue;
+    create_refused_percent = number_of(group, "create_refused_percent");
+    writes_wait_percent = number_of(group, "writes_wait_percent");
+  }
+  if (create_refused_percent > 0) {
+    out += text("From ", create_refused_percent, "% full new volumes are refused, from ",
+                writes_wait_percent, "% writes wait.\n");
+  }
+  const std::vector<Json> problems = list_of(node, "problems");
+  if (problems.empty()) return out + "No problems.\n";
+  for (const Json& problem : problems) {
+    out += text("PROBLEM: ", problem.is_string() ? problem.get<std::string>() : "?", "\n");
+  }
+  return out;
+}
+
+OperationView operation_view(const std::string& body) {
+  const Json operation = member(parse(body), "operation");
+  const Json progress = member(operation, "progress");
+  return {number_of(operation, "id"),   string_of(operation, "state"),
+          string_of(operation, "step"), string_of(operation, "message"),
+          number_of(progress, "done"),  number_of(progress, "total")};
+}
+
+}  // namespace varve

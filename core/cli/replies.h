@@ -1,0 +1,37 @@
+// The admin API's JSON: what varve sends, and what comes back as words for people. nlohmann-json
+// stays in replies.cc.
+//
+// Replies come from outside: what is missing or of another type reads as empty or 0.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/cli/command.h"
+
+namespace varve {
+
+std::string create_volume_body(const Command& command);
+std::string add_disk_body(const Command& command);
+
+// The reason in an error reply; the body itself where it holds none.
+std::string error_text(const std::string& body);
+
+std::string created_text(const std::string& body);
+std::string deleted_text(const std::string& body);
+std::string volume_text(const std::string& body);
+std::string volumes_text(const std::string& body);
+std::string disk_groups_text(const std::string& body);
+std::string status_text(const std::string& body);
+
+struct OperationView {
+  uint64_t id = 0;
+  std::string state;  // "running", "done", "failed"
+  std::string step;
+  std::string message;
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+OperationView operation_view(const std::string& body);
+
+}  // namespace varve

@@ -1,0 +1,157 @@
+#include "core/cli/run.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <string_view>
+#include <thread>
+
+#include "core/base/text.h"
+#include "core/cli/http_client.h"
+#include "core/cli/replies.h"
+#include "core/config/node_config.h"
+
+namespace varve {
+namespace {
+
+constexpr std::chrono::milliseconds kPollInterval(100);
+
+void print(std::FILE* stream, std::string_view words) {
+  std::fwrite(words.data(), 1, words.size(), stream);
+  std::fflush(stream);
+}
+
+int refuse(std::string_view why) {
+  print(stderr, text("varve: ", why, "\n"));
+  return kExitRefused;
+}
+
+Result<ListenAddress> address_of_config(const Command& command) {
+  const std::string path = command.config_path.empty() ? kDefaultConfigPath : command.config_path;
+  const Result<std::string> content = read_config_file(path);
+  if (!content.ok()) {
+    const bool default_is_absent =
+        command.config_path.empty() && content.code() == ErrorCode::kNotFound;
+    if (default_is_absent) return NodeConfig().admin;
+    return content.status();
+  }
+  const ConfigReading reading = read_node_config(*content);
+  if (reading.errors.empty()) return reading.config.admin;
+  std::string lines = "the config has errors; --endpoint works without it";
+  for (const ConfigError& error : reading.errors) {
+    lines += text("\n", config_error_text(path, error));
+  }
+  return Status(ErrorCode::kInvalidArgument, lines);
+}
+
+Result<ListenAddress> server_address(const Command& command) {
+  if (command.endpoint.empty()) return address_of_config(command);
+  std::string_view words = command.endpoint;
+  constexpr std::string_view kHttp = "http://";
+  if (words.starts_with(kHttp)) words.remove_prefix(kHttp.size());
+  if (words.ends_with('/')) words.remove_suffix(1);
+  if (const auto address = parse_listen_address(words)) return *address;
+  return Status(ErrorCode::kInvalidArgument, text("--endpoint: \"", command.endpoint,
+                                                  "\" is not http://HOST:PORT or unix:/PATH"));
+}
+
+// One line on a terminal that is drawn over; one line per step elsewhere.
+class ProgressLine {
+ public:
+  void draw(const OperationView& view) {
+    if (view.step.empty() || view.state != "running") return;
+    if (!on_terminal_) {
+      if (view.step != step_) print(stderr, text(view.step, "\n"));
+    } else {
+      const uint64_t percent = view.total == 0 ? 0 : view.done * 100 / view.total;
+      print(stderr, text("\r\033[K", view.step, view.total == 0 ? "" : text(": ", percent, "%")));
+    }
+    step_ = view.step;
+  }
+  void end() {
+    if (on_terminal_ && !step_.empty()) print(stderr, "\r\033[K");
+  }
+
+ private:
+  const bool on_terminal_ = isatty(STDERR_FILENO) == 1;
+  std::string step_;
+};
+
+// Follows the operation in `reply` to its end.
+int follow(HttpClient& client, const Command& command, HttpReply reply) {
+  ProgressLine line;
+  OperationView view = operation_view(reply.body);
+  const std::string path = text("/v1/operations/", view.id);
+  while (view.state == "running") {
+    line.draw(view);
+    std::this_thread::sleep_for(kPollInterval);
+    const auto next = client.get(path);
+    if (!next.ok()) return refuse(next.status().message());
+    if (!next->ok()) return refuse(error_text(next->body));
+    reply = *next;
+    view = operation_view(reply.body);
+  }
+  line.end();
+  if (view.state != "done") return refuse(view.message);
+  print(stdout, command.json ? reply.body : text(view.message, "\n"));
+  return kExitDone;
+}
+
+struct Exchange {
+  Result<HttpReply> reply;
+  std::string (*words)(const std::string& body);  // the reply for people
+};
+
+Exchange exchange(HttpClient& client, const Command& command) {
+  const std::string volume = text("/v1/volumes/", path_segment(command.name));
+  const std::string query =
+      command.disk_group.empty() ? "" : text("?disk_group=", path_segment(command.disk_group));
+  switch (command.action) {
+    case Command::Action::kVolumeCreate:
+      return {client.post("/v1/volumes", create_volume_body(command)), created_text};
+    case Command::Action::kVolumeList:
+      return {client.get("/v1/volumes"), volumes_text};
+    case Command::Action::kVolumeShow:
+      return {client.get(volume), volume_text};
+    case Command::Action::kVolumeDelete:
+      return {client.remove(volume + query), deleted_text};
+    case Command::Action::kDiskList:
+      return {client.get("/v1/disk-groups"), disk_groups_text};
+    case Command::Action::kDiskAdd:
+      return {client.post("/v1/disk-groups", add_disk_body(command)), nullptr};
+    default:
+      return {client.get("/v1/status"), status_text};
+  }
+}
+
+int ask(const Command& command) {
+  const Result<ListenAddress> address = server_address(command);
+  if (!address.ok()) return refuse(address.status().message());
+  HttpClient client(*address);
+  const Exchange done = exchange(client, command);
+  if (!done.reply.ok()) return refuse(done.reply.status().message());
+  if (!done.reply->ok()) return refuse(error_text(done.reply->body));
+  if (done.words == nullptr) return follow(client, command, *done.reply);
+  print(stdout, command.json ? done.reply->body : done.words(done.reply->body));
+  return kExitDone;
+}
+
+}  // namespace
+
+int run_command(const Command& command) {
+  switch (command.action) {
+    case Command::Action::kHelp:
+      print(stdout, command.help);
+      return kExitDone;
+    case Command::Action::kVersion:
+      print(stdout, text("varve ", VARVE_VERSION, "\n"));
+      return kExitDone;
+    case Command::Action::kNotBuilt:
+      return refuse(text(command.not_built, ": not built yet in this release"));
+    default:
+      return ask(command);
+  }
+}
+
+}  // namespace varve
