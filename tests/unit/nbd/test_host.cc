@@ -201,12 +201,16 @@ varve_service_host TestHost::make_table() {
     self(context).buffer_bytes_ += bytes;
     self(context).peak_buffer_bytes_ =
         std::max(self(context).peak_buffer_bytes_, self(context).buffer_bytes_);
-    return std::aligned_alloc(kBlock, (bytes + kBlock - 1) / kBlock * kBlock);
+    auto& unused = self(context).unused_buffers_[bytes];
+    if (unused.empty()) return std::aligned_alloc(kBlock, (bytes + kBlock - 1) / kBlock * kBlock);
+    void* buffer = unused.back();
+    unused.pop_back();
+    return buffer;
   };
   table.buffer_release = [](void* context, void* buffer, uint64_t bytes) {
     const std::lock_guard lock(self(context).mutex_);
     self(context).buffer_bytes_ -= bytes;
-    std::free(buffer);
+    self(context).unused_buffers_[bytes].push_back(buffer);
   };
   table.volume_list = [](void* context, char* names, uint64_t capacity, uint64_t op_id) {
     const std::lock_guard lock(self(context).mutex_);

@@ -77,6 +77,7 @@ class TestHost {
   uint32_t refuse_every_ = 0;
   uint32_t submits_ = 0;
   uint64_t budget_ = 256ull << 20;
+  std::map<uint64_t, std::vector<void*>> unused_buffers_;  // fresh pages would cost more than I/O
   uint64_t buffer_bytes_ = 0;
   uint64_t peak_buffer_bytes_ = 0;
   std::vector<std::string> log_;
