@@ -2,6 +2,8 @@
 """The measurements of tests/bench/run.sh."""
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -10,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 
 import measure
 
@@ -91,47 +94,40 @@ def bench_engine(file, options):
            "raw p99 us", "p99 us", "CPU us/op", "io_uring_enter/op", "device writes/op"], rows)
 
 
-class Varved:
-    name = "varved"
-
-    def __init__(self):
-        self.node = node.Node()
-        self.node.must("disk", "add", "disk0", "--size", str(FILE_BYTES))
-        self.node.start()
-        self.node.must("volume", "create", "vol", "--size", str(VOLUME_BYTES))
-        self.process = self.node.process
-        self.uri = self.node.uri("vol")
-        self.disk = self.node.disk
-
-    def counters(self):
-        return measure.metrics(self.node.admin_socket)
-
-    def stop(self):
-        self.node.stop()
-        self.node.__exit__()
+@dataclasses.dataclass
+class Server:
+    name: str
+    process: subprocess.Popen
+    uri: str
+    disk: str
+    counters: Callable[[], dict]
 
 
-class Nbdkit:
+@contextlib.contextmanager
+def varved():
+    with node.Node() as one:
+        one.start()
+        one.must("disk", "add", "disk0", "--size", str(FILE_BYTES))
+        one.must("volume", "create", "vol", "--size", str(VOLUME_BYTES))
+        yield Server("varved", one.process, one.uri("vol"), one.disk,
+                     lambda: measure.metrics(one.admin_socket))
+        one.stop()
+
+
+@contextlib.contextmanager
+def nbdkit(name, work, file, mode):
     """nbdkit's file plugin; `mode` of its fua filter: "force" makes each write durable."""
-
-    def __init__(self, name, work, file, mode):
-        self.name = name
-        self.disk = file
-        socket = f"{work}/nbdkit.sock"
-        self.process = subprocess.Popen(
-            ["nbdkit", "--foreground", "--unix", socket, "--filter=fua", "file", file,
-             f"fuamode={mode}"], stdin=subprocess.DEVNULL)
-        measure.await_path(socket, self.process)
-        self.uri = f"nbd+unix:///?socket={socket}"
-        self.socket = socket
-
-    def counters(self):
-        return {}
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-        os.unlink(self.socket)
+    socket = f"{work}/nbdkit.sock"
+    process = subprocess.Popen(
+        ["nbdkit", "--foreground", "--unix", socket, "--filter=fua", "file", file,
+         f"fuamode={mode}"], stdin=subprocess.DEVNULL)
+    try:
+        measure.await_path(socket, process)
+        yield Server(name, process, f"nbd+unix:///?socket={socket}", file, dict)
+    finally:
+        process.terminate()
+        process.wait()
+        os.unlink(socket)
 
 
 def nbd_load(server, load, block, depth, seconds):
@@ -169,22 +165,19 @@ def nbd_row(server, what, load, depth, seconds):
 
 def bench_nbd(work, file, options):
     servers = [
-        lambda: Varved(),
-        lambda: Nbdkit("nbdkit file, durable", work, file, "force"),
-        lambda: Nbdkit("nbdkit file, cached", work, file, "pass"),
+        varved(),
+        nbdkit("nbdkit file, durable", work, file, "force"),
+        nbdkit("nbdkit file, cached", work, file, "pass"),
     ]
     depths = [32] if options.smoke else [1, 32, 128]
     rows = {}
-    for start in servers:
-        server = start()
-        try:
+    for started in servers:
+        with started as server:
             nbd_load(server, "write", 1 << 20, 4, 1)  # warm
             for what, load in [("random write", "randwrite"), ("random read", "randread")]:
                 for depth in depths:
                     rows.setdefault((what, depth), []).append(
                         nbd_row(server, what, load, depth, options.seconds))
-        finally:
-            server.stop()
     table(f"Through NBD on a unix socket, 4 KiB, {options.seconds} s each (cached: not durable)",
           ["load", "IOPS", "p50 us", "p99 us", "server CPU us/op", "system calls/op",
            "io_uring_enter/op", "device writes/op", "kernel's writes/op", "kernel's flushes/op"],
