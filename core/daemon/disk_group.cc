@@ -1,15 +1,24 @@
 #include "core/daemon/disk_group.h"
 
+#include <poll.h>
+
+#include <functional>
+
 #include "core/base/log.h"
 #include "core/base/size_text.h"
 #include "core/base/text.h"
 #include "core/base/units.h"
+#include "core/daemon/blocking.h"
 #include "core/device/device_file.h"
 
 namespace varve {
 namespace {
 
 constexpr uint64_t kProgressLogIntervalMs = 2000;
+// A daemon that was killed holds its device until the kernel has ended its requests in flight; the
+// next one waits that long before it believes that somebody else has the device.
+constexpr uint64_t kBusyPatienceMs = 5000;
+constexpr int kBusyRetryMs = 10;
 
 std::string_view write_cache_name(WriteCache mode) {
   switch (mode) {
@@ -60,6 +69,11 @@ Task<void> DiskGroup::open() {
   recovery_ = {};
   const uint64_t started_ms = now_ms(loop_);
   auto device = UringDevice::open(loop_, config_.path, durability());
+  while (device.code() == ErrorCode::kBusy && now_ms(loop_) - started_ms < kBusyPatienceMs) {
+    std::function<int()> pause = [] { return poll(nullptr, 0, kBusyRetryMs); };
+    co_await run_blocking(loop_, std::move(pause));
+    device = UringDevice::open(loop_, config_.path, durability());
+  }
   if (!device.ok()) {
     refuse(device.status());
     co_return;
