@@ -16,8 +16,10 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
       return spdlog::level::warn;
     case LogLevel::kError:
       return spdlog::level::err;
+    case LogLevel::kNone:
+      return spdlog::level::off;
   }
-  return spdlog::level::err;
+  return spdlog::level::off;
 }
 
 spdlog::logger& logger() {

@@ -9,7 +9,7 @@
 
 namespace varve {
 
-enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError, kNone };
 
 // Lines below `level` are dropped. Default: kInfo.
 void log_set_level(LogLevel level);

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "core/base/units.h"
 #include "core/format/seal.h"
 
 namespace varve {
@@ -60,7 +59,7 @@ std::optional<CatalogPayload> decode_catalog(std::span<const std::byte> bytes) {
     std::string name(reinterpret_cast<const char*>(bytes.data() + at), record.name_bytes);
     at += record.name_bytes;
     if (record.volume == 0 || record.volume >= header.next_volume) return {};
-    if (record.blocks > (1ull << 46) || !volume_name_allowed(name)) return {};
+    if (record.blocks > kVolumeBlocksMax || !volume_name_allowed(name)) return {};
     payload.records.push_back({VolumeId{record.volume}, record.blocks, std::move(name)});
   }
   return payload;

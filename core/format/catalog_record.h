@@ -15,11 +15,13 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/units.h"
 
 namespace varve {
 
 inline constexpr uint32_t kCatalogMagic = 0x54414356;  // "VCAT"
 inline constexpr uint32_t kVolumeNameBytesMax = 255;
+inline constexpr uint64_t kVolumeBlocksMax = (64ull << 40) / kBlockBytes;  // 64 TiB
 
 struct CatalogHeader {
   uint32_t magic = kCatalogMagic;

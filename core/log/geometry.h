@@ -42,8 +42,9 @@ struct Geometry {
   }
 };
 
-// Slots that user data never takes: room to finish cleaning, and to change the catalog.
-inline constexpr uint32_t kRelocationReserveSlots = 2;
+// Slots that user data never takes: room to finish cleaning, also after crashes that each left a
+// relocated segment half full, and to change the catalog.
+inline constexpr uint32_t kRelocationReserveSlots = 3;
 inline constexpr uint32_t kCatalogReserveSlots = 1;
 // Slots that hold no sellable data: the reserves, the open segment of each stream, and one more
 // that is being sealed.

@@ -2,6 +2,7 @@
 // has been read and found to make sense.
 #include <algorithm>
 
+#include "core/base/text.h"
 #include "core/log/log_reader.h"
 #include "core/log/log_stream.h"
 #include "core/store/store_core.h"
@@ -12,6 +13,13 @@ namespace {
 // New operations begin this far above everything seen: numbers that were given out before the
 // crash, and that only an unreadable torn batch carries, are not given out again.
 constexpr Sequence kSequenceGap = 1 << 20;
+constexpr Sequence kSequenceMax = Sequence{1} << 62;
+
+bool footer_fits(const SegmentContent& content, const Geometry& geometry) {
+  const uint32_t blocks = seal_blocks_for(static_cast<uint32_t>(content.footer.entries.size()),
+                                          static_cast<uint32_t>(content.footer.crcs.size()));
+  return content.used_blocks + blocks <= geometry.slot_blocks();
+}
 
 }  // namespace
 
@@ -42,7 +50,14 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     if (!content.sealed) unsealed.push_back(std::move(content));
   };
   VARVE_CO_TRY(co_await reader.replay(take));
+  if (sequence > kSequenceMax)
+    co_return Status(ErrorCode::kDamaged, "the log's sequence numbers make no sense");
   next_sequence_ = sequence + kSequenceGap;
+
+  for (const SegmentContent& content : unsealed)
+    if (!footer_fits(content, geometry_))
+      co_return Status(ErrorCode::kDamaged,
+                       text("the batches in slot ", content.slot, " leave no room for a footer"));
 
   VARVE_CO_TRY(co_await seal_recovered(std::move(unsealed)));
   for (uint32_t i = 0; i < slots_.count(); ++i)

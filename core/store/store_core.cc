@@ -6,7 +6,6 @@
 namespace varve {
 namespace {
 
-constexpr uint64_t kVolumeBlocksMax = (64ull << 40) / kBlockBytes;  // 64 TiB
 constexpr uint64_t kMarksPerBlock = 64;
 constexpr uint64_t kCreateLimitPercent = 80;
 
