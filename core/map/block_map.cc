@@ -125,9 +125,9 @@ void BlockMap::replace(VolumeMap& volume, uint64_t block, const BlockState& stat
 void BlockMap::count(VolumeMap* volume, const BlockState& state) {
   if (state.kind == BlockKind::kNone) return;
   if (is_damaged(state.kind)) ++damaged_blocks_;
+  if (state.kind != BlockKind::kZero) ++volume->used_blocks;
   if (takes_block(state.kind)) {
     ++live_blocks_;
-    ++volume->used_blocks;
     slots_.add_live(state.slot, 1, 0);
   } else {
     ++live_marks_;
@@ -138,9 +138,9 @@ void BlockMap::count(VolumeMap* volume, const BlockState& state) {
 void BlockMap::discount(VolumeMap* volume, const BlockState& state) {
   if (state.kind == BlockKind::kNone) return;
   if (is_damaged(state.kind)) --damaged_blocks_;
+  if (volume != nullptr && state.kind != BlockKind::kZero) --volume->used_blocks;
   if (takes_block(state.kind)) {
     --live_blocks_;
-    if (volume != nullptr) --volume->used_blocks;
     slots_.drop_live(state.slot, 1, 0);
   } else {
     --live_marks_;

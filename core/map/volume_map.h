@@ -85,7 +85,7 @@ class VolumeMap {
   // Gives up one extent that holds something, or nothing when the map is empty.
   std::unique_ptr<Extent> take_extent();
 
-  uint64_t used_blocks = 0;  // blocks that hold data; kept by BlockMap
+  uint64_t used_blocks = 0;  // blocks that hold data, damaged ones included; kept by BlockMap
 
  private:
   uint64_t block_count_;
