@@ -127,8 +127,8 @@ BANNED_EVERYWHERE = {
     r"(?<![\w.])assert\s*\(": "VARVE_CHECK, which is always on",
     r"\bdynamic_cast\b|\btypeid\s*\(": "a virtual function",
 }
-# Outside examples, which show a user's own program.
-BANNED_IN_OURS = {
+# Outside tests and examples, which use the project as its users do.
+BANNED_IN_PRODUCT = {
     r"\busing\s+namespace\b": "the name with its namespace",
 }
 # In C++ tests besides.

@@ -178,6 +178,9 @@ Id next() noexcept
         self.silent(checks.dead_files, {**build, "core/map/a.cc": ""})
         self.finds(checks.dead_files, {**build, "core/map/b.cc": ""}, "b.cc", "builds")
         self.finds(checks.dead_files, {**build, "core/map/aa.cc": ""}, "aa.cc", "builds")
+        loop = {"tests/fuzz/CMakeLists.txt": "foreach(x a b)\n f(fuzz_${x} ${x}_fuzz.cc)\n"}
+        self.silent(checks.dead_files, {**loop, "tests/fuzz/a_fuzz.cc": ""})
+        self.finds(checks.dead_files, {**loop, "tests/fuzz/a_test.cc": ""}, "a_test.cc")
         self.finds(checks.dead_files, {**build, "core/log/a.cc": ""}, "core/log/a.cc")
         self.finds(checks.dead_files, {"core/map/a.h": HEADER}, "includes")
         self.silent(checks.dead_files, {**build, "core/map/a.h": HEADER,
