@@ -25,9 +25,12 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kThreadCount = 4;
+// A silent client holds a thread until it is dropped: so many, and so soon, that 64 of them delay an
+// operator by seconds only.
+constexpr size_t kThreadCount = 16;
+constexpr int kClientSilenceSeconds = 2;
+constexpr int kListenQueueLength = 256;
 constexpr size_t kBodyBytesMax = 64 * 1024;
-constexpr int kClientSilenceSeconds = 5;
 constexpr mode_t kUnixSocketMask = 0177;  // the API has no password: for its owner alone
 
 int http_status(ErrorCode code) {
@@ -374,6 +377,13 @@ class AdminServer::Impl {
       if (is_stale_socket(address_.unix_path)) unlink(address_.unix_path.c_str());
       server_.set_address_family(AF_UNIX);
     }
+    // Not httplib's own options: with SO_REUSEPORT two daemons could share a port unnoticed.
+    int listener = -1;
+    server_.set_socket_options([&listener](int descriptor) {
+      const int yes = 1;
+      setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+      listener = descriptor;
+    });
     const mode_t old_mask = umask(kUnixSocketMask);  // no other thread makes files yet
     const bool bound = address_.is_unix() ? server_.bind_to_port(address_.unix_path, 1)
                                           : server_.bind_to_port(address_.host, address_.port);
@@ -382,6 +392,7 @@ class AdminServer::Impl {
       return {ErrorCode::kBusy, text("cannot listen on ", address_.to_text(),
                                      ": the address is in use or not of this machine")};
     }
+    ::listen(listener, kListenQueueLength);  // httplib's own queue is 5 long
     thread_ = std::thread([this] {
       server_.listen_after_bind();
       ended_ = true;
