@@ -24,7 +24,7 @@ run_fio mixed_sizes --uri="$(uri vol)" --rw=randwrite --bsrange=4k-256k --size=1
 run_fio odd_sizes --uri="$(uri other)" --rw=randwrite --bsrange=512-12k --bs_unaligned=1 \
   --size=16m --io_size=4m --iodepth=16 --serialize_overlap=1
 # One at a time: fio writes a block without waiting for its trim.
-run_fio with_trims --uri="$(uri other)" --rw=randtrimwrite --bs=4k --size=16m --iodepth=1
+run_fio with_trims --uri="$(uri other)" --rw=randtrimwrite --bs=4k --size=2m --iodepth=1
 
 # What was acknowledged before a crash verifies after it.
 run_fio before_the_crash --uri="$(uri vol)" --rw=randwrite --bs=4k --size=32m --iodepth=32 \
