@@ -2,8 +2,8 @@
 #include "tests/sim/sim_device.h"
 
 #include <catch2/catch_test_macros.hpp>
-#include <memory>
 
+#include "core/base/aligned_buffer.h"
 #include "core/base/units.h"
 #include "core/runtime/task_group.h"
 #include "tests/sim/payload.h"
@@ -16,12 +16,12 @@ struct Disk {
   SimDevice device;
   FaultCounts counts;
   Random random{5};
-  std::unique_ptr<std::byte[]> memory{new (std::align_val_t{kBlockBytes}) std::byte[16 * kBlockBytes]};
+  AlignedBuffer memory{16 * kBlockBytes};
 
   explicit Disk(SimDeviceOptions options = {})
       : device(loop, DiskImage(64 * kBlockBytes), options, 9) {}
   std::span<const std::byte> block(uint32_t value) {
-    std::byte* at = memory.get() + (value % 16) * kBlockBytes;
+    std::byte* at = memory.data() + (value % 16) * kBlockBytes;
     fill_block({1, 0, value}, at);
     return {at, kBlockBytes};
   }
