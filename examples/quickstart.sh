@@ -24,7 +24,8 @@ varved_pid=
 stamp_pid=
 current=start
 PATH=$PATH:/usr/sbin:/sbin # mkfs.ext4 and e2fsck, also without root
-rows=() # "what|measured" of the table
+copied_out= # how fast
+rows=()     # "what|measured" of the table
 
 # ---- small tools
 
@@ -62,7 +63,8 @@ trap clean EXIT
 trap 'exit 130' INT TERM
 
 launch() {
-  "$bin/varved" --config "$work/node.toml" >>"$work/varved.log" 2>&1 </dev/null &
+  # In a session of its own: neither Ctrl-C here nor the end of the terminal is meant for it.
+  setsid "$bin/varved" --config "$work/node.toml" >>"$work/varved.log" 2>&1 </dev/null &
   varved_pid=$!
 }
 await_ready() {
@@ -80,7 +82,10 @@ print(int(json.load(open(sys.argv[1]))["jobs"][0][sys.argv[2]][sys.argv[3]]))' "
 }
 # Copies the volume "image" out; it must equal what was copied in and be a sound file system.
 compare_image() {
+  local start
+  start=$(now_us)
   nbdcopy "$(uri image)" "$work/image.back"
+  copied_out=$(rate "$(stat -c %s "$work/image")" "$start")
   cmp "$work/image" "$work/image.back" || die "the image came back different"
   e2fsck -fn "$work/image.back" >"$work/fsck" 2>&1 || die "e2fsck: $(cat "$work/fsck")"
   rm "$work/image.back"
@@ -149,15 +154,15 @@ copy_image() {
   start=$(now_us)
   nbdcopy "$work/image" "$(uri image)"
   row "nbdcopy in" "$(rate "$bytes" "$start")"
-  start=$(now_us)
   compare_image
-  row "nbdcopy out, cmp, e2fsck" "$(rate "$bytes" "$start")"
+  row "nbdcopy out" "$copied_out"
+  row "compared (cmp, e2fsck)" "equal and sound"
 }
 
 run_fio() {
   step 6 "fio with verify"
   varve volume create fio --size 128MiB >/dev/null
-  local job=(fio --name=verify --ioengine=nbd "--uri=$(uri fio)" --size=128MiB --bs=4k --iodepth=32
+  local job=(fio --name=verify --ioengine=nbd "--uri=$(uri fio)" --size=128m --bs=4k --iodepth=32
     --rw=randwrite --verify=crc32c --output-format=json "--aux-path=$work")
   "${job[@]}" --output="$work/fio.json" || die "fio: $(tail -n 5 "$work/fio.json")"
   row "fio random write 4 KiB, depth 32" "$(fio_value "$work/fio.json" write iops) IOPS"
@@ -176,13 +181,13 @@ kill_in_mid_write() {
   until [[ ${word:-} == acknowledged && $number -ge 5000 ]]; do
     read -r -t 60 -u "$announced" word number rest || die "stamp does not get on"
   done
+  row "killed after" "$number acknowledged operations, 32 in flight"
   kill -9 "$varved_pid"
   wait "$varved_pid" 2>/dev/null || true
   launch
   until [[ $word == session ]]; do
     read -r -t 60 -u "$announced" word number rest || die "varved does not come back"
   done
-  row "killed after" "5000 or more acknowledged operations, 32 in flight"
   row "serving again" "$rest"
   cat <&"$announced" >"$work/stamp.summary"
   exec {announced}<&-
@@ -202,8 +207,8 @@ verify_all() {
     die "stamp verify: $(cat "$work/stamp.verify")"
   row "acknowledged blocks verified" "$(value acknowledged_blocks "$work/stamp.verify"), all right"
   compare_image
-  row "image compared again" "equal"
-  fio --name=verify --ioengine=nbd "--uri=$(uri fio)" --size=128MiB --bs=4k --iodepth=32 \
+  row "image compared again" "equal and sound"
+  fio --name=verify --ioengine=nbd "--uri=$(uri fio)" --size=128m --bs=4k --iodepth=32 \
     --rw=randwrite --verify=crc32c --verify_only --output="$work/fio.txt" "--aux-path=$work" ||
     die "fio --verify_only: $(tail -n 5 "$work/fio.txt")"
   row "fio verified again" "128 MiB"
