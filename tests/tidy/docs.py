@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs each ```sh ci block of a page, in the root of the repository: docs.py PAGE..."""
+"""Every page names and links to files that exist, and its ```sh ci blocks work."""
 
 import pathlib
 import re
@@ -15,18 +15,21 @@ def blocks(text):
         yield text.count("\n", 0, match.start()) + 2, match.group(1)
 
 
-def missing_paths(text):
-    """Files of the repository that the page names in code quotes and that are not there."""
-    for name in re.findall(r"`((?:tests|docs|examples|conf|core|plugins)/[\w./-]+)`", text):
+def missing_paths(text, folder="."):
+    """Files of the repository that the page names in code quotes, or links to, and that lack."""
+    named = re.findall(r"`((?:tests|docs|examples|conf)/[\w./-]+)`", text)
+    linked = [f"{folder}/{path}" for path in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", text)]
+    for name in named + linked:
         if not (ROOT / name).exists():
             yield name
 
 
 def main():
     failed = False
-    for page in sys.argv[1:]:
+    for page in subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, check=True, text=True,
+                               stdout=subprocess.PIPE).stdout.split():
         text = (ROOT / page).read_text(encoding="utf-8")
-        for name in missing_paths(text):
+        for name in missing_paths(text, str(pathlib.Path(page).parent)):
             print(f"{page}: names {name}, which does not exist")
             failed = True
         for line, script in blocks(text):

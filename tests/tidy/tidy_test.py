@@ -190,8 +190,9 @@ Id next() noexcept
 
     def test_docs(self):
         page = "a\n```sh ci\ntrue\n```\n```sh\nfalse\n```\n`tests/none` `tests/tidy` `a/b`\n"
+        page += "[a](README.md) [b](none.md#x) [c](#x) [d](http://none.example)\n"
         self.assertEqual(list(docs.blocks(page)), [(3, "true\n")])
-        self.assertEqual(list(docs.missing_paths(page)), ["tests/none"])
+        self.assertEqual(list(docs.missing_paths(page)), ["tests/none", "./none.md"])
 
 
 if __name__ == "__main__":
