@@ -59,7 +59,7 @@ Task<void> Cleaner::run() {
     }
     const bool urgent = slots.free_count() <= LogWriter::floor_slots(StreamKind::kUser);
     const auto victim = choose_victim(slots, {.dense_blocks = writer_.geometry().dense_blocks(),
-                                              .now = slots.open_sequence_now(),
+                                              .now = slots.next_generation(),
                                               .urgent = urgent});
     if (victim && (co_await clean(*victim)).ok()) {
       writer_.set_cleaning_stalled(false);

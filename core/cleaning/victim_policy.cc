@@ -28,7 +28,7 @@ std::optional<uint32_t> choose_victim(const SlotTable& slots, const VictimQuery&
     if (live >= query.dense_blocks) continue;
     const double live_share = static_cast<double>(live) / query.dense_blocks;
     if (!query.urgent && live_share > kIdleLiveMax) continue;
-    const double age = static_cast<double>(query.now - slot.open_sequence);
+    const double age = static_cast<double>(query.now - slot.generation);
     const double slot_score = score(live_share, age, query.urgent);
     if (!best || slot_score > best_score) {
       best = index;

@@ -13,7 +13,7 @@ namespace varve {
 
 struct VictimQuery {
   uint32_t dense_blocks = 0;  // what a slot holds when it is packed
-  uint64_t now = 0;           // in segments opened
+  uint32_t now = 0;           // the next opening's number
   // A writer waits for a slot: take what frees space soonest, however little it is.
   bool urgent = false;
 };

@@ -1,5 +1,6 @@
 #include "core/cli/replies.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -30,7 +31,7 @@ std::string string_of(const Json& json, const char* key) {
 
 uint64_t number_of(const Json& json, const char* key) {
   const Json value = member(json, key);
-  return value.is_number() ? value.get<uint64_t>() : 0;
+  return value.is_number_unsigned() ? value.get<uint64_t>() : 0;
 }
 
 bool bool_of(const Json& json, const char* key) {
@@ -54,7 +55,7 @@ bool is_serving(const Json& group) {
 // "12.3%", from a number that is a fraction of a hundred.
 std::string percent_of(const Json& json, const char* key) {
   const Json value = member(json, key);
-  const double percent = value.is_number() ? value.get<double>() : 0;
+  const double percent = std::clamp(value.is_number() ? value.get<double>() : 0.0, 0.0, 100.0);
   const auto tenths = static_cast<uint64_t>(percent * 10 + 0.5);
   return text(tenths / 10, ".", tenths % 10, "%");
 }

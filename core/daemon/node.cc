@@ -51,6 +51,7 @@ Task<Status> Node::run(std::function<void()> close_front) {
   if (status.ok() && !stop_asked_) {
     state_ = NodeState::kReady;
     log_info("node", text(name_, " is ready"));
+    changed_.wake_all();
   }
   while (status.ok() && !stop_asked_) {
     co_await changed_.wait();

@@ -42,6 +42,9 @@ class Node {
   // Stopping takes too long: gives up on plugins that have not stopped.
   void stop_deadline();
 
+  // Ends when the node became ready, or an operation or a service ended: look again.
+  Task<void> changed() { co_await changed_.wait(); }
+
   // Requests from other threads run in this group (see shard_call.h).
   TaskGroup& requests() { return requests_; }
 
@@ -74,7 +77,7 @@ class Node {
   std::vector<std::unique_ptr<Service>> services_;
   NodeVolumes volumes_;
   VolumeTable table_;
-  WaitList changed_;  // stop was asked for, a service changed, or long work moved on
+  WaitList changed_;  // stop was asked for, or as in changed()
   bool stop_asked_ = false;
   TaskGroup requests_;
   TaskGroup work_;                                  // operations

@@ -26,7 +26,6 @@ struct Trailer {
   uint64_t magic = kTrailerMagic;
   uint32_t slot = 0;
   uint32_t generation = 0;
-  uint64_t open_sequence = 0;
   Sequence data_sequence_min = 0;  // lowest of the data entries; all ones when there is none
   Sequence sequence_max = 0;
   uint32_t used_blocks = 0;  // end of the last batch, from the slot's start
@@ -38,7 +37,7 @@ struct Trailer {
   OpenList open;
   uint32_t reserved2 = 0;
 };
-static_assert(sizeof(Trailer) == 264);
+static_assert(sizeof(Trailer) == 256);
 
 constexpr uint32_t footer_blocks_for(uint32_t entry_count, uint32_t data_blocks) {
   const uint64_t bytes = static_cast<uint64_t>(entry_count) * sizeof(Entry) +

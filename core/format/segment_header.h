@@ -42,14 +42,15 @@ static_assert(sizeof(OpenList) == 196);
 struct SegmentHeader {
   uint64_t magic = kSegmentMagic;
   uint32_t slot = 0;
-  uint32_t generation = 0;     // +1 at each reuse of the slot; 0: never used
-  uint64_t open_sequence = 0;  // order of opening on this disk group
+  // Number of this opening, counted over the whole disk group and never given out twice, so that no
+  // batch of an opening that a crash undid can pass for one of a later opening. 0: never used.
+  uint32_t generation = 0;
   uint16_t shard = 0;
   StreamKind stream = StreamKind::kFree;
   uint8_t tier = 0;
   OpenList open;
 };
-static_assert(sizeof(SegmentHeader) == 224 && sizeof(SegmentHeader) < kSegmentHeaderBytes);
+static_assert(sizeof(SegmentHeader) == 216 && sizeof(SegmentHeader) < kSegmentHeaderBytes);
 
 // `block` is 4 KiB.
 void encode_segment_header(const SegmentHeader& header, uint32_t seed, std::span<std::byte> block);

@@ -58,12 +58,15 @@ Task<Status> LogReader::read_headers() {
     reads.start(read_header(slot));
   }
   co_await reads.done();
+  const auto bad = std::find(header_bad_.begin(), header_bad_.end(), true);
+  if (bad != header_bad_.end()) {
+    const auto slot = static_cast<uint32_t>(bad - header_bad_.begin());
+    co_return Status(ErrorCode::kDamaged,
+                     text("the segment header of slot ", slot, " (byte ",
+                          geometry_.offset(slot, 0),
+                          ") is unreadable: what the slot holds is unknown"));
+  }
   for (uint32_t slot = 0; slot < geometry_.slot_count; ++slot) {
-    if (header_bad_[slot])
-      co_return Status(
-          ErrorCode::kDamaged,
-          text("the segment header of slot ", slot, " (byte ", geometry_.offset(slot, 0),
-               ") is unreadable: what the slot holds is unknown"));
     claims_.add(headers_[slot].open);
     if (!holds_data(headers_[slot])) continue;
     co_await reads.below(kReadsInFlight);
@@ -114,7 +117,7 @@ Task<Status> LogReader::scan_unsealed() {
     }
   }
   std::sort(catalogs.begin(), catalogs.end(), [this](uint32_t a, uint32_t b) {
-    return headers_[a].open_sequence > headers_[b].open_sequence;
+    return headers_[a].generation > headers_[b].generation;
   });
   // Newest first: one whose first batch is torn was never in force, the one before it still is.
   for (const uint32_t slot : catalogs) {
@@ -159,7 +162,6 @@ SegmentContent LogReader::content_of(uint32_t slot) const {
   SegmentContent content;
   content.slot = slot;
   content.generation = headers_[slot].generation;
-  content.open_sequence = headers_[slot].open_sequence;
   content.stream = headers_[slot].stream;
   return content;
 }

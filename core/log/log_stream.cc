@@ -39,6 +39,12 @@ UnsealedSegment* LogStream::detach_segment() {
   return std::exchange(segment_, nullptr);
 }
 
+bool LogStream::must_wait() const {
+  // A catalog's header is durable before its first batch: recovery counts on it.
+  if (kind_ == StreamKind::kCatalog) return !flights_.empty();
+  return batches_in_flight_ >= writer_.batches_in_flight_max();
+}
+
 Task<void> LogStream::run() {
   while (true) {
     if (queue_.empty()) {
@@ -46,7 +52,7 @@ Task<void> LogStream::run() {
       co_await work_.wait();
     } else if (writer_.failed()) {
       fail_queue(ErrorCode::kIoError);
-    } else if (batches_in_flight_ >= writer_.batches_in_flight_max()) {
+    } else if (must_wait()) {
       co_await work_.wait();
     } else if (segment_ != nullptr && fits(1, queue_.front().entry.data_blocks())) {
       start_batch();
@@ -82,7 +88,6 @@ Task<Status> LogStream::open_segment() {
   flight->bytes = kBlockBytes;
   const SegmentHeader header{.slot = *slot,
                              .generation = segment_->generation,
-                             .open_sequence = segment_->open_sequence,
                              .stream = kind_,
                              .open = writer_.open_list()};
   encode_segment_header(header, writer_.geometry().seed, flight->buffer.span());

@@ -56,6 +56,7 @@ class LogStream {
   };
 
   Task<void> run();
+  bool must_wait() const;
   Task<Status> open_segment();
   // No batch follows in the open segment, if there is one.
   void finish_segment();

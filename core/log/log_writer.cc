@@ -84,7 +84,6 @@ UnsealedSegment& LogWriter::add_unsealed(uint32_t slot) {
   auto segment = std::make_unique<UnsealedSegment>();
   segment->slot = slot;
   segment->generation = slots_.at(slot).generation;
-  segment->open_sequence = slots_.at(slot).open_sequence;
   unsealed_.push_back(std::move(segment));
   return *unsealed_.back();
 }
@@ -97,7 +96,6 @@ void LogWriter::remove_unsealed(UnsealedSegment& segment) {
 Task<Status> LogWriter::seal(UnsealedSegment& segment) {
   Trailer trailer{.slot = segment.slot,
                   .generation = segment.generation,
-                  .open_sequence = segment.open_sequence,
                   .data_sequence_min = segment.data_sequence_min,
                   .sequence_max = segment.sequence_max,
                   .used_blocks = segment.used_blocks,

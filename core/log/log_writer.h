@@ -27,7 +27,6 @@ class LogStream;
 struct UnsealedSegment {
   uint32_t slot = 0;
   uint32_t generation = 0;
-  uint64_t open_sequence = 0;
   uint32_t used_blocks = 1;     // placed so far, from the slot's start
   uint32_t durable_blocks = 0;  // durable without a gap
   uint32_t flights = 0;         // device writes on the way

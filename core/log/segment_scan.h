@@ -51,7 +51,6 @@ SegmentScan scan_segment(std::span<const std::byte> slot_bytes, uint32_t seed, u
 struct SegmentContent {
   uint32_t slot = 0;
   uint32_t generation = 0;
-  uint64_t open_sequence = 0;
   StreamKind stream = StreamKind::kFree;
   bool sealed = false;  // its footer is on the disk
   uint32_t used_blocks = 1;

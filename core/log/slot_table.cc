@@ -14,8 +14,7 @@ std::optional<uint32_t> SlotTable::acquire(StreamKind stream) {
   VARVE_CHECK(slot.state == SlotState::kFree);
   slot.state = SlotState::kOpen;
   slot.stream = stream;
-  slot.generation += 1;
-  slot.open_sequence = next_open_sequence();
+  slot.generation = next_generation_++;
   changed_.wake_all();
   return index;
 }

@@ -31,11 +31,10 @@ struct Slot {
   SlotState state = SlotState::kFree;
   StreamKind stream = StreamKind::kFree;
   bool uncleanable = false;    // its footer cannot be read; kept for ever
-  uint32_t generation = 0;     // of what was written here last
+  uint32_t generation = 0;     // the opening that wrote what lies here; also its age
   uint32_t live_blocks = 0;    // data blocks that the map points at
   uint32_t live_marks = 0;     // blocks whose trim or damage mark stands here
   uint32_t pins = 0;           // readers
-  uint64_t open_sequence = 0;  // when it was opened, in segments
   // Lowest sequence of a data entry whose bytes lie here, also after the slot was freed: until it
   // is reused, recovery would still find them.
   Sequence data_sequence_min = kNoSequence;
@@ -72,11 +71,10 @@ class SlotTable {
   // While set, every death of a block wakes changed() too.
   void set_starving(bool starving) { starving_ = starving; }
 
-  // Opening order; recovery sets it past everything seen.
-  uint64_t next_open_sequence() { return next_open_sequence_++; }
-  uint64_t open_sequence_now() const { return next_open_sequence_; }
+  // The next opening's number.
+  uint32_t next_generation() const { return next_generation_; }
+  void set_next_generation(uint32_t next) { next_generation_ = next; }
   bool any_sealing() const;
-  void set_next_open_sequence(uint64_t next) { next_open_sequence_ = next; }
 
   // Lowest data sequence that lies in any slot but `except`, freed ones included.
   Sequence data_sequence_min(uint32_t except) const;
@@ -87,7 +85,7 @@ class SlotTable {
   WaitList freed_;
   WaitList changed_;
   bool starving_ = false;
-  uint64_t next_open_sequence_ = 1;
+  uint32_t next_generation_ = 1;
 };
 
 }  // namespace varve

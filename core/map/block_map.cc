@@ -65,7 +65,7 @@ bool BlockMap::supersedes(const BlockState& fresh, const BlockState& held) const
   if (held.kind == BlockKind::kNone) return true;
   if (fresh.sequence != held.sequence) return fresh.sequence > held.sequence;
   // The same write in two places: relocated, but not yet gone from where it was.
-  return slots_.at(fresh.slot).open_sequence > slots_.at(held.slot).open_sequence;
+  return slots_.at(fresh.slot).generation > slots_.at(held.slot).generation;
 }
 
 void BlockMap::apply(const Entry& entry, uint32_t slot, const uint32_t* crcs) {

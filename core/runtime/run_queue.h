@@ -1,8 +1,8 @@
 // RunQueue: coroutines that are ready to go on, in order of arrival.
 //
 // Everything that wakes a coroutine (an I/O completion, a wait list) goes through here, so nothing
-// runs inside somebody else's call. With a Random the order is shuffled: simulation and debug builds
-// use that to break code that relies on order.
+// runs inside somebody else's call. With a Random the order is shuffled: simulation and debug
+// builds use that to break code that relies on order.
 //
 // Thread rule: one shard's thread.
 #pragma once

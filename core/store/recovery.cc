@@ -13,6 +13,11 @@ namespace {
 // New operations begin this far above everything seen: numbers that were given out before the
 // crash, and that only an unreadable torn batch carries, are not given out again.
 constexpr Sequence kSequenceGap = 1 << 20;
+// The same for openings: a crash may have kept a batch and lost the segment header that went with it.
+// More openings than this are never on the way. The catalog segment that every recovery begins makes
+// the new numbers durable before anything else uses them.
+constexpr uint32_t kGenerationGap = 64;
+static_assert(kGenerationGap > kOpenSegmentsMax);
 constexpr Sequence kSequenceMax = Sequence{1} << 62;
 
 bool footer_fits(const SegmentContent& content, const Geometry& geometry) {
@@ -30,17 +35,16 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     co_return Status(ErrorCode::kDamaged, "the catalog's records contradict each other");
   for (const auto& [id, record] : catalog_.volumes()) map_.add_volume(record.id, record.blocks);
 
-  uint64_t open_sequence = 0;
+  uint32_t generation = 0;
   for (uint32_t i = 0; i < slots_.count(); ++i) {
     const SegmentHeader& header = reader.headers()[i];
     Slot& slot = slots_.at(i);
     slot.generation = header.generation;
     slot.stream = header.stream;
-    slot.open_sequence = header.open_sequence;
     slot.state = SlotState::kSealing;  // none is freed while the map is being built
-    open_sequence = std::max(open_sequence, header.open_sequence);
+    generation = std::max(generation, header.generation);
   }
-  slots_.set_next_open_sequence(open_sequence + 1);
+  slots_.set_next_generation(generation + kGenerationGap);
 
   Sequence sequence = reader.sequence_max();
   std::vector<SegmentContent> unsealed;
@@ -86,7 +90,6 @@ Task<Status> StoreCore::seal_recovered(std::vector<SegmentContent> unsealed) {
   for (SegmentContent& content : unsealed) {
     UnsealedSegment segment{.slot = content.slot,
                             .generation = content.generation,
-                            .open_sequence = content.open_sequence,
                             .used_blocks = content.used_blocks,
                             .data_sequence_min = content.data_sequence_min,
                             .sequence_max = content.sequence_max,

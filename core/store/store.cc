@@ -29,7 +29,7 @@ Task<Status> write_first_catalog(BlockDevice& device, const Geometry& geometry) 
   const auto batch_block = blocks.span().subspan(kBlockBytes, kBlockBytes);
   const auto data_block = blocks.span().last(kBlockBytes);
   encode_segment_header(
-      {.slot = 0, .generation = 1, .open_sequence = 1, .stream = StreamKind::kCatalog},
+      {.slot = 0, .generation = 1, .stream = StreamKind::kCatalog},
       geometry.seed, header_block);
   std::copy(payload.begin(), payload.end(), data_block.begin());
   const Entry entry{.count = 1, .position = 2, .op = EntryOp::kCatalog};
