@@ -1,18 +1,19 @@
 #!/bin/bash
 # kill -9 of varved, again and again, under stamp load: nothing acknowledged may be lost, mixed or go
 # back. Each round waits for a random number of acknowledged operations, kills in mid-write, starts
-# varved again, and waits for stamp's next session. At the end every block is read and checked.
-#   tests/real/kill_rounds.sh [--rounds 20] [--depth 32] [--connections 4]
+# varved again (in every fourth round after killing a recovery), and waits for stamp's next session. At
+# the end every block is read and checked.
+#   tests/real/kill_rounds.sh [--rounds 20 (500 with tests/run.sh --long)] [--depth 32] [--connections 4]
 # shellcheck source-path=SCRIPTDIR source=node.sh
 source "$(dirname "${BASH_SOURCE[0]}")/node.sh"
 
-rounds=20 depth=32 connections=4
+rounds=$((${VARVE_LONG:-0} ? 500 : 20)) depth=32 connections=4
 while (($#)); do
   case "$1" in
     --rounds) rounds=$2; shift 2 ;;
     --depth) depth=$2; shift 2 ;;
     --connections) connections=$2; shift 2 ;;
-    *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done
 
@@ -42,6 +43,11 @@ for ((round = 1; round <= rounds; ++round)); do
   # 1 to 40 times 50 operations; always with more of them in flight at the kill.
   for ((more = 1 + RANDOM % 40; more > 0; --more)); do await acknowledged; done
   node_kill
+  if ((round % 4 == 0)); then # recovery is killed, too, at a random moment
+    node_launch
+    sleep "0.0$((RANDOM % 6))"
+    node_kill
+  fi
   node_launch
   acknowledged=$number
   await session # "session N after M ms"
