@@ -243,5 +243,30 @@ TEST_CASE("with free memory and room, more is in flight than one connection may 
   busy_clients(host);
 }
 
+TEST_CASE("a connection that waits for memory goes on by itself when there is some") {
+  TestHost host;
+  host.add_volume("v", kSize);
+  Served served(host);
+  Nbd nbd = connect_to(served.path(), "v");
+  host.set_buffer_budget(0);
+  const std::vector<uint8_t> bytes(4096, 1);
+  nbd_aio_pwrite(nbd.get(), bytes.data(), 4096, 0, NBD_NULL_COMPLETION, 0);
+  REQUIRE(eventually([&] { return host.refused_buffers() > 0; }));
+  host.set_buffer_budget(1 << 20);
+  CHECK(nbd_poll(nbd.get(), 5000) == 1);
+}
+
+TEST_CASE("a host that is always busy and never sleeps is served too") {
+  TestHost host;
+  host.add_volume("v", kSize);
+  Served served(host, {}, false);
+  Nbd nbd = connect_to(served.path(), "v");
+  std::vector<uint8_t> bytes(100000, 1);
+  for (int i = 0; i < 10; ++i) {
+    CHECK(nbd_pwrite(nbd.get(), bytes.data(), bytes.size(), 0, 0) == 0);
+    CHECK(nbd_pread(nbd.get(), bytes.data(), bytes.size(), 0, 0) == 0);
+  }
+}
+
 }  // namespace
 }  // namespace varve

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 
@@ -24,6 +25,8 @@ constexpr uint64_t kSize = 8 << 20;
 // A client that sends whatever bytes a test wants.
 struct RawClient {
   explicit RawClient(const std::string& path) : fd(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    const timeval patience{5, 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
@@ -39,12 +42,12 @@ struct RawClient {
     out.resize(got > 0 ? static_cast<size_t>(got) : 0);
     return out;
   }
-  // Waits until the server has closed the connection.
+  // Waits until the server has closed the connection; false when it does not within 5 seconds.
   bool closed() {
     std::string rest(4096, '\0');
     ssize_t got = 1;
     while (got > 0) got = ::recv(fd.get(), rest.data(), rest.size(), 0);
-    return true;
+    return got == 0 || errno == ECONNRESET;
   }
   // Into the transmission phase of `volume`, without structured replies.
   void choose(const std::string& volume) {
@@ -128,9 +131,23 @@ TEST_CASE("requests beyond the limit wait in the socket") {
   for (uint64_t i = 0; i < kCount; ++i) flushes += request(kNbdCmdFlush, i, 0, 0);
   client.give(flushes);
   REQUIRE(eventually([&] { return host.held_count() == kMaxInFlight; }));
+  host.release(false, 1);  // makes room for one
+  REQUIRE(eventually([&] { return host.submitted(VARVE_OP_FLUSH) == kMaxInFlight + 1; }));
   host.hold(false);
   host.release();
   CHECK(client.take(kCount * kNbdSimpleReplyBytes).size() == kCount * kNbdSimpleReplyBytes);
+}
+
+TEST_CASE("clients that leave right behind a request are noticed, each of them") {
+  TestHost host;
+  host.add_volume("v", kSize);
+  Served served(host);
+  for (int i = 0; i < 100; ++i) {
+    RawClient client(served.path());
+    client.choose("v");
+    client.give(request(kNbdCmdFlush, 1, 0, 0));
+  }
+  CHECK(eventually([&] { return host.open_volumes() == 0; }));
 }
 
 TEST_CASE("bytes that are no request end the connection") {

@@ -39,14 +39,14 @@ std::string PluginRunner::start(const Options& options) {
   return {};
 }
 
-void PluginRunner::run() {
+void PluginRunner::run(bool sleeps) {
   bool stopping = false;
   while (true) {
     if (stop_ && !std::exchange(stopping, true)) table_->stop(context_);
     while (table_->poll(context_) > 0) {
     }
     if (stopping && table_->stopped(context_) == 1) return;
-    if (table_->arm(context_) != 0) continue;
+    if (!sleeps || table_->arm(context_) != 0) continue;
     pollfd ready[2] = {{table_->wait_fd(context_), POLLIN, 0}, {host_.event_fd(), POLLIN, 0}};
     ::poll(ready, 2, -1);
     uint64_t count = 0;

@@ -22,8 +22,9 @@ class PluginRunner {
   const varve_service& table() const { return *table_; }
   // Creates the instance and one context and starts it. Returns what the plugin says is wrong.
   std::string start(const Options& options);
-  // Until a stop is asked for and everything in flight has ended.
-  void run();
+  // Until a stop is asked for and everything in flight has ended. A host that never sleeps polls
+  // all the time and never arms.
+  void run(bool sleeps = true);
   void request_stop();
 
  private:

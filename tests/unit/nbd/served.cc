@@ -16,11 +16,11 @@ std::filesystem::path make_folder() {
 
 }  // namespace
 
-Served::Served(TestHost& host, PluginRunner::Options options)
+Served::Served(TestHost& host, PluginRunner::Options options, bool sleeps)
     : folder_(make_folder()), path_(folder_ / "nbd.sock"), host_(host), runner_(host) {
   options.emplace_back("listen", "unix:" + path_);
   REQUIRE(runner_.start(options) == "");
-  thread_ = std::thread([this] { runner_.run(); });
+  thread_ = std::thread([this, sleeps] { runner_.run(sleeps); });
 }
 
 Served::~Served() {

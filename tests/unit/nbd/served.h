@@ -19,7 +19,7 @@ namespace varve {
 class Served {
  public:
   // `host` is prepared before; further options as given.
-  explicit Served(TestHost& host, PluginRunner::Options options = {});
+  explicit Served(TestHost& host, PluginRunner::Options options = {}, bool sleeps = true);
   ~Served();
 
   // Asks the plugin to stop without waiting, and waits for its end.

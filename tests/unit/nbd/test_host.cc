@@ -46,12 +46,13 @@ void TestHost::hold(bool on) {
   hold_ = on;
 }
 
-void TestHost::release(bool reversed) {
+void TestHost::release(bool reversed, size_t count) {
   {
     const std::lock_guard lock(mutex_);
     if (reversed) std::reverse(held_.begin(), held_.end());
-    events_.insert(events_.end(), held_.begin(), held_.end());
-    held_.clear();
+    const auto end = held_.begin() + static_cast<ptrdiff_t>(std::min(count, held_.size()));
+    events_.insert(events_.end(), held_.begin(), end);
+    held_.erase(held_.begin(), end);
   }
   wake();
 }
@@ -89,6 +90,11 @@ uint64_t TestHost::buffer_bytes() {
 uint64_t TestHost::peak_buffer_bytes() {
   const std::lock_guard lock(mutex_);
   return peak_buffer_bytes_;
+}
+
+uint64_t TestHost::refused_buffers() {
+  const std::lock_guard lock(mutex_);
+  return refused_buffers_;
 }
 
 uint64_t TestHost::open_volumes() {
@@ -197,7 +203,10 @@ varve_service_host TestHost::make_table() {
   table.abi_major = VARVE_ABI_MAJOR;
   table.buffer_acquire = [](void* context, uint64_t bytes) -> void* {
     const std::lock_guard lock(self(context).mutex_);
-    if (self(context).buffer_bytes_ + bytes > self(context).budget_) return nullptr;
+    if (self(context).buffer_bytes_ + bytes > self(context).budget_) {
+      ++self(context).refused_buffers_;
+      return nullptr;
+    }
     self(context).buffer_bytes_ += bytes;
     self(context).peak_buffer_bytes_ =
         std::max(self(context).peak_buffer_bytes_, self(context).buffer_bytes_);

@@ -30,9 +30,9 @@ class TestHost {
   const varve_host* host() const { return &host_; }
   const varve_service_host* service_host() const { return &table_; }
 
-  // Completions wait until release(); in the order submitted or reversed.
+  // Completions wait until release(): at most `count`, in the order submitted or reversed.
   void hold(bool on);
-  void release(bool reversed = false);
+  void release(bool reversed = false, size_t count = SIZE_MAX);
   size_t held_count();
   // All later operations of this kind end with `result`.
   void fail(uint32_t kind, int32_t result);
@@ -45,6 +45,7 @@ class TestHost {
   // What the plugin holds: all zero when it has cleaned up.
   uint64_t buffer_bytes();
   uint64_t peak_buffer_bytes();
+  uint64_t refused_buffers();
   uint64_t open_volumes();
   uint64_t submitted(uint32_t kind);
   // The last log line that contains `part`; empty: none.
@@ -80,6 +81,7 @@ class TestHost {
   std::map<uint64_t, std::vector<void*>> unused_buffers_;  // fresh pages would cost more than I/O
   uint64_t buffer_bytes_ = 0;
   uint64_t peak_buffer_bytes_ = 0;
+  uint64_t refused_buffers_ = 0;
   std::vector<std::string> log_;
   int event_fd_;
 };
