@@ -35,6 +35,7 @@ void look_ahead(std::span<const std::byte> slot_bytes, uint32_t seed, uint32_t s
   for (uint32_t block = scan.end_block; block < slot_blocks; ++block) {
     const auto bytes = slot_bytes.subspan(static_cast<size_t>(block) * kBlockBytes, kBlockBytes);
     if (const auto batch = decode_batch_header(slot_bytes, seed, slot, block)) {
+      scan.superseded |= batch->header.generation > generation;
       if (batch->header.generation != generation) continue;
       claims.add(batch->header.open);
       for (const Entry& entry : batch->entries)
@@ -108,6 +109,7 @@ SegmentScan scan_segment(std::span<const std::byte> slot_bytes, uint32_t seed, u
 }
 
 bool accept_batches(const SegmentScan& scan, uint32_t durable_blocks, SegmentContent& content) {
+  if (scan.superseded) return true;
   if (VARVE_MUTANT(kStopAtFirstDamagedBatch)) durable_blocks = 0;
   for (const ScannedBatch& scanned : scan.batches) {
     // A bad block in a batch that nobody calls durable is the torn end of the log.
