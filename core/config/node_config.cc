@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "core/base/text.h"
 #include "core/config/config_section.h"
@@ -197,9 +198,9 @@ ConfigReading read_node_config(std::string_view toml) {
     }
   }
   top.finish();
-  std::stable_sort(errors.begin(), errors.end(), [](const auto& left, const auto& right) {
-    return std::pair(left.place.line, left.place.column) <
-           std::pair(right.place.line, right.place.column);
+  std::sort(errors.begin(), errors.end(), [](const auto& left, const auto& right) {
+    return std::tie(left.place.line, left.place.column, left.key, left.message) <
+           std::tie(right.place.line, right.place.column, right.key, right.message);
   });
   return reading;
 }

@@ -1,0 +1,127 @@
+#include "core/cli/command.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <sstream>
+#include <vector>
+
+#include "core/base/units.h"
+#include "core/cli/http_client.h"
+#include "core/cli/run.h"
+
+namespace varve {
+namespace {
+
+Result<Command> parse(const std::string& line) {
+  std::istringstream stream(line);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return parse_command(words);
+}
+
+Command good(const std::string& line) {
+  const auto command = parse(line);
+  INFO(line << ": " << command.status().message());
+  REQUIRE(command.ok());
+  return *command;
+}
+
+// Why the line is wrong usage.
+std::string usage_error(const std::string& line) {
+  const auto command = parse(line);
+  INFO(line);
+  REQUIRE_FALSE(command.ok());
+  CHECK(command.code() == ErrorCode::kInvalidArgument);
+  return std::string(command.status().message());
+}
+
+using Action = Command::Action;
+
+}  // namespace
+
+TEST_CASE("every command is parsed with its options") {
+  const Command create = good("volume create v1 --size 10GiB --disk-group ssd0");
+  CHECK(create.action == Action::kVolumeCreate);
+  CHECK(create.name == "v1");
+  CHECK(create.size_bytes == 10 * kGiB);
+  CHECK(create.disk_group == "ssd0");
+  CHECK(good("volume list").action == Action::kVolumeList);
+  CHECK(good("volume show v1").name == "v1");
+  const Command remove = good("volume delete v1 --disk-group b");
+  CHECK(remove.action == Action::kVolumeDelete);
+  CHECK(remove.disk_group == "b");
+  const Command add = good("disk add /dev/x --wipe --size 1GiB --segment-size 1MiB");
+  CHECK(add.action == Action::kDiskAdd);
+  CHECK(add.name == "/dev/x");
+  CHECK(add.wipe);
+  CHECK(add.size_bytes == kGiB);
+  CHECK(add.segment_bytes == kMiB);
+  CHECK(good("disk list").action == Action::kDiskList);
+  CHECK(good("status").action == Action::kStatus);
+}
+
+TEST_CASE("options of the whole program may stand anywhere") {
+  for (const char* line : {"-o json --config /c status", "status -o json --config /c",
+                           "--config=/c status --output=json"}) {
+    const Command command = good(line);
+    CHECK(command.json);
+    CHECK(command.config_path == "/c");
+  }
+  CHECK(good("volume list --endpoint http://[::1]:7070").endpoint == "http://[::1]:7070");
+  CHECK_FALSE(good("status").json);
+}
+
+TEST_CASE("wrong usage is told with what is allowed") {
+  CHECK(
+      usage_error("volume create v --size 10GB").find("\"10GB\" is not a size; allowed: a whole") !=
+      std::string::npos);
+  CHECK(usage_error("volume create v --size 0").find("is not a size") != std::string::npos);
+  CHECK(usage_error("volume create v").find("--size is required") != std::string::npos);
+  CHECK(usage_error("volume create --size 1GiB").find("NAME") != std::string::npos);
+  CHECK(usage_error("frobnicate") == "unknown command \"frobnicate\"");
+  CHECK(usage_error("volume frobnicate") == "unknown command \"frobnicate\"");
+  CHECK_FALSE(usage_error("volume list extra").empty());
+  CHECK_FALSE(usage_error("").empty());
+  CHECK_FALSE(usage_error("volume").empty());
+  CHECK_FALSE(usage_error("status -o xml").empty());
+  CHECK_FALSE(usage_error("status --unknown").empty());
+}
+
+TEST_CASE("help exists for everything and names its command") {
+  for (const char* words : {"", "volume", "volume create", "volume list", "volume show",
+                            "volume delete", "disk", "disk add", "disk list", "status"}) {
+    const Command command = good(std::string(words) + " --help");
+    CHECK(command.action == Action::kHelp);
+    const std::string usage = std::string("Usage: varve") + (*words ? " " : "") + words;
+    INFO(command.help);
+    CHECK(command.help.find(usage) != std::string::npos);
+    CHECK(run_command(good(std::string(words) + " -h")) == kExitDone);
+  }
+  CHECK(good("--version").action == Action::kVersion);
+}
+
+TEST_CASE("what this release does not have says so and is refused") {
+  for (const char* words :
+       {"cluster", "cluster init", "snapshot create v@s", "volume resize v --size 1GiB",
+        "volume clone a b", "volume set v x=y", "attach v", "detach v --force", "node list", "top",
+        "disk remove d", "disk replace a b"}) {
+    const Command command = good(words);
+    INFO(words);
+    CHECK(command.action == Action::kNotBuilt);
+    CHECK(std::string(words).starts_with(command.not_built));
+    CHECK(run_command(command) == kExitRefused);
+  }
+}
+
+TEST_CASE("a daemon that is not there is refused, not wrong usage") {
+  CHECK(run_command(good("status --endpoint unix:/nonexistent/admin.sock")) == kExitRefused);
+  CHECK(run_command(good("status --endpoint ftp://x")) == kExitRefused);
+  CHECK(run_command(good("status --config /nonexistent/node.toml")) == kExitRefused);
+}
+
+TEST_CASE("names are encoded for the path") {
+  CHECK(path_segment("a-b.c_d~1") == "a-b.c_d~1");
+  CHECK(path_segment("a/b ?#%") == "a%2Fb%20%3F%23%25");
+  CHECK(path_segment("\xc3\xa9") == "%C3%A9");
+}
+
+}  // namespace varve

@@ -1,0 +1,91 @@
+#include "core/cli/replies.h"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "core/cli/table.h"
+
+namespace varve {
+
+TEST_CASE("columns are aligned, without blanks at a line's end") {
+  CHECK(table_text({{"NAME"}, {"SIZE", Align::kRight}, {"WHERE"}},
+                   {{"a", "1GiB", "x"}, {"longer", "10GiB", "yy"}}) ==
+        "NAME     SIZE  WHERE\n"
+        "a        1GiB  x\n"
+        "longer  10GiB  yy\n");
+  CHECK(table_text({{"NAME"}, {"N", Align::kRight}}, {}) == "NAME  N\n");
+}
+
+TEST_CASE("requests carry what was asked for and nothing else") {
+  Command command;
+  command.name = "v\"1";
+  command.size_bytes = 4096;
+  CHECK(create_volume_body(command) == R"({"name":"v\"1","size_bytes":4096})");
+  CHECK(add_disk_body(command) == R"({"disk_group":"v\"1","size_bytes":4096,"wipe":false})");
+}
+
+TEST_CASE("volumes are shown with sizes for people") {
+  const std::string volume =
+      R"({"name":"v1","disk_group":"d","size_bytes":10737418240,"used_bytes":4096,"in_use":true})";
+  CHECK(volumes_text(R"({"volumes":[)" + volume + "]}") ==
+        "VOLUME   SIZE  USED  DISK GROUP  IN USE\n"
+        "v1      10GiB  4KiB  d           yes\n");
+  CHECK(volume_text(R"({"volume":)" + volume + "}").find("10GiB (10737418240 bytes)") !=
+        std::string::npos);
+  CHECK(created_text(R"({"message":"created","volume":)" + volume + "}") ==
+        "volume v1 (10GiB on disk group d): created\n");
+}
+
+TEST_CASE("status shows every disk group and one line per problem") {
+  const std::string status = status_text(R"({"node":"n","state":"ready","version":"1",
+    "volume_count":2,"services":[{"plugin":"nbd","version":"1","serving":true}],
+    "disk_groups":[
+      {"name":"a","path":"/a","state":"serving","durability":"flush","fill_percent":81.26,
+       "live_bytes":4096,"dead_bytes":0,"free_bytes":1024,"capacity_bytes":8192,"damaged_blocks":3,
+       "create_refused_percent":80,"writes_wait_percent":95},
+      {"name":"b","path":"/b","state":"recovering","durability":"plp",
+       "recovery":{"done":5,"total":9}},
+      {"name":"c","path":"/c","state":"not served","durability":"plp","reason":"gone"}],
+    "problems":["disk group c is not served: gone"]})");
+  INFO(status);
+  CHECK(status.find("node n: ready, version 1, 2 volumes\n") == 0);
+  CHECK(status.find("a           serving         81.3%  4KiB") != std::string::npos);
+  CHECK(status.find("b           recovering 5/9      -") != std::string::npos);
+  CHECK(status.find("From 80% full new volumes are refused, from 95% writes wait.") !=
+        std::string::npos);
+  CHECK(status.find("PROBLEM: disk group c is not served: gone\n") != std::string::npos);
+  CHECK(status.find("nbd") != std::string::npos);
+}
+
+TEST_CASE("an error's reason is shown, or else what came") {
+  CHECK(error_text(R"({"error":{"code":"busy","message":"in use"}})") == "in use");
+  CHECK(error_text("<html>") == "<html>");
+}
+
+TEST_CASE("replies of another shape do no harm") {
+  for (const char* body : {"", "[]", "null", "7", "{", R"({"volumes":7,"volume":[1],"error":"x"})",
+                           R"({"volumes":[7,"x",null,{"name":7,"size_bytes":-1,"in_use":"x"}]})",
+                           R"({"disk_groups":[[1],{"state":"serving","fill_percent":"x"}]})",
+                           R"({"operation":{"id":"x","progress":5},"problems":[1,{}]})"}) {
+    INFO(body);
+    CHECK_FALSE(volumes_text(body).empty());
+    CHECK_FALSE(status_text(body).empty());
+    CHECK_FALSE(disk_groups_text(body).empty());
+    CHECK_FALSE(volume_text(body).empty());
+    CHECK_FALSE(created_text(body).empty());
+    CHECK_FALSE(deleted_text(body).empty());
+    CHECK(operation_view(body).state.empty());
+    CHECK(error_text(body) == body);
+  }
+}
+
+TEST_CASE("an operation is followed by its numbers") {
+  const OperationView view = operation_view(
+      R"({"operation":{"id":3,"state":"running","step":"writing","progress":{"done":1,"total":2}}})");
+  CHECK(view.id == 3);
+  CHECK(view.state == "running");
+  CHECK(view.step == "writing");
+  CHECK(view.done == 1);
+  CHECK(view.total == 2);
+}
+
+}  // namespace varve

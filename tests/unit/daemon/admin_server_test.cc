@@ -1,0 +1,218 @@
+#include "core/daemon/admin_server.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "core/base/text.h"
+#include "core/cli/http_client.h"
+
+namespace varve {
+namespace {
+
+// Answers what it was told to and remembers what it was asked.
+struct FakeBackend final : AdminBackend {
+  Status failure;
+  NodeStatus node;
+  CreateVolume create;
+  AddDisk add;
+  std::string deleted;
+  bool existed = false;
+
+  Result<NodeStatus> status() override {
+    if (!failure.ok()) return failure;
+    return node;
+  }
+  Result<CreatedVolume> create_volume(const CreateVolume& request) override {
+    if (!failure.ok()) return failure;
+    create = request;
+    return CreatedVolume{{.name = request.name, .size_bytes = 4096}, existed};
+  }
+  Result<VolumeStatus> delete_volume(const std::string& name,
+                                     const std::string& disk_group) override {
+    if (!failure.ok()) return failure;
+    deleted = name + "@" + disk_group;
+    return VolumeStatus{.name = name};
+  }
+  Result<OperationStatus> add_disk(const AddDisk& request) override {
+    if (!failure.ok()) return failure;
+    add = request;
+    return OperationStatus{.id = 5, .what = "disk add x"};
+  }
+  Result<OperationStatus> operation(uint64_t id) override {
+    if (!failure.ok()) return failure;
+    return OperationStatus{.id = id, .state = OperationStatus::State::kDone};
+  }
+};
+
+struct Fixture {
+  Fixture() {
+    address.unix_path = text("/tmp/varve-admin-", getpid(), ".sock");
+    auto started = AdminServer::start(address, backend);
+    INFO(started.status().message());
+    REQUIRE(started.ok());
+    server = std::move(*started);
+  }
+  HttpReply get(const std::string& path) { return reply(HttpClient(address).get(path)); }
+  HttpReply post(const std::string& path, const std::string& body) {
+    return reply(HttpClient(address).post(path, body));
+  }
+  HttpReply remove(const std::string& path) { return reply(HttpClient(address).remove(path)); }
+  static HttpReply reply(const Result<HttpReply>& result) {
+    INFO(result.status().message());
+    REQUIRE(result.ok());
+    return *result;
+  }
+
+  FakeBackend backend;
+  ListenAddress address;
+  std::unique_ptr<AdminServer> server;
+};
+
+bool has(const HttpReply& reply, std::string_view part) {
+  UNSCOPED_INFO(reply.status << " " << reply.body);
+  return reply.body.find(part) != std::string::npos;
+}
+
+// "GET /v1/status", ... of docs/openapi.yaml: paths are indented by 2, methods by 4.
+std::vector<std::string> documented_routes() {
+  std::vector<std::string> routes;
+  std::ifstream file(VARVE_OPENAPI_FILE);
+  REQUIRE(file);
+  std::string path;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("  /")) path = line.substr(2, line.size() - 3);
+    for (const auto& [key, method] : {std::pair("    get:", "GET"),
+                                      {"    post:", "POST"},
+                                      {"    delete:", "DELETE"},
+                                      {"    put:", "PUT"}}) {
+      if (line == key) routes.push_back(text(method, " ", path));
+    }
+  }
+  return routes;
+}
+
+}  // namespace
+
+TEST_CASE("the OpenAPI file describes exactly the routes that are served") {
+  auto documented = documented_routes();
+  auto served = AdminServer::routes();
+  std::sort(documented.begin(), documented.end());
+  std::sort(served.begin(), served.end());
+  CHECK(documented == served);
+}
+
+TEST_CASE("health, readiness and metrics answer in plain text") {
+  Fixture fixture;
+  CHECK(fixture.get("/healthz").body == "ok\n");
+  CHECK(fixture.get("/readyz").status == 503);
+  fixture.backend.node.state = NodeState::kReady;
+  CHECK(fixture.get("/readyz").status == 200);
+  CHECK(has(fixture.get("/metrics"), "varve_ready 1\n"));
+  fixture.backend.failure = {ErrorCode::kBusy, "stuck"};
+  CHECK(fixture.get("/healthz").status == 409);
+}
+
+TEST_CASE("volumes are made, listed, shown and deleted") {
+  Fixture fixture;
+  const HttpReply made = fixture.post("/v1/volumes", R"({"name":"v","size_bytes":1000})");
+  CHECK(made.status == 201);
+  CHECK(has(made, "created; size rounded up from 1000 to 4096 bytes"));
+  CHECK(fixture.backend.create.size_bytes == 1000);
+  fixture.backend.existed = true;
+  const HttpReply again =
+      fixture.post("/v1/volumes", R"({"name":"v","size_bytes":4096,"disk_group":"d"})");
+  CHECK(again.status == 200);
+  CHECK(has(again, "exists already with this size\""));
+  CHECK(fixture.backend.create.disk_group == "d");
+  fixture.backend.node.volumes = {{.name = "v", .disk_group = "d", .size_bytes = 4096}};
+  CHECK(has(fixture.get("/v1/volumes"), "\"disk_group\": \"d\""));
+  CHECK(fixture.get("/v1/volumes/v").status == 200);
+  CHECK(fixture.get("/v1/volumes/w").status == 404);
+  CHECK(fixture.remove("/v1/volumes/v?disk_group=d").status == 200);
+  CHECK(fixture.backend.deleted == "v@d");
+}
+
+TEST_CASE("disk groups are added by an operation that can be followed") {
+  Fixture fixture;
+  const HttpReply begun =
+      fixture.post("/v1/disk-groups",
+                   R"({"disk_group":"d","size_bytes":8192,"segment_bytes":65536,"wipe":true})");
+  CHECK(begun.status == 202);
+  CHECK(has(begun, "\"id\": 5"));
+  CHECK(fixture.backend.add.segment_bytes == 65536);
+  CHECK(fixture.backend.add.wipe);
+  CHECK(has(fixture.get("/v1/operations/5"), "\"state\": \"done\""));
+  CHECK(has(fixture.get("/v1/disk-groups"), "\"disk_groups\": []"));
+}
+
+TEST_CASE("bad requests are refused with a reason") {
+  Fixture fixture;
+  const auto refused = [&](const std::string& body, std::string_view why) {
+    const HttpReply reply = fixture.post("/v1/volumes", body);
+    CHECK(reply.status == 400);
+    CHECK(has(reply, why));
+  };
+  refused("{", "the body must be a JSON object");
+  refused("[]", "the body must be a JSON object");
+  refused(R"({"size_bytes":1})", "name is missing");
+  refused(R"({"name":7,"size_bytes":1})", "name must be a string");
+  refused(R"({"name":"v"})", "size_bytes is missing");
+  refused(R"({"name":"v","size_bytes":-1})", "size_bytes must be a whole number");
+  refused(R"({"name":"v","size_bytes":1.5})", "size_bytes must be a whole number");
+  refused(R"({"name":"v","size_bytes":18446744073709551615})", "size_bytes must be a whole number");
+  refused(R"({"name":"v","size_bytes":1,"sise":1})", "unknown member in the body; known: name,");
+  CHECK(fixture.backend.create.name.empty());
+  CHECK(has(fixture.get("/nowhere"), "no such resource"));
+  CHECK(fixture.get("/v1/operations/x").status == 404);
+}
+
+TEST_CASE("the node's refusals keep their reason and get a fitting HTTP status") {
+  Fixture fixture;
+  const std::pair<ErrorCode, int> kinds[] = {
+      {ErrorCode::kInvalidArgument, 400}, {ErrorCode::kNotFound, 404}, {ErrorCode::kBusy, 409},
+      {ErrorCode::kAlreadyExists, 409},   {ErrorCode::kNoSpace, 507},  {ErrorCode::kClosed, 503}};
+  for (const auto& [code, http_status] : kinds) {
+    fixture.backend.failure = {code, "because of \"this\""};
+    const HttpReply reply = fixture.post("/v1/volumes", R"({"name":"v","size_bytes":1})");
+    CHECK(reply.status == http_status);
+    CHECK(has(reply, "because of \\\"this\\\""));
+  }
+}
+
+TEST_CASE("names that are no UTF-8 do not break the answer") {
+  Fixture fixture;
+  fixture.backend.node.volumes = {{.name = "a\xff"}};
+  CHECK(fixture.get("/v1/volumes").status == 200);
+}
+
+TEST_CASE("an address that is in use is refused, one left by a killed daemon is taken") {
+  Fixture fixture;
+  const auto second = AdminServer::start(fixture.address, fixture.backend);
+  REQUIRE_FALSE(second.ok());
+  CHECK(second.code() == ErrorCode::kBusy);
+  CHECK(fixture.get("/healthz").status == 200);
+  fixture.server->stop();
+  CHECK_FALSE(std::filesystem::exists(fixture.address.unix_path));
+  fixture.server->stop();
+}
+
+TEST_CASE("a TCP port is not shared") {
+  FakeBackend backend;
+  std::unique_ptr<AdminServer> first;
+  ListenAddress address{.host = "127.0.0.1", .port = 0, .unix_path = ""};
+  for (address.port = 17000; first == nullptr && address.port < 17100; ++address.port) {
+    auto started = AdminServer::start(address, backend);
+    if (!started.ok()) continue;
+    first = std::move(*started);
+    CHECK(HttpClient(address).get("/healthz").ok());
+    CHECK(AdminServer::start(address, backend).code() == ErrorCode::kBusy);
+  }
+  CHECK(first != nullptr);
+}
+
+}  // namespace varve
