@@ -138,14 +138,14 @@ TEST_CASE("requests beyond the limit wait in the socket") {
   CHECK(client.take(kCount * kNbdSimpleReplyBytes).size() == kCount * kNbdSimpleReplyBytes);
 }
 
-TEST_CASE("clients that leave right behind a request are noticed, each of them") {
+TEST_CASE("clients that leave right behind half a request are noticed, each of them") {
   TestHost host;
   host.add_volume("v", kSize);
   Served served(host);
   for (int i = 0; i < 100; ++i) {
     RawClient client(served.path());
     client.choose("v");
-    client.give(request(kNbdCmdFlush, 1, 0, 0));
+    client.give(request(kNbdCmdFlush, 1, 0, 0).substr(0, 20));
   }
   CHECK(eventually([&] { return host.open_volumes() == 0; }));
 }

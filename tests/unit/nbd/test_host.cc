@@ -31,6 +31,8 @@ TestHost::TestHost() : table_(make_table()), event_fd_(::eventfd(0, EFD_NONBLOCK
 
 TestHost::~TestHost() {
   ::close(event_fd_);
+  for (const auto& [bytes, buffers] : unused_buffers_)
+    for (void* buffer : buffers) std::free(buffer);
 }
 
 TestHost::Volume& TestHost::add_volume(const std::string& name, uint64_t size_bytes,
