@@ -25,8 +25,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-// A silent client holds a thread until it is dropped: so many, and so soon, that 64 of them delay an
-// operator by seconds only.
+// A silent client holds a thread until it is dropped: so many, and so soon, that 64 of them delay
+// an operator by seconds only.
 constexpr size_t kThreadCount = 16;
 constexpr int kClientSilenceSeconds = 2;
 constexpr int kListenQueueLength = 256;

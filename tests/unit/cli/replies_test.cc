@@ -79,8 +79,9 @@ TEST_CASE("replies of another shape do no harm") {
 }
 
 TEST_CASE("an operation is followed by its numbers") {
-  const OperationView view = operation_view(
-      R"({"operation":{"id":3,"state":"running","step":"writing","progress":{"done":1,"total":2}}})");
+  const OperationView view =
+      operation_view(R"({"operation":{"id":3,"state":"running","step":"writing",)"
+                     R"("progress":{"done":1,"total":2}}})");
   CHECK(view.id == 3);
   CHECK(view.state == "running");
   CHECK(view.step == "writing");
