@@ -20,11 +20,7 @@ void BlockModel::end_create(uint32_t number, bool done, VolumeId id) {
 
 void BlockModel::begin_delete(uint32_t number) { volume(number).state = VolumeState::kDeleting; }
 
-// Operations on it that found it gone have no outcome, and need none any more.
-void BlockModel::end_delete(uint32_t number) {
-  volume(number).state = VolumeState::kGone;
-  std::erase_if(pending_, [&](uint32_t write) { return op(write).volume == number; });
-}
+void BlockModel::end_delete(uint32_t number) { volume(number).state = VolumeState::kGone; }
 
 std::vector<uint32_t> BlockModel::volumes_in(VolumeState state) const {
   std::vector<uint32_t> numbers;
@@ -89,10 +85,15 @@ void BlockModel::end_write(uint32_t write, bool done) {
   }
 }
 
+void BlockModel::abandon_write(uint32_t write) {
+  op(write).state = OpState::kUnknown;
+  op(write).completed = ++now_;
+}
+
 uint64_t BlockModel::blocks_in_flight() const {
   uint64_t blocks = 0;
   for (const uint32_t write : pending_) {
-    if (op(write).kind == OpKind::kWrite) blocks += op(write).range.count;
+    if (op(write).kind == OpKind::kWrite && op(write).state == OpState::kPending) blocks += op(write).range.count;
   }
   return blocks;
 }

@@ -35,7 +35,6 @@ struct RecoveredVolume {
   std::string name;
   uint64_t used_blocks = 0;
   std::vector<BlockValue> values;
-  bool operator==(const RecoveredVolume&) const = default;
 };
 
 class BlockModel {
@@ -58,6 +57,8 @@ class BlockModel {
   // Writes. The operation's number is also the value it writes (zeroing writes kZeroValue).
   uint32_t begin_write(uint32_t number, BlockRange range, bool zeroes);
   void end_write(uint32_t op, bool done);  // not done: it was refused and had no effect
+  // It ended without an answer that counts (its volume is being deleted): its effect stays possible.
+  void abandon_write(uint32_t op);
   uint64_t blocks_in_flight() const;       // that writes, not zeroings, would add at most
 
   uint32_t begin_read(uint32_t number, BlockRange range);

@@ -65,7 +65,7 @@ class CrashChecker {
   Task<void> read_run(Store& store, uint32_t number, RecoveredVolume& volume, uint64_t first,
                       uint64_t count);
   void put_down(SimLoop& loop, SimDevice& device, std::unique_ptr<Store> store);
-  void compare(const Look& first, const Look& second);
+  void compare(const CrashCase& crash, const Look& first, const Look& second);
 
   const SeedPlan& plan_;
   const Report& report_;

@@ -93,6 +93,8 @@ bool run_jobs(const OracleOptions& options, Board& board) {
   for (uint32_t i = 0; i < options.jobs; ++i) {
     const pid_t child = ::fork();
     if (child == 0) {
+      // The engine's words about damage, tens of thousands of them, are for --verbose.
+      if (!options.verbose && std::freopen("/dev/null", "w", stderr) == nullptr) ::_exit(2);
       run_job(options, board, board.jobs[i]);
       std::fflush(stdout);
       ::_exit(0);

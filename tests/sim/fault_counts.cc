@@ -8,7 +8,6 @@ const char* fault_name(Fault fault) {
       "unflushed write kept in part (any subset)",
       "unflushed write dropped",
       "unflushed write kept",
-      "discard reverted",
       "bit flip in a durable block",
       "acknowledged batch dropped",
       "crash in recovery",

@@ -15,7 +15,6 @@ enum class Fault : uint8_t {
   kPartialSubset,        // any subset of its sectors was lost
   kDroppedUnflushed,     // all of it was lost
   kKeptUnflushed,        // all of it survived without having been acknowledged
-  kRevertedDiscard,      // the zeroes that a discard had left behind were lost again
   kBitFlip,              // in a durable block
   kDroppedDurableBatch,  // an acknowledged batch that something durable names is gone
   kCrashInRecovery,

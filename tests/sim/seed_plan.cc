@@ -28,6 +28,11 @@ SeedPlan draw_plan(uint64_t seed) {
   plan.life_count = between(1, 3);
   plan.ops_per_life = between(120, 500);
   plan.crash_points_per_life = between(20, 50);
+  if (random.chance(1, 6)) {  // crash after crash: what each recovery leaves behind adds up
+    plan.life_count = between(5, 12);
+    plan.ops_per_life = between(10, 80);
+    plan.crash_points_per_life = between(3, 10);
+  }
 
   plan.write_blocks_max = between(1, 8);
   plan.fixed_size = random.chance(1, 3);

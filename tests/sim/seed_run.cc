@@ -171,7 +171,8 @@ void Life::crash_point() {
   if (!damage_.done && random.chance(plan_.damage_percent, 100)) {
     crash.damage = inflict_damage(crash.image, device_.durable_history(), random, counts_);
   }
-  if (crash.damage.done) report_.say(crash.damage.what);
+  report_.say(text(closing_ ? "closing, " : "", device_.flights_text(),
+                   crash.damage.done ? "; " + crash.damage.what : ""));
   const Damage damage = crash.damage;
   std::optional<Recovered> recovered = checker_.check(model_, std::move(crash));
   report_.set_place(text("seed ", seed_, " life ", number_));

@@ -209,6 +209,19 @@ void SimDevice::keep_history(uint64_t offset, uint64_t bytes) {
       {offset, durable_count_++, {image_.begin() + offset, image_.begin() + offset + bytes}});
 }
 
+std::string SimDevice::flights_text() const {
+  static constexpr const char* kKinds[] = {"read", "write", "discard"};
+  std::string out;
+  for (const Flight& flight : flights_) {
+    if (flight.request == nullptr) continue;
+    const IoRequest& request = *flight.request;
+    out += text(out.empty() ? "" : ", ", kKinds[static_cast<size_t>(request.kind)], " ",
+                request.offset / kBlockBytes, "+", request.bytes / kBlockBytes,
+                request.durable ? " durable" : "");
+  }
+  return out.empty() ? "nothing in flight" : out;
+}
+
 DiskImage SimDevice::crash(Random& random, FaultCounts& counts) const {
   DiskImage found = image_;
   const uint64_t whole_crash = random.below(8);  // 0: all is lost, 1: all survives, else each alone
@@ -217,18 +230,12 @@ DiskImage SimDevice::crash(Random& random, FaultCounts& counts) const {
     const Survival survival = draw_survival(random, whole_crash);
     keep.resize(write->open.size());
     fill_survivors(random, survival, keep);
-    bool reverted = false;
     for (size_t i = 0; i < keep.size(); ++i) {
       if (keep[i] || !write->open[i]) continue;
-      reverted = true;
       std::memcpy(found.data() + write->offset + i * kSectorBytes,
                   write->before.data() + i * kSectorBytes, kSectorBytes);
     }
-    if (write->discard) {
-      counts.add(Fault::kRevertedDiscard, reverted);
-    } else {
-      count_survival(survival, keep, counts);
-    }
+    if (!write->discard) count_survival(survival, keep, counts);
   }
   for (const Flight& flight : flights_) {
     if (flight.request == nullptr || flight.request->kind != IoRequest::Kind::kWrite) continue;

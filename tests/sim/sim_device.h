@@ -68,6 +68,9 @@ class SimDevice final : public BlockDevice {
   template <typename Visit>
   void for_each_block_in_flight(Visit visit) const;
 
+  // "write 12+3 durable, ...": requests in flight, in blocks.
+  std::string flights_text() const;
+
   uint64_t io_events() const { return io_events_; }  // submissions and completions so far
   uint64_t writes_submitted() const { return writes_submitted_; }
   uint64_t discards_submitted() const { return discards_submitted_; }

@@ -144,7 +144,9 @@ Task<void> Workload::write(Buffer& buffer) {
     model_.end_write(op, true);
   } else if (status.code() == ErrorCode::kNoSpace) {
     co_await refused_write(op, open);
-  } else if (status.code() != ErrorCode::kNotFound || !gone(volume)) {
+  } else if (status.code() == ErrorCode::kNotFound && gone(volume)) {
+    model_.abandon_write(op);
+  } else {
     report_.fail(text("write ", op, " failed: ", status_text(status), "\n",
                       model_.history(volume, range.first)));
   }
@@ -215,7 +217,9 @@ Task<void> Workload::trim(uint32_t volume, BlockRange range) {
   loop_.note(op * 8ull + static_cast<uint64_t>(status.code()));
   if (status.ok()) {
     model_.end_write(op, true);
-  } else if (status.code() != ErrorCode::kNotFound || !gone(volume)) {
+  } else if (status.code() == ErrorCode::kNotFound && gone(volume)) {
+    model_.abandon_write(op);
+  } else {
     report_.fail(text("trim ", op, " failed: ", status_text(status)));
   }
 }
