@@ -74,7 +74,7 @@ int32_t wait_fd(varve_service_context* context) {
   return context->server.wait_fd();
 }
 
-const varve_service kTable = {
+constexpr varve_service kTable = {
     {sizeof(varve_service), VARVE_ABI_MAJOR, VARVE_ABI_MINOR, VARVE_KIND_SERVICE, "nbd", "0.1.0",
      "serves volumes to NBD clients over TCP and unix sockets"},
     kNbdOptionHelp,

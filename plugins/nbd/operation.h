@@ -34,7 +34,9 @@ struct Operation {
   std::span<const uint8_t> body;  // what follows the head: in `buffer` or `text`
 
   uint64_t id() const { return reinterpret_cast<uint64_t>(this); }
-  static Operation& from_id(uint64_t id) { return *reinterpret_cast<Operation*>(id); }
+  static Operation& from_id(uint64_t id) {
+    return *reinterpret_cast<Operation*>(id);  // NOLINT(performance-no-int-to-ptr): the ABI's id
+  }
 };
 
 static_assert(sizeof(Operation*) <= sizeof(uint64_t));

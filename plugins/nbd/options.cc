@@ -14,12 +14,6 @@
 
 namespace varve {
 
-const char kNbdOptionHelp[] =
-    "listen = ADDRESS, ...   where clients connect: unix:/PATH or tcp:HOST:PORT (needed)\n"
-    "allow_plaintext = BOOL   listen beyond loopback without TLS (false)\n"
-    "handshake_timeout_ms = N   time for a client to name its volume (10000)\n"
-    "request_timeout_ms = N   time for a client to move on inside a request or reply (30000)\n";
-
 namespace {
 
 constexpr std::string_view kForms =

@@ -30,7 +30,11 @@ struct NbdOptions {
 };
 
 // One line per option, for the operator.
-extern const char kNbdOptionHelp[];
+inline constexpr char kNbdOptionHelp[] =
+    "listen = ADDRESS, ...   where clients connect: unix:/PATH or tcp:HOST:PORT (needed)\n"
+    "allow_plaintext = BOOL   listen beyond loopback without TLS (false)\n"
+    "handshake_timeout_ms = N   time for a client to name its volume (10000)\n"
+    "request_timeout_ms = N   time for a client to move on inside a request or reply (30000)\n";
 
 std::string parse_options(std::span<const varve_option> given, NbdOptions& options);
 
