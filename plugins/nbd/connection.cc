@@ -78,6 +78,7 @@ void Connection::drain() {
   carry_at_ = 0;
   if (arriving_ != nullptr) give_back(std::exchange(arriving_, nullptr));
   if (waiting_ != nullptr) answer(*std::exchange(waiting_, nullptr), VARVE_E_CLOSED, 0);
+  close_volume();  // writes that wait for space end now; the others complete
 }
 
 // Closes the socket; what the host still holds comes back as events.

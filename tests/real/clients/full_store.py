@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""A full store seen by clients: writes wait and nothing else does; a trim and a shutdown end the wait;
-nothing acknowledged is lost."""
+"""A full store seen by clients: writes wait and nothing else does; a trim, a client that goes and a
+shutdown each end the wait as they should; nothing acknowledged is lost."""
 
 import pathlib
 import sys
+import time
 import unittest
 
 import nbd
@@ -20,6 +21,14 @@ IN_FLIGHT_MAX = 8
 
 def waiting_count(node):
     return node.status()["disk_groups"][0]["waiting_write_count"]
+
+
+def until(condition, what, seconds=30):
+    """Waits for something that the node only tells when asked."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
 
 
 class Writer:
@@ -99,6 +108,16 @@ class FullStore(unittest.TestCase):
         self.writer.finish()
         self.assertEqual(self.writer.errors, 0)
         self.assertEqual(waiting_count(self.node), 0)
+        self.check_acknowledged()
+
+    def test_a_client_that_goes_takes_its_waiting_writes_along(self):
+        self.writer.handle = None
+        until(lambda: waiting_count(self.node) == 0, "writes of a client that is gone wait")
+        self.trim(range(32))
+        again = Writer(self.node)
+        again.write(self.next, self.acknowledged)
+        again.finish()
+        self.assertEqual(again.errors, 0)
         self.check_acknowledged()
 
     def test_a_shutdown_does_not_wait_for_space(self):
