@@ -18,9 +18,13 @@ void BlockModel::end_create(uint32_t number, bool done, VolumeId id) {
   volume(number).id = id;
 }
 
-void BlockModel::begin_delete(uint32_t number) { volume(number).state = VolumeState::kDeleting; }
+void BlockModel::begin_delete(uint32_t number) {
+  volume(number).state = VolumeState::kDeleting;
+}
 
-void BlockModel::end_delete(uint32_t number) { volume(number).state = VolumeState::kGone; }
+void BlockModel::end_delete(uint32_t number) {
+  volume(number).state = VolumeState::kGone;
+}
 
 std::vector<uint32_t> BlockModel::volumes_in(VolumeState state) const {
   std::vector<uint32_t> numbers;
@@ -93,7 +97,8 @@ void BlockModel::abandon_write(uint32_t write) {
 uint64_t BlockModel::blocks_in_flight() const {
   uint64_t blocks = 0;
   for (const uint32_t write : pending_) {
-    if (op(write).kind == OpKind::kWrite && op(write).state == OpState::kPending) blocks += op(write).range.count;
+    if (op(write).kind == OpKind::kWrite && op(write).state == OpState::kPending)
+      blocks += op(write).range.count;
   }
   return blocks;
 }
@@ -213,8 +218,8 @@ std::pair<uint64_t, uint64_t> BlockModel::data_blocks_bounds() const {
   for (const Volume& known : volumes_) {
     if (known.state != VolumeState::kLive) continue;
     for (const Block& block : known.blocks) {
-      const auto data = static_cast<size_t>(
-          std::count_if(block.begin(), block.end(), [](const Candidate& x) {
+      const auto data =
+          static_cast<size_t>(std::count_if(block.begin(), block.end(), [](const Candidate& x) {
             return x.value != kZeroValue && x.value != kDamagedValue;
           }));
       bounds.first += data == block.size();

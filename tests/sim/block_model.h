@@ -1,10 +1,10 @@
 // BlockModel: what a store may answer, by the contract, given what was asked of it and when.
 //
-// Every block is a register. An operation on it is invoked and, later, completes; between the two its
-// value may or may not have taken effect. A read may return the last acknowledged value, or that of a
-// write that overlaps it in time; once a value was returned, older ones are gone. A crash turns
-// writes in flight into possible values; the first read after it pins each block. Values are unique
-// (see payload.h), which makes all this cheap and exact.
+// Every block is a register. An operation on it is invoked and, later, completes; between the two
+// its value may or may not have taken effect. A read may return the last acknowledged value, or
+// that of a write that overlaps it in time; once a value was returned, older ones are gone. A crash
+// turns writes in flight into possible values; the first read after it pins each block. Values are
+// unique (see payload.h), which makes all this cheap and exact.
 //
 // Functions that judge return what is wrong as one sentence, or an empty string.
 //
@@ -57,9 +57,10 @@ class BlockModel {
   // Writes. The operation's number is also the value it writes (zeroing writes kZeroValue).
   uint32_t begin_write(uint32_t number, BlockRange range, bool zeroes);
   void end_write(uint32_t op, bool done);  // not done: it was refused and had no effect
-  // It ended without an answer that counts (its volume is being deleted): its effect stays possible.
+  // It ended without an answer that counts (its volume is being deleted): its effect stays
+  // possible.
   void abandon_write(uint32_t op);
-  uint64_t blocks_in_flight() const;       // that writes, not zeroings, would add at most
+  uint64_t blocks_in_flight() const;  // that writes, not zeroings, would add at most
 
   uint32_t begin_read(uint32_t number, BlockRange range);
   [[nodiscard]] std::string end_read(uint32_t read, std::span<const BlockValue> values);

@@ -19,7 +19,8 @@ std::string BlockModel::check_volumes(std::span<const RecoveredVolume> found) co
       return text("volume ", seen.name, " (id ", static_cast<uint32_t>(seen.id),
                   ") is there, but was deleted or never created");
     }
-    if (volume_blocks(number) != seen.values.size()) return text("volume ", number, " changed size");
+    if (volume_blocks(number) != seen.values.size())
+      return text("volume ", number, " changed size");
     numbers.push_back(number);
   }
   for (uint32_t number = 1; number <= volumes_.size(); ++number) {
@@ -124,7 +125,8 @@ std::string BlockModel::history(uint32_t number, uint64_t block) const {
   out += "  allowed now:";
   for (const Candidate& x : volume(number).blocks[block]) out += " " + value_text(x.value);
   for (const uint32_t write : pending_) {
-    if (pending_on(write, number, block)) out += text(" ", value_text(written_by(write)), " (in flight)");
+    if (pending_on(write, number, block))
+      out += text(" ", value_text(written_by(write)), " (in flight)");
   }
   return out + "\n";
 }

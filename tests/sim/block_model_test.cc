@@ -19,8 +19,8 @@ struct Event {
   std::vector<uint8_t> overlapped;  // per block: a write was in flight during the read
 };
 
-// A right store: each write takes effect at a moment between its invocation and its completion, each
-// read too, and a crash makes each block of a write in flight take effect or not.
+// A right store: each write takes effect at a moment between its invocation and its completion,
+// each read too, and a crash makes each block of a write in flight take effect or not.
 class Recorder {
  public:
   explicit Recorder(uint64_t seed) : random_(seed) {
@@ -44,12 +44,29 @@ class Recorder {
 
   void step() {
     switch (random_.below(12)) {
-      case 0: case 1: case 2: begin_write(false); break;
-      case 3: begin_write(true); break;
-      case 4: case 5: case 6: end_write(); break;
-      case 7: case 8: begin_read(); break;
-      case 9: case 10: end_read(); break;
-      default: if (random_.chance(1, 12)) crash();
+      case 0:
+      case 1:
+      case 2:
+        begin_write(false);
+        break;
+      case 3:
+        begin_write(true);
+        break;
+      case 4:
+      case 5:
+      case 6:
+        end_write();
+        break;
+      case 7:
+      case 8:
+        begin_read();
+        break;
+      case 9:
+      case 10:
+        end_read();
+        break;
+      default:
+        if (random_.chance(1, 12)) crash();
     }
   }
   BlockRange draw() {
@@ -61,7 +78,8 @@ class Recorder {
     const uint32_t op = ++ops_;
     writes_.push_back({op, range, zero ? kZeroValue : op});
     for (Read& read : reads_) mark(read, range);
-    events_.push_back({zero ? Event::Kind::kBeginZero : Event::Kind::kBeginWrite, range, op, {}, {}});
+    events_.push_back(
+        {zero ? Event::Kind::kBeginZero : Event::Kind::kBeginWrite, range, op, {}, {}});
     if (random_.chance(1, 2)) take_effect(writes_.back());
   }
   void take_effect(Write& write) {
@@ -131,11 +149,21 @@ std::string replay(const std::vector<Event>& events) {
   std::string wrong;
   for (const Event& event : events) {
     switch (event.kind) {
-      case Event::Kind::kBeginWrite: model.begin_write(volume, event.range, false); break;
-      case Event::Kind::kBeginZero: model.begin_write(volume, event.range, true); break;
-      case Event::Kind::kEndWrite: model.end_write(event.op, true); break;
-      case Event::Kind::kBeginRead: model.begin_read(volume, event.range); break;
-      case Event::Kind::kEndRead: wrong = model.end_read(event.op, event.values); break;
+      case Event::Kind::kBeginWrite:
+        model.begin_write(volume, event.range, false);
+        break;
+      case Event::Kind::kBeginZero:
+        model.begin_write(volume, event.range, true);
+        break;
+      case Event::Kind::kEndWrite:
+        model.end_write(event.op, true);
+        break;
+      case Event::Kind::kBeginRead:
+        model.begin_read(volume, event.range);
+        break;
+      case Event::Kind::kEndRead:
+        wrong = model.end_read(event.op, event.values);
+        break;
       case Event::Kind::kCrash: {
         RecoveredVolume found{VolumeId{7}, "v", 0, event.values};
         for (const BlockValue value : event.values) found.used_blocks += value != kZeroValue;
@@ -162,7 +190,8 @@ std::vector<Written> written_before(const std::vector<Event>& events, size_t end
     if (events[i].kind != Event::Kind::kEndWrite) continue;
     if (block < events[i].range.first || block >= events[i].range.end()) continue;
     size_t began = i;
-    while (events[began].op != events[i].op || events[began].kind == Event::Kind::kEndWrite) --began;
+    while (events[began].op != events[i].op || events[began].kind == Event::Kind::kEndWrite)
+      --began;
     const bool zero = events[began].kind == Event::Kind::kBeginZero;
     writes.push_back({zero ? kZeroValue : events[i].op, events[i].range, began, i});
   }

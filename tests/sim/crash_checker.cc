@@ -27,7 +27,8 @@ CrashChecker::CrashChecker(const SeedPlan& plan, const Report& report, FaultCoun
   buffer_ = memory_.get() + (round_up(address, kBlockBytes) - address);
 }
 
-std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase crash) {
+std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase crash,
+                                             bool keep_image) {
   ++checked_;
   Random random(crash.seed);
   SimLoop loop(random.next());
@@ -54,10 +55,16 @@ std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase 
 
   if (nested.image) {
     counts_.add(Fault::kCrashInRecovery);
-    check(model, {.image = std::move(*nested.image), .damage = crash.damage,
-                  .seed = random.next(), .depth = crash.depth + 1});
+    check(model,
+          {.image = std::move(*nested.image),
+           .damage = crash.damage,
+           .seed = random.next(),
+           .depth = crash.depth + 1},
+          false);
   }
-  return Recovered{device.crash(random, counts_), first.volumes};
+  Recovered recovered{{}, first.volumes};
+  if (keep_image) recovered.image = device.crash(random, counts_);
+  return recovered;
 }
 
 // Opens the store and takes what a crash in the middle of that would leave.
@@ -92,8 +99,8 @@ std::unique_ptr<Store> CrashChecker::open(SimLoop& loop, SimDevice& device, cons
 std::unique_ptr<Store> CrashChecker::refused(const Status& status, const SimDevice& device,
                                              const CrashCase& crash) {
   if (status.code() != ErrorCode::kDamaged || !crash.damage.may_refuse) {
-    report_.fail(text("recovery failed: ", error_name(status.code()), ": ", status.message(), "\n  ",
-                      damage_text(crash.damage)));
+    report_.fail(text("recovery failed: ", error_name(status.code()), ": ", status.message(),
+                      "\n  ", damage_text(crash.damage)));
   }
   if (device.writes_submitted() > 0 || device.discards_submitted() > 0) {
     report_.fail(text("a store that refuses to serve wrote to its device\n  ", crash.damage.what));
@@ -162,13 +169,15 @@ void CrashChecker::put_down(SimLoop& loop, SimDevice& device, std::unique_ptr<St
   device.set_power(true);
 }
 
-// Cleaning may turn a block whose bytes are bad into a mark that says so, which takes no space: as many
-// blocks as are damaged may leave the counts.
+// Cleaning may turn a block whose bytes are bad into a mark that says so, which takes no space: as
+// many blocks as are damaged may leave the counts.
 void CrashChecker::compare(const CrashCase& crash, const Look& first, const Look& second) {
   const std::string why = damage_text(crash.damage);
-  const auto differ = [&](const std::string& what, uint64_t before, uint64_t after, uint64_t slack) {
+  const auto differ = [&](const std::string& what, uint64_t before, uint64_t after,
+                          uint64_t slack) {
     if (before - after <= slack) return;
-    report_.fail(text("a second recovery changes ", what, ": ", before, " becomes ", after, "\n  ", why));
+    report_.fail(
+        text("a second recovery changes ", what, ": ", before, " becomes ", after, "\n  ", why));
   };
   const uint64_t damaged = first.stats.damaged_blocks;
   differ("the damaged blocks", damaged, second.stats.damaged_blocks, 0);
@@ -183,9 +192,9 @@ void CrashChecker::compare(const CrashCase& crash, const Look& first, const Look
     differ("the size of " + before.name, before.values.size(), after.values.size(), 0);
     for (size_t block = 0; block < before.values.size(); ++block) {
       if (before.values[block] == after.values[block]) continue;
-      report_.fail(text("a second recovery changes volume ", before.name, " block ", block, " from ",
-                        value_text(before.values[block]), " to ", value_text(after.values[block]),
-                        "\n  ", why));
+      report_.fail(text("a second recovery changes volume ", before.name, " block ", block,
+                        " from ", value_text(before.values[block]), " to ",
+                        value_text(after.values[block]), "\n  ", why));
     }
   }
 }

@@ -1,8 +1,9 @@
 // CrashChecker: recovers what a crash left and holds it against the model.
 //
 // Each image is opened, read in full and judged, then opened and read again: recovery of a recovery
-// changes nothing. Sometimes recovery itself is crashed at one of its own writes, and what that leaves
-// goes the same way. A store that refuses to serve must have had a reason, and must not have written.
+// changes nothing. Sometimes recovery itself is crashed at one of its own writes, and what that
+// leaves goes the same way. A store that refuses to serve must have had a reason, and must not have
+// written.
 //
 // Thread rule: one thread. Ownership: borrows plan, report and counts.
 #pragma once
@@ -40,8 +41,8 @@ class CrashChecker {
  public:
   CrashChecker(const SeedPlan& plan, const Report& report, FaultCounts& counts);
 
-  // Nothing: the store refuses to serve, rightly.
-  std::optional<Recovered> check(const BlockModel& model, CrashCase crash);
+  // Nothing: the store refuses to serve, rightly. `keep_image`: what recovery left is wanted.
+  std::optional<Recovered> check(const BlockModel& model, CrashCase crash, bool keep_image);
   uint64_t checked() const { return checked_; }
   uint64_t hash() const { return hash_; }
 

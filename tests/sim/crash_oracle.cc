@@ -53,8 +53,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 std::string replay_command(const OracleOptions& options, uint64_t seed) {
-  return text(options.program, options.mutant.empty() ? "" : " --mutant " + options.mutant, " --seed ",
-              seed, " --verbose");
+  return text(options.program, options.mutant.empty() ? "" : " --mutant " + options.mutant,
+              " --seed ", seed, " --verbose");
 }
 
 void run_one(const OracleOptions& options, uint64_t seed, Job& job) {
@@ -155,8 +155,8 @@ bool print_counts(const OracleOptions& options, const Job& total) {
 }
 
 int run(const OracleOptions& options) {
-  void* memory = ::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                        -1, 0);
+  void* memory =
+      ::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 1;
   auto* board = new (memory) Board{};
   board->next_seed = options.first_seed;
@@ -164,10 +164,11 @@ int run(const OracleOptions& options) {
   bool good = run_jobs(options, *board);
   const Job total = total_of(options, *board);
   if (good) good = print_counts(options, total);  // after a failure they say nothing
-  std::printf("%s: %lu crash points in %lu seeds (%lu wrapped and cleaned, %lu run twice), "
-              "%.1f s, %u jobs\n",
-              good ? "ok" : "FAILED", total.crash_points, total.seeds, total.wrapped, total.twice,
-              seconds_since(start), options.jobs);
+  std::printf(
+      "%s: %lu crash points in %lu seeds (%lu wrapped and cleaned, %lu run twice), "
+      "%.1f s, %u jobs\n",
+      good ? "ok" : "FAILED", total.crash_points, total.seeds, total.wrapped, total.twice,
+      seconds_since(start), options.jobs);
   return good ? 0 : 1;
 }
 
@@ -183,4 +184,6 @@ int oracle_main(int argc, char** argv) {
 
 }  // namespace varve
 
-int main(int argc, char** argv) { return varve::oracle_main(argc, argv); }
+int main(int argc, char** argv) {
+  return varve::oracle_main(argc, argv);
+}

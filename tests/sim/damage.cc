@@ -10,11 +10,23 @@ namespace varve {
 
 namespace {
 
-enum class Place : uint8_t { kOpenData, kOpenHeader, kSealedData, kSealedHeader, kFooter,
-                             kSegmentHeader, kElsewhere, kCount };
-constexpr const char* kPlaceNames[] = {
-    "data of an open segment", "a batch header of an open segment", "data of a sealed segment",
-    "a batch header of a sealed segment", "a footer", "a segment header", "a place of no use"};
+enum class Place : uint8_t {
+  kOpenData,
+  kOpenHeader,
+  kSealedData,
+  kSealedHeader,
+  kFooter,
+  kSegmentHeader,
+  kElsewhere,
+  kCount
+};
+constexpr const char* kPlaceNames[] = {"data of an open segment",
+                                       "a batch header of an open segment",
+                                       "data of a sealed segment",
+                                       "a batch header of a sealed segment",
+                                       "a footer",
+                                       "a segment header",
+                                       "a place of no use"};
 constexpr uint32_t kPlaceWeights[] = {30, 12, 25, 6, 8, 8, 6};
 
 struct Target {
@@ -64,7 +76,8 @@ void add_slot_targets(const ImageLayout& layout, const SlotLayout& slot,
   std::vector<Target> blocks(layout.slot_blocks());
   const bool named = slot.named_end > 0;
   for (uint32_t block = 0; block < blocks.size(); ++block) {
-    blocks[block] = {Place::kElsewhere, layout.device_block(slot.slot, block), slot.slot, block, {}};
+    blocks[block] = {
+        Place::kElsewhere, layout.device_block(slot.slot, block), slot.slot, block, {}};
   }
   blocks[0].place = named ? Place::kSegmentHeader : Place::kCount;
   for (const DecodedBatch& batch : slot.batches) {
@@ -110,7 +123,8 @@ bool spoil(std::byte* block, Random& random) {
     block[random.below(kBlockBytes)] ^= static_cast<std::byte>(1u << random.below(8));
     return false;
   }
-  std::byte* from = size == 2 ? block + random.below(kBlockBytes / kSectorBytes) * kSectorBytes : block;
+  std::byte* from =
+      size == 2 ? block + random.below(kBlockBytes / kSectorBytes) * kSectorBytes : block;
   const uint64_t bytes = size == 2 ? kSectorBytes : kBlockBytes;
   for (uint64_t i = 0; i < bytes; ++i) from[i] = static_cast<std::byte>(random.next());
   return true;
@@ -121,8 +135,8 @@ Damage flip_bits(DiskImage& image, const ImageLayout& layout, Random& random, Fa
   const std::optional<Target> target = draw_target(layout, random);
   if (!target) return damage;
   damage.done = true;
-  damage.what = text("bytes changed in ", kPlaceNames[static_cast<size_t>(target->place)], ", slot ",
-                     target->slot, " block ", target->block);
+  damage.what = text("bytes changed in ", kPlaceNames[static_cast<size_t>(target->place)],
+                     ", slot ", target->slot, " block ", target->block);
   switch (target->place) {
     case Place::kOpenData:
     case Place::kSealedData:
@@ -132,7 +146,8 @@ Damage flip_bits(DiskImage& image, const ImageLayout& layout, Random& random, Fa
       add_batch(image, layout, *target->batch, {}, damage);
       damage.may_refuse = true;
       break;
-    default: break;
+    default:
+      break;
   }
   const bool large = spoil(image.data() + target->device_block * kBlockBytes, random);
   if (target->place == Place::kSegmentHeader && large) damage.may_refuse = true;

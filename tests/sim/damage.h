@@ -1,8 +1,8 @@
 // Damage: what a broken disk does to bytes that were durable, at most once in a store's life.
 //
-// Either bytes of one 4 KiB block change, or one acknowledged batch is silently missing. Only batches
-// that something durable names are hit: the very last one is not to be told from a torn write. What
-// the damage may do to answers is worked out here, from the image as it was before.
+// Either bytes of one 4 KiB block change, or one acknowledged batch is silently missing. Only
+// batches that something durable names are hit: the very last one is not to be told from a torn
+// write. What the damage may do to answers is worked out here, from the image as it was before.
 //
 // Thread rule: plain values.
 #pragma once

@@ -1,5 +1,5 @@
-// FaultCounts: how often each thing the oracle must have met was met. A kind never hit fails the run:
-// a fault that is not injected proves nothing.
+// FaultCounts: how often each thing the oracle must have met was met. A kind never hit fails the
+// run: a fault that is not injected proves nothing.
 //
 // Thread rule: plain values. They live in memory shared between processes, so no pointers here.
 #pragma once
@@ -11,25 +11,25 @@
 namespace varve {
 
 enum class Fault : uint8_t {
-  kTornWrite,            // a run of the sectors of an unstable write was lost: its front or its back
-  kPartialSubset,        // any subset of its sectors was lost
-  kDroppedUnflushed,     // all of it was lost
-  kKeptUnflushed,        // all of it survived without having been acknowledged
-  kBitFlip,              // in a durable block
+  kTornWrite,         // a run of the sectors of an unstable write was lost: its front or its back
+  kPartialSubset,     // any subset of its sectors was lost
+  kDroppedUnflushed,  // all of it was lost
+  kKeptUnflushed,     // all of it survived without having been acknowledged
+  kBitFlip,           // in a durable block
   kDroppedDurableBatch,  // an acknowledged batch that something durable names is gone
   kCrashInRecovery,
-  kCrashInCleaning,      // moved blocks were in flight
+  kCrashInCleaning,  // moved blocks were in flight
   kCrashInClose,
-  kCrashWhenIdle,        // nothing in flight: everything acknowledged must be there
-  kCrashAfterDamage,     // a later life of a damaged store
-  kStaleSlot,            // blocks of a slot's former life lay behind the end of the log
-  kSlotReused,           // the store had wrapped
-  kDamagedAnswered,      // reads of damaged blocks said so
-  kRefusedToServe,       // open() said kDamaged, and wrote nothing
+  kCrashWhenIdle,     // nothing in flight: everything acknowledged must be there
+  kCrashAfterDamage,  // a later life of a damaged store
+  kStaleSlot,         // blocks of a slot's former life lay behind the end of the log
+  kSlotReused,        // the store had wrapped
+  kDamagedAnswered,   // reads of damaged blocks said so
+  kRefusedToServe,    // open() said kDamaged, and wrote nothing
   kNoSpaceAnswered,
-  kPendingSurvived,      // a write that was never acknowledged was found complete
-  kPendingLost,          // and one was found gone
-  kTrimCrossedCrash,     // a trimmed block was read back as zeroes after a crash
+  kPendingSurvived,   // a write that was never acknowledged was found complete
+  kPendingLost,       // and one was found gone
+  kTrimCrossedCrash,  // a trimmed block was read back as zeroes after a crash
   kVolumeCreatedInFlight,
   kVolumeDeletedInFlight,
   kCount,

@@ -16,7 +16,8 @@ using SlotBytes = std::span<const std::byte>;
 bool data_valid(const DecodedBatch& batch, SlotBytes bytes) {
   const uint64_t first = batch.header.start_block + batch.header.header_blocks;
   for (uint32_t i = 0; i < batch.header.data_blocks; ++i) {
-    if (crc32c(bytes.subspan((first + i) * kBlockBytes, kBlockBytes)) != batch.crcs[i]) return false;
+    if (crc32c(bytes.subspan((first + i) * kBlockBytes, kBlockBytes)) != batch.crcs[i])
+      return false;
   }
   return true;
 }
@@ -25,7 +26,8 @@ void read_batches(SlotLayout& layout, SlotBytes bytes, uint32_t seed) {
   const auto slot_blocks = static_cast<uint32_t>(bytes.size() / kBlockBytes);
   while (layout.valid_end < slot_blocks) {
     auto batch = decode_batch_header(bytes, seed, layout.slot, layout.valid_end);
-    if (!batch || batch->header.generation != layout.generation || !data_valid(*batch, bytes)) break;
+    if (!batch || batch->header.generation != layout.generation || !data_valid(*batch, bytes))
+      break;
     layout.valid_end = batch->end_block();
     layout.batches.push_back(std::move(*batch));
   }
@@ -61,7 +63,8 @@ void apply_names(ImageLayout& layout, const OpenList& list) {
 
 std::optional<Superblock> read_superblock(const DiskImage& image) {
   for (const uint64_t offset : superblock_offsets(image.size())) {
-    const auto found = decode_superblock(SlotBytes(image).subspan(offset, kBlockBytes), image.size());
+    const auto found =
+        decode_superblock(SlotBytes(image).subspan(offset, kBlockBytes), image.size());
     if (found.ok()) return *found;
   }
   return {};

@@ -17,13 +17,14 @@ namespace varve {
 
 struct SlotLayout {
   uint32_t slot = 0;
-  uint32_t generation = 0;            // 0: no readable segment header, or never used
-  std::vector<DecodedBatch> batches;  // of this generation, from the front, valid by header and data
-  uint32_t valid_end = 1;             // the block behind them
-  bool sealed = false;                // trailer and footer are readable
-  uint32_t seal_start = 0;            // first block of leader, footer, trailer
-  uint32_t named_end = 0;             // something durable says: the slot was durable up to here
-  bool stale_behind = false;          // batches of a former life follow
+  uint32_t generation = 0;  // 0: no readable segment header, or never used
+  std::vector<DecodedBatch>
+      batches;                // of this generation, from the front, valid by header and data
+  uint32_t valid_end = 1;     // the block behind them
+  bool sealed = false;        // trailer and footer are readable
+  uint32_t seal_start = 0;    // first block of leader, footer, trailer
+  uint32_t named_end = 0;     // something durable says: the slot was durable up to here
+  bool stale_behind = false;  // batches of a former life follow
 };
 
 struct ImageLayout {

@@ -13,7 +13,9 @@ bool activate_mutant(const std::string&) {
   return false;
 }
 
-int hunt_mutants(const OracleOptions&) { return activate_mutant("") ? 0 : 2; }
+int hunt_mutants(const OracleOptions&) {
+  return activate_mutant("") ? 0 : 2;
+}
 
 }  // namespace varve
 
@@ -68,7 +70,8 @@ double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// In the child: ends the process when the bug is found (Report::fail, or an assertion of the engine).
+// In the child: ends the process when the bug is found (Report::fail, or an assertion of the
+// engine).
 [[noreturn]] void hunt(const OracleOptions& options, Mutant mutant, Hunt& hunt) {
   active_mutant = mutant;
   if (std::freopen("/dev/null", "w", stderr) == nullptr) ::_exit(2);
@@ -97,8 +100,8 @@ bool print_hunts(const Hunt* hunts) {
   for (uint32_t i = 0; i < kMutantCount; ++i) {
     const Hunt& hunt = hunts[i];
     std::printf("%-9s %-28s %4lu seeds, %6lu crash points before, %5.1f s: %.100s\n",
-                hunt.found ? "caught" : "NOT FOUND", kMutants[i].name, hunt.seeds, hunt.crash_points,
-                hunt.seconds, hunt.reason);
+                hunt.found ? "caught" : "NOT FOUND", kMutants[i].name, hunt.seeds,
+                hunt.crash_points, hunt.seconds, hunt.reason);
     good = good && hunt.found;
   }
   return good;

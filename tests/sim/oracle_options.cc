@@ -30,11 +30,16 @@ bool parse_value(const std::string& name, const char* value, OracleOptions& opti
   char* end = nullptr;
   const uint64_t number = std::strtoull(value, &end, 10);
   if (end == value || *end != 0) return false;
-  if (name == "--seed") options.first_seed = options.last_seed = number;
-  else if (name == "--crash-points") options.crash_points = number;
-  else if (name == "--seconds") options.seconds = static_cast<double>(number);
-  else if (name == "--jobs") options.jobs = static_cast<uint32_t>(std::clamp<uint64_t>(number, 1, 16));
-  else return false;
+  if (name == "--seed")
+    options.first_seed = options.last_seed = number;
+  else if (name == "--crash-points")
+    options.crash_points = number;
+  else if (name == "--seconds")
+    options.seconds = static_cast<double>(number);
+  else if (name == "--jobs")
+    options.jobs = static_cast<uint32_t>(std::clamp<uint64_t>(number, 1, 16));
+  else
+    return false;
   return true;
 }
 

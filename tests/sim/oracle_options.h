@@ -14,8 +14,8 @@ struct OracleOptions {
   double seconds = 3600;
   uint32_t jobs = 1;
   bool verbose = false;
-  std::string mutant;         // a planted bug to run with
-  bool all_mutants = false;   // find each of them
+  std::string mutant;        // a planted bug to run with
+  bool all_mutants = false;  // find each of them
 };
 
 // False: the usage was printed.

@@ -73,8 +73,9 @@ std::string describe_block(const std::byte* block) {
   for (size_t sector = 0; sector < kSectors; ++sector) {
     SectorStamp head;
     std::memcpy(&head, block + sector * 512, sizeof head);
-    out += head.magic == kStampMagic ? text(" [", head.volume, ":", head.block, " op ", head.value, "]")
-                                     : std::string(" [?]");
+    out += head.magic == kStampMagic
+               ? text(" [", head.volume, ":", head.block, " op ", head.value, "]")
+               : std::string(" [?]");
   }
   return out;
 }

@@ -1,5 +1,5 @@
-// Block contents that name themselves: who wrote this 4 KiB, where, and in which operation. One look
-// tells a right value from an older, foreign, misplaced, mixed or torn one.
+// Block contents that name themselves: who wrote this 4 KiB, where, and in which operation. One
+// look tells a right value from an older, foreign, misplaced, mixed or torn one.
 //
 // Every 512 bytes start with the stamp and go on with words that depend on it and on their place.
 #pragma once

@@ -1,7 +1,7 @@
 // Report: where a run stands, and the end of the process when it found something wrong.
 //
-// A failed run cannot be unwound (requests are in flight), so fail() prints what happened with the one
-// command that replays it and leaves the process with kExitFailed.
+// A failed run cannot be unwound (requests are in flight), so fail() prints what happened with the
+// one command that replays it and leaves the process with kExitFailed.
 //
 // Thread rule: one thread. `reason` outlives the report.
 #pragma once

@@ -64,7 +64,8 @@ std::string SeedPlan::text() const {
   return varve::text("segments of ", segment_bytes / 1024, " KiB in ", slot_count, " slots, ",
                      batches_in_flight_max, " batches in flight, depth ", queue_depth, ", ",
                      volume_count, " volumes filled to ", fill_percent, " %, ", life_count,
-                     " lives of ", ops_per_life, " ops, writes up to ", write_blocks_max, " blocks");
+                     " lives of ", ops_per_life, " ops, writes up to ", write_blocks_max,
+                     " blocks");
 }
 
 }  // namespace varve

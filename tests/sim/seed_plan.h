@@ -17,25 +17,25 @@ struct SeedPlan {
   uint32_t batches_in_flight_max = 1;
   uint32_t queue_depth = 1;
   uint32_t volume_count = 1;
-  uint32_t fill_percent = 0;   // logical blocks of all volumes, in percent of the write limit
+  uint32_t fill_percent = 0;  // logical blocks of all volumes, in percent of the write limit
   uint32_t life_count = 1;
   uint32_t ops_per_life = 0;
   uint32_t crash_points_per_life = 0;
 
   // Shape of the requests.
   uint32_t write_blocks_max = 1;
-  bool fixed_size = false;         // every write has write_blocks_max blocks
-  uint32_t large_per_mille = 0;    // writes of 32 to 64 blocks
-  uint32_t hot_per_mille = 0;      // requests that go to the first eighth of a volume
-  bool sequential = false;         // writes walk through the volume
+  bool fixed_size = false;       // every write has write_blocks_max blocks
+  uint32_t large_per_mille = 0;  // writes of 32 to 64 blocks
+  uint32_t hot_per_mille = 0;    // requests that go to the first eighth of a volume
+  bool sequential = false;       // writes walk through the volume
   // What they are, in parts of their sum.
   uint32_t write_weight = 0;
   uint32_t read_weight = 0;
   uint32_t trim_weight = 0;
   uint32_t status_weight = 0;
-  uint32_t volume_weight = 0;      // create or delete one
-  uint32_t close_percent = 0;      // lives that end with close()
-  uint32_t damage_percent = 0;     // crashes that also damage something
+  uint32_t volume_weight = 0;   // create or delete one
+  uint32_t close_percent = 0;   // lives that end with close()
+  uint32_t damage_percent = 0;  // crashes that also damage something
   uint32_t recovery_crash_percent = 0;
 
   SimDeviceOptions device;

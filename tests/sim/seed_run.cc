@@ -52,13 +52,13 @@ class Life {
   std::vector<uint32_t> due_;  // op counts after which to crash, last first
   uint64_t due_at_io_ = 0;     // the I/O event to wait for; 0: none is due
   uint32_t points_ = 0;
-  uint32_t successor_ = 0;     // the point that becomes the next life
+  uint32_t successor_ = 0;  // the point that becomes the next life
   bool closing_ = false;
   std::optional<Legacy> legacy_;
 };
 
-Life::Life(uint64_t seed, uint32_t number, const SeedPlan& plan, Report& report, FaultCounts& counts,
-           Legacy legacy)
+Life::Life(uint64_t seed, uint32_t number, const SeedPlan& plan, Report& report,
+           FaultCounts& counts, Legacy legacy)
     : seed_(seed),
       number_(number),
       plan_(plan),
@@ -78,9 +78,9 @@ Life::Life(uint64_t seed, uint32_t number, const SeedPlan& plan, Report& report,
 }
 
 void Life::open() {
-  auto opened = loop_.run(Store::open(
-      loop_.runtime(), device_,
-      {.batches_in_flight_max = plan_.batches_in_flight_max, .progress = {}}));
+  auto opened = loop_.run(
+      Store::open(loop_.runtime(), device_,
+                  {.batches_in_flight_max = plan_.batches_in_flight_max, .progress = {}}));
   if (!opened) report_.fail("opening the store does not end");
   if (!opened->ok()) report_.fail(text("opening the store failed: ", opened->status().message()));
   store_ = std::move(**opened);
@@ -110,8 +110,8 @@ void Life::step_to_end(TaskGroup& group, const char* what) {
 }
 
 void Life::work() {
-  workload_ = std::make_unique<Workload>(loop_, *store_, model_, plan_, report_, counts_,
-                                         random_.next());
+  workload_ =
+      std::make_unique<Workload>(loop_, *store_, model_, plan_, report_, counts_, random_.next());
   workload_->start();
   for (uint64_t steps = 0; !workload_->ended(); ++steps) {
     if (steps == SimLoop::kStepLimit) report_.fail("the workload does not come to an end");
@@ -126,8 +126,8 @@ void Life::work() {
   crash_point();
 }
 
-// A crash point waits for a few I/O events past its operation, so that it falls anywhere between the
-// submission and the completion of what the operation caused.
+// A crash point waits for a few I/O events past its operation, so that it falls anywhere between
+// the submission and the completion of what the operation caused.
 void Life::crash_when_due() {
   if (closing_) {
     if (device_.io_events() >= due_at_io_) {
@@ -166,7 +166,8 @@ void Life::crash_point() {
   const uint32_t point = points_++;
   report_.set_place(text("seed ", seed_, " life ", number_, " crash point ", point));
   Random random(mix_seed(seed_, 1000 + number_, point));
-  CrashCase crash{.image = device_.crash(random, counts_), .damage = damage_, .seed = random.next()};
+  CrashCase crash{
+      .image = device_.crash(random, counts_), .damage = damage_, .seed = random.next()};
   inspect();
   if (!damage_.done && random.chance(plan_.damage_percent, 100)) {
     crash.damage = inflict_damage(crash.image, device_.durable_history(), random, counts_);
@@ -174,14 +175,15 @@ void Life::crash_point() {
   report_.say(text(closing_ ? "closing, " : "", device_.flights_text(),
                    crash.damage.done ? "; " + crash.damage.what : ""));
   const Damage damage = crash.damage;
-  std::optional<Recovered> recovered = checker_.check(model_, std::move(crash));
+  const bool succeed = point >= successor_ && !legacy_;
+  std::optional<Recovered> recovered = checker_.check(model_, std::move(crash), succeed);
   report_.set_place(text("seed ", seed_, " life ", number_));
   if (!recovered) return;
   const BlockModel::CrashSummary summary = model_.summarize(recovered->volumes);
   counts_.add(Fault::kPendingSurvived, summary.pending_survived);
   counts_.add(Fault::kPendingLost, summary.pending_lost);
   counts_.add(Fault::kTrimCrossedCrash, summary.trims_remembered);
-  if (point < successor_ || legacy_) return;
+  if (!succeed) return;
   legacy_.emplace(Legacy{std::move(recovered->image), model_, damage});
   legacy_->model.restart(recovered->volumes);
 }

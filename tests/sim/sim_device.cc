@@ -29,11 +29,21 @@ void fill_survivors(Random& random, Survival survival, std::vector<uint8_t>& kee
   const size_t cut = random.below(keep.size() + 1);
   for (size_t i = 0; i < keep.size(); ++i) {
     switch (survival) {
-      case Survival::kNone: keep[i] = 0; break;
-      case Survival::kAll: keep[i] = 1; break;
-      case Survival::kFront: keep[i] = i < cut; break;
-      case Survival::kBack: keep[i] = i >= cut; break;
-      case Survival::kSubset: keep[i] = random.chance(1, 2); break;
+      case Survival::kNone:
+        keep[i] = 0;
+        break;
+      case Survival::kAll:
+        keep[i] = 1;
+        break;
+      case Survival::kFront:
+        keep[i] = i < cut;
+        break;
+      case Survival::kBack:
+        keep[i] = i >= cut;
+        break;
+      case Survival::kSubset:
+        keep[i] = random.chance(1, 2);
+        break;
     }
   }
 }
@@ -92,7 +102,8 @@ void SimDevice::submit(IoRequest& request) {
       const auto* base = static_cast<const std::byte*>(request.vectors[i].iov_base);
       flight.data.insert(flight.data.end(), base, base + request.vectors[i].iov_len);
     }
-    if (flight.data.size() != request.bytes) offend("a write's vectors do not add up to its length");
+    if (flight.data.size() != request.bytes)
+      offend("a write's vectors do not add up to its length");
   } else if (request.kind == IoRequest::Kind::kRead) {
     flight.early_read = random_.chance(1, 2);
     if (flight.early_read) read_into(request);
@@ -128,8 +139,12 @@ void SimDevice::complete(uint32_t index) {
 
 void SimDevice::take_effect(const Flight& flight) {
   switch (flight.request->kind) {
-    case IoRequest::Kind::kWrite: complete_write(flight); break;
-    case IoRequest::Kind::kDiscard: complete_discard(*flight.request); break;
+    case IoRequest::Kind::kWrite:
+      complete_write(flight);
+      break;
+    case IoRequest::Kind::kDiscard:
+      complete_discard(*flight.request);
+      break;
     case IoRequest::Kind::kRead:
       if (!flight.early_read) read_into(*flight.request);
       break;

@@ -1,11 +1,11 @@
 // SimDevice: a disk in memory that does everything a disk may do to the data on it.
 //
-// Requests end in any order, after random delays. A write that is not durable sits in the disk's cache
-// when it completes and may reach the medium at any later time; a durable one is on the medium when
-// it completes and takes no other write with it. A crash (a copy of the medium as it might be found
-// afterwards) drops, keeps or tears, by sectors of 512 bytes and each on its own, every write that is
-// in flight or only cached. A discard leaves the old bytes, or zeroes that a crash may take back.
-// Nothing is ever cleaned: reused space shows its former content.
+// Requests end in any order, after random delays. A write that is not durable sits in the disk's
+// cache when it completes and may reach the medium at any later time; a durable one is on the
+// medium when it completes and takes no other write with it. A crash (a copy of the medium as it
+// might be found afterwards) drops, keeps or tears, by sectors of 512 bytes and each on its own,
+// every write that is in flight or only cached. A discard leaves the old bytes, or zeroes that a
+// crash may take back. Nothing is ever cleaned: reused space shows its former content.
 //
 // It also checks its user: no two writes in flight on the same sectors, aligned requests, memory of
 // a write unchanged until its completion. The first offence is kept in offence().
@@ -32,16 +32,16 @@ using DiskImage = std::vector<std::byte>;
 struct SimDeviceOptions {
   uint64_t delay_min_ns = 10'000;
   uint64_t delay_spread_ns = 90'000;
-  uint32_t slow_per_mille = 20;          // requests that take 30 times as long
+  uint32_t slow_per_mille = 20;  // requests that take 30 times as long
   uint32_t discard_zeroes_per_mille = 300;
-  uint32_t durable_history_max = 0;      // durable writes that stay known for damage by omission
+  uint32_t durable_history_max = 0;  // durable writes that stay known for damage by omission
 };
 
 // A durable write whose sectors nothing has written since.
 struct DurableWrite {
   uint64_t offset = 0;
-  uint64_t number = 0;             // order of completion
-  std::vector<std::byte> before;   // what it replaced
+  uint64_t number = 0;            // order of completion
+  std::vector<std::byte> before;  // what it replaced
 };
 
 class SimDevice final : public BlockDevice {
@@ -81,11 +81,12 @@ class SimDevice final : public BlockDevice {
 
  private:
   struct Flight {
-    IoRequest* request = nullptr;    // null: this entry is free
-    std::vector<std::byte> data;     // of a write, as it was submitted
-    bool early_read = false;         // the read took its data when it was submitted
+    IoRequest* request = nullptr;  // null: this entry is free
+    std::vector<std::byte> data;   // of a write, as it was submitted
+    bool early_read = false;       // the read took its data when it was submitted
   };
-  // Completed, not stable. `open` has one entry per sector: non-zero while a crash may take it back.
+  // Completed, not stable. `open` has one entry per sector: non-zero while a crash may take it
+  // back.
   struct CachedWrite {
     uint64_t offset = 0;
     std::vector<std::byte> before;

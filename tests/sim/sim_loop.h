@@ -3,8 +3,8 @@
 //
 // What is ready runs first and takes no time; when nothing is, time advances to the next event.
 //
-// Thread rule: one thread. Ownership: owns its queue, clock and random; must outlive what runs on it.
-// Units: virtual nanoseconds.
+// Thread rule: one thread. Ownership: owns its queue, clock and random; must outlive what runs on
+// it. Units: virtual nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -34,10 +34,10 @@ class SimLoop final : public Clock {
   bool step();
   // Until nothing is left, at most `step_limit` steps. False: it did not come to rest.
   bool drain(uint64_t step_limit = kStepLimit);
-  // The task's result; nothing when it can no longer end (a lost wake-up) or does not come to an end.
-  // The task is then leaked: the run has failed.
+  // The task's result; nothing when it can no longer end (a lost wake-up) or does not come to an
+  // end. The task is then leaked: the run has failed.
   template <typename T>
-  std::optional<T> run(Task<T> task);
+  std::optional<T> run(Task<T> task, uint64_t step_limit = kStepLimit);
 
   // Folds what happened into the run's fingerprint.
   void note(uint64_t word) {
@@ -73,12 +73,13 @@ class SimLoop final : public Clock {
 };
 
 template <typename T>
-std::optional<T> SimLoop::run(Task<T> task) {
+std::optional<T> SimLoop::run(Task<T> task, uint64_t step_limit) {
   std::optional<T> result;
-  auto* group = new TaskGroup(ready_);  // leaked when the task cannot end: its destructor would abort
+  auto* group =
+      new TaskGroup(ready_);  // leaked when the task cannot end: its destructor would abort
   group->start(keep(std::move(task), &result));
   for (uint64_t steps = 0; !result; ++steps) {
-    if (steps == kStepLimit || !step()) return std::nullopt;
+    if (steps == step_limit || !step()) return std::nullopt;
   }
   delete group;
   return result;

@@ -14,7 +14,9 @@ namespace {
 
 constexpr uint64_t kRequestBlocksMax = 64;
 
-std::string status_text(const Status& status) { return std::string(status.message()); }
+std::string status_text(const Status& status) {
+  return std::string(status.message());
+}
 
 }  // namespace
 
@@ -33,7 +35,8 @@ void Workload::start() {
   buffers_.resize(plan_.queue_depth + 1);
   for (Buffer& buffer : buffers_) {
     // Room for the largest request, for the alignment, and for data that is not aligned.
-    buffer.memory = std::make_unique_for_overwrite<std::byte[]>((kRequestBlocksMax + 2) * kBlockBytes);
+    buffer.memory =
+        std::make_unique_for_overwrite<std::byte[]>((kRequestBlocksMax + 2) * kBlockBytes);
     const auto address = reinterpret_cast<uintptr_t>(buffer.memory.get());
     buffer.blocks = buffer.memory.get() + (round_up(address, kBlockBytes) - address);
   }
@@ -249,8 +252,9 @@ Task<void> Workload::create() {
   if (!made.ok()) {
     const StoreStats stats = store_.stats();
     // Clients may race for a name; over 80 % full the store takes no more volumes.
-    const bool full = made.code() == ErrorCode::kNoSpace &&
-                      (stats.live_blocks + model_.blocks_in_flight()) * 4 > stats.capacity_blocks * 3;
+    const bool full =
+        made.code() == ErrorCode::kNoSpace &&
+        (stats.live_blocks + model_.blocks_in_flight()) * 4 > stats.capacity_blocks * 3;
     if (!full && made.code() != ErrorCode::kAlreadyExists) {
       report_.fail(text("creating volume ", name, " failed: ", status_text(made.status())));
     }

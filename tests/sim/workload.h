@@ -1,8 +1,8 @@
 // Workload: clients of one store in one life, at the plan's queue depth, every answer judged by the
 // model as it comes.
 //
-// Thread rule: its loop's thread. Ownership: borrows everything; owns the clients' buffers. Start the
-// clients, step the loop until ended(), then finish().
+// Thread rule: its loop's thread. Ownership: borrows everything; owns the clients' buffers. Start
+// the clients, step the loop until ended(), then finish().
 #pragma once
 
 #include <cstdint>
