@@ -6,7 +6,8 @@
 // the socket.
 //
 // Thread rule: the context's thread. Ownership: the server's; it may be deleted once finished(),
-// because until then the host may still hold its operations. The volume is closed with it.
+// because until then the host may still hold its operations. The volume is closed when the last
+// request has been read, which ends those that wait for space.
 // Errors: the client's mistakes are answered; broken sockets and foreign protocols end the
 // connection.
 #pragma once
