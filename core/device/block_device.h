@@ -20,7 +20,7 @@
 namespace varve {
 
 struct IoRequest {
-  enum class Kind : uint8_t { kRead, kWrite, kDiscard };
+  enum class Kind : uint8_t { kRead, kWrite, kDiscard, kFlush };
 
   Kind kind = Kind::kRead;
   bool durable = false;  // writes only
@@ -88,6 +88,8 @@ class BlockDevice {
              .vectors = vectors.data(),
              .vector_count = static_cast<uint32_t>(vectors.size())}};
   }
+  // Everything that completed before is on stable media. Slow: for recovery, not for the data path.
+  Operation flush() { return {*this, {.kind = IoRequest::Kind::kFlush}, iovec{}}; }
   // A hint: the range holds nothing of use. What a later read returns there is undefined.
   Operation discard(uint64_t offset, uint64_t bytes) {
     return {*this, {.kind = IoRequest::Kind::kDiscard, .offset = offset, .bytes = bytes}, iovec{}};

@@ -45,6 +45,9 @@ class UringDevice::Transfer final : public UringOperation {
         io_uring_prep_fallocate(&entry, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                 static_cast<off_t>(offset), static_cast<off_t>(request_->bytes));
         return;
+      case IoRequest::Kind::kFlush:
+        io_uring_prep_fsync(&entry, file, IORING_FSYNC_DATASYNC);
+        return;
     }
     if (vector_count_ == 1) use_plain_form(entry);
   }
@@ -54,6 +57,8 @@ class UringDevice::Transfer final : public UringOperation {
       device_.finish(*this, ErrorCode::kOk);  // a hint: devices without it are fine
     } else if (result == -EINTR || result == -EAGAIN) {
       device_.loop_.submit(*this);
+    } else if (request_->kind == IoRequest::Kind::kFlush) {
+      device_.finish(*this, result < 0 ? ErrorCode::kIoError : ErrorCode::kOk);
     } else if (result <= 0) {
       device_.finish(*this, ErrorCode::kIoError);
     } else {
@@ -110,10 +115,13 @@ UringDevice::~UringDevice() {
 
 void UringDevice::submit(IoRequest& request) {
   const bool discard = request.kind == IoRequest::Kind::kDiscard;
-  VARVE_CHECK(request.bytes > 0 && request.bytes % kBlockBytes == 0);
+  const bool flush = request.kind == IoRequest::Kind::kFlush;
+  VARVE_CHECK(flush || request.bytes > 0);
+  VARVE_CHECK(request.bytes % kBlockBytes == 0);
   VARVE_CHECK(request.offset % kBlockBytes == 0);
   VARVE_CHECK(request.bytes <= size_bytes() && request.offset <= size_bytes() - request.bytes);
-  VARVE_CHECK(discard || (request.vector_count > 0 && request.vector_count <= kMaxVectors));
+  VARVE_CHECK(discard || flush ||
+              (request.vector_count > 0 && request.vector_count <= kMaxVectors));
   if (discard && !file_.block_device()) {
     // Holes in a file would make later writes slow: they would have to change its metadata.
     request.result = ErrorCode::kOk;

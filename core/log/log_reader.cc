@@ -62,8 +62,7 @@ Task<Status> LogReader::read_headers() {
   if (bad != header_bad_.end()) {
     const auto slot = static_cast<uint32_t>(bad - header_bad_.begin());
     co_return Status(ErrorCode::kDamaged,
-                     text("the segment header of slot ", slot, " (byte ",
-                          geometry_.offset(slot, 0),
+                     text("the segment header of slot ", slot, " (byte ", geometry_.offset(slot, 0),
                           ") is unreadable: what the slot holds is unknown"));
   }
   for (uint32_t slot = 0; slot < geometry_.slot_count; ++slot) {
@@ -144,7 +143,9 @@ Task<Status> LogReader::load_catalog() {
       co_return Status(ErrorCode::kDamaged,
                        text("the catalog in slot ", slot, " (byte ", geometry_.offset(slot, 0),
                             ") is damaged: which volumes exist is unknown"));
-    if (slot == catalog_slot_) catalog_payloads_.resize(content.footer.entries.size());
+    if (slot != catalog_slot_) continue;
+    catalog_payloads_.resize(content.footer.entries.size());
+    catalog_blocks_ = content.used_blocks;
   }
   if (catalog_payloads_.empty())
     co_return Status(ErrorCode::kDamaged, "no catalog can be found on the device");

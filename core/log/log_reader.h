@@ -36,6 +36,8 @@ class LogReader {
   // After load(): the bytes of the newest catalog's payloads, oldest first.
   const std::vector<std::vector<std::byte>>& catalog_payloads() const { return catalog_payloads_; }
   uint32_t catalog_slot() const { return catalog_slot_; }
+  // How much of that slot counts.
+  uint32_t catalog_blocks() const { return catalog_blocks_; }
   Sequence sequence_max() const { return sequence_max_; }
 
   // After load(): hands over the content of every segment of user and relocated data, in any order.
@@ -69,6 +71,7 @@ class LogReader {
   std::vector<uint32_t> footer_bad_;  // sealed slots whose footer turned out unreadable
   std::vector<std::vector<std::byte>> catalog_payloads_;
   uint32_t catalog_slot_ = 0;
+  uint32_t catalog_blocks_ = 0;
   Sequence sequence_max_ = 0;
 };
 

@@ -49,10 +49,10 @@ void Catalog::end_turn() {
   turn_.wake_one();
 }
 
-Task<Status> Catalog::begin(uint32_t old_slot) {
+Task<Status> Catalog::begin(UnsealedSegment& former) {
   co_await take_turn();
   const Status status = co_await write_complete(nullptr);
-  if (status.ok()) writer_.slots().release(old_slot);
+  if (status.ok()) retire(former);
   end_turn();
   co_return status;
 }
@@ -111,12 +111,14 @@ Task<Status> Catalog::write_complete(const VolumeRecord* change) {
                      text("the catalog is full at ", volumes_.size(), " volumes"));
   UnsealedSegment* const former = writer_.stream(StreamKind::kCatalog).detach_segment();
   const Status status = co_await write(payload, std::move(bytes));
-  if (status.ok() && former != nullptr) {
-    const uint32_t slot = former->slot;
-    writer_.remove_unsealed(*former);
-    writer_.slots().release(slot);
-  }
+  if (status.ok() && former != nullptr) retire(*former);
   co_return status;
+}
+
+void Catalog::retire(UnsealedSegment& former) {
+  const uint32_t slot = former.slot;
+  writer_.remove_unsealed(former);
+  writer_.slots().release(slot);
 }
 
 Task<Status> Catalog::write(const CatalogPayload& payload, std::vector<std::byte> bytes) {

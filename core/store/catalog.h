@@ -25,8 +25,8 @@ class Catalog {
 
   // Takes what recovery read, oldest first. False: the bytes make no sense.
   bool load(const std::vector<std::vector<std::byte>>& payloads);
-  // Writes a complete record into a new segment. `old_slot` held the former one and becomes free.
-  Task<Status> begin(uint32_t old_slot);
+  // Writes a complete record into a new segment. `former` held what was loaded; its slot becomes free.
+  Task<Status> begin(UnsealedSegment& former);
 
   const std::map<uint32_t, VolumeRecord>& volumes() const { return volumes_; }
   const VolumeRecord* find(std::string_view name) const;
@@ -44,6 +44,7 @@ class Catalog {
   Task<Status> commit(const VolumeRecord& change);
   Task<Status> write(const CatalogPayload& payload, std::vector<std::byte> bytes);
   Task<Status> write_complete(const VolumeRecord* change);
+  void retire(UnsealedSegment& former);
   CatalogPayload complete_with(const VolumeRecord* change) const;
   void apply(const VolumeRecord& record);
 

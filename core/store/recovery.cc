@@ -13,9 +13,9 @@ namespace {
 // New operations begin this far above everything seen: numbers that were given out before the
 // crash, and that only an unreadable torn batch carries, are not given out again.
 constexpr Sequence kSequenceGap = 1 << 20;
-// The same for openings: a crash may have kept a batch and lost the segment header that went with it.
-// More openings than this are never on the way. The catalog segment that every recovery begins makes
-// the new numbers durable before anything else uses them.
+// The same for openings: a crash may have kept a batch and lost the segment header that went with
+// it. More openings than this are never on the way. The catalog segment that every recovery begins
+// makes the new numbers durable before anything else uses them.
 constexpr uint32_t kGenerationGap = 64;
 static_assert(kGenerationGap > kOpenSegmentsMax);
 constexpr Sequence kSequenceMax = Sequence{1} << 62;
@@ -63,10 +63,15 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
       co_return Status(ErrorCode::kDamaged,
                        text("the batches in slot ", content.slot, " leave no room for a footer"));
 
+  // What was read may still be in the disk's cache, if only the process died: what is served from
+  // here on must not be taken back by a power cut.
+  VARVE_CO_TRY(co_await device_.flush());
+  UnsealedSegment& former_catalog = writer_.add_unsealed(reader.catalog_slot());
+  former_catalog.durable_blocks = reader.catalog_blocks();
   VARVE_CO_TRY(co_await seal_recovered(std::move(unsealed)));
   for (uint32_t i = 0; i < slots_.count(); ++i)
     if (i != reader.catalog_slot()) slots_.set_sealed(i);
-  VARVE_CO_TRY(co_await catalog_.begin(reader.catalog_slot()));
+  VARVE_CO_TRY(co_await catalog_.begin(former_catalog));
   cleaner_.start();
   co_return Status();
 }
@@ -87,14 +92,21 @@ void StoreCore::adopt(const SegmentContent& content) {
 }
 
 Task<Status> StoreCore::seal_recovered(std::vector<SegmentContent> unsealed) {
+  // All are known before the first is sealed: its trailer takes over what its batches said about
+  // the others, for a recovery that is cut short here.
+  std::vector<UnsealedSegment*> segments;
   for (SegmentContent& content : unsealed) {
-    UnsealedSegment segment{.slot = content.slot,
-                            .generation = content.generation,
-                            .used_blocks = content.used_blocks,
-                            .data_sequence_min = content.data_sequence_min,
-                            .sequence_max = content.sequence_max,
-                            .footer = std::move(content.footer)};
-    VARVE_CO_TRY(co_await writer_.seal(segment));
+    UnsealedSegment& segment = writer_.add_unsealed(content.slot);
+    segment.used_blocks = content.used_blocks;
+    segment.durable_blocks = content.used_blocks;
+    segment.data_sequence_min = content.data_sequence_min;
+    segment.sequence_max = content.sequence_max;
+    segment.footer = std::move(content.footer);
+    segments.push_back(&segment);
+  }
+  for (UnsealedSegment* segment : segments) {
+    VARVE_CO_TRY(co_await writer_.seal(*segment));
+    writer_.remove_unsealed(*segment);
   }
   co_return Status();
 }

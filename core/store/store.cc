@@ -28,9 +28,8 @@ Task<Status> write_first_catalog(BlockDevice& device, const Geometry& geometry) 
   const auto header_block = blocks.span().first(kBlockBytes);
   const auto batch_block = blocks.span().subspan(kBlockBytes, kBlockBytes);
   const auto data_block = blocks.span().last(kBlockBytes);
-  encode_segment_header(
-      {.slot = 0, .generation = 1, .stream = StreamKind::kCatalog},
-      geometry.seed, header_block);
+  encode_segment_header({.slot = 0, .generation = 1, .stream = StreamKind::kCatalog}, geometry.seed,
+                        header_block);
   std::copy(payload.begin(), payload.end(), data_block.begin());
   const Entry entry{.count = 1, .position = 2, .op = EntryOp::kCatalog};
   const uint32_t crc = crc32c(data_block);

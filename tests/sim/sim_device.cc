@@ -69,6 +69,7 @@ void SimDevice::offend(std::string what) {
 }
 
 void SimDevice::check_request(const IoRequest& request) {
+  if (request.kind == IoRequest::Kind::kFlush) return;
   if (request.bytes == 0 || request.bytes % kBlockBytes != 0 || request.offset % kBlockBytes != 0 ||
       request.offset + request.bytes > image_.size()) {
     offend(text("a request is misaligned or out of range: offset ", request.offset, ", ",
@@ -76,7 +77,9 @@ void SimDevice::check_request(const IoRequest& request) {
   }
   if (request.kind == IoRequest::Kind::kRead) return;
   for (const Flight& flight : flights_) {
-    if (flight.request == nullptr || flight.request->kind == IoRequest::Kind::kRead) continue;
+    if (flight.request == nullptr || flight.request->kind == IoRequest::Kind::kRead ||
+        flight.request->kind == IoRequest::Kind::kFlush)
+      continue;
     if (overlap(request.offset, request.bytes, flight.request->offset, flight.request->bytes)) {
       offend(text("two writes in flight on the same bytes: offsets ", request.offset, " and ",
                   flight.request->offset));
@@ -107,7 +110,7 @@ void SimDevice::submit(IoRequest& request) {
   } else if (request.kind == IoRequest::Kind::kRead) {
     flight.early_read = random_.chance(1, 2);
     if (flight.early_read) read_into(request);
-  } else {
+  } else if (request.kind == IoRequest::Kind::kDiscard) {
     ++discards_submitted_;
   }
   loop_.note(request.offset * 4 + static_cast<uint64_t>(request.kind));
@@ -144,6 +147,9 @@ void SimDevice::take_effect(const Flight& flight) {
       break;
     case IoRequest::Kind::kDiscard:
       complete_discard(*flight.request);
+      break;
+    case IoRequest::Kind::kFlush:
+      cached_.clear();
       break;
     case IoRequest::Kind::kRead:
       if (!flight.early_read) read_into(*flight.request);
