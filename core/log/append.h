@@ -29,11 +29,13 @@ struct Append : boost::intrusive::slist_base_hook<> {
 using AppendQueue = boost::intrusive::slist<Append, boost::intrusive::cache_last<true>,
                                             boost::intrusive::constant_time_size<false>>;
 
-// Told of every append that became durable, in the order of its stream, before its caller is.
+// Told of every append that became durable, in the order of its stream, before its caller is; and,
+// once, when the device failed a write.
 class DurableSink {
  public:
   virtual ~DurableSink() = default;
   virtual void durable(StreamKind stream, const Append& append) = 0;
+  virtual void log_failed() = 0;
 };
 
 }  // namespace varve

@@ -64,6 +64,7 @@ void LogWriter::set_cleaning_stalled(bool stalled) {
 }
 
 void LogWriter::fail() {
+  if (!failed_) sink_.log_failed();
   failed_ = true;
   slots_.freed().wake_all();
   slots_.changed().wake_all();

@@ -1,5 +1,6 @@
 #include "core/store/store_core.h"
 
+#include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/log/log_stream.h"
 
@@ -60,6 +61,11 @@ void StoreCore::durable(StreamKind stream, const Append& append) {
   map_.apply(append.entry, append.slot, append.crcs);
   user_blocks_ += append.entry.data_blocks();
   if (!space_.empty()) space_.wake_all();
+}
+
+void StoreCore::log_failed() {
+  log_error("store", "the device failed a write: from here on the disk group only serves reads");
+  space_.wake_all();
 }
 
 VolumeInfo StoreCore::info_of(const VolumeRecord& record) const {

@@ -47,6 +47,7 @@ class StoreCore : public DurableSink {
   const Superblock& superblock() const { return superblock_; }
 
   void durable(StreamKind stream, const Append& append) override;
+  void log_failed() override;
 
  private:
   // A run of blocks that lie one behind the other in a slot.

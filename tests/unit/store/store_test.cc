@@ -39,6 +39,11 @@ class Bench {
     CHECK(loop_.run(store_->close())->ok());
     store_.reset();
   }
+  void close_failed() {
+    CHECK(loop_.run(store_->close())->code() == ErrorCode::kIoError);
+    store_.reset();
+  }
+  RunQueue& ready() { return loop_.ready(); }
   Store& store() { return *store_; }
 
   VolumeId create(std::string name, uint64_t blocks) {
@@ -148,6 +153,28 @@ TEST_CASE("a full store refuses writes, serves the rest, and takes writes again 
   CHECK(bench.trim(id, {0, 20}).ok());
   CHECK(bench.write(id, {filled, 1}, 6).ok());
   CHECK(bench.read(id, filled) == 6);
+}
+
+TEST_CASE("a device that fails a write ends the waiting for space, and the store says so") {
+  Bench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId id = bench.create("one", 1000);
+  uint64_t filled = 0;
+  while (bench.write(id, {filled, 1}, 5).ok()) ++filled;
+  TaskGroup waiting(bench.ready());
+  waiting.start(bench.store().space_freed());
+  bench.settle();
+  CHECK(waiting.running() == 1);
+  bench.device().set_power(false);
+  CHECK(bench.trim(id, {0, 1}).code() == ErrorCode::kIoError);
+  bench.settle();
+  CHECK(waiting.running() == 0);
+  CHECK(bench.store().stats().failed);
+  bench.device().set_power(true);
+  CHECK(bench.write(id, {filled, 1}, 6).code() == ErrorCode::kIoError);
+  CHECK(bench.read(id, 7) == 5);
+  bench.close_failed();
 }
 
 TEST_CASE("a deleted volume is gone, its space comes back, and its number is not used again") {
