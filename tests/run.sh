@@ -16,7 +16,6 @@ while (($#)); do
     *) break ;;
   esac
 done
-export VARVE_LONG=$long
 export VARVE_FUZZ_SECONDS=${seconds:-$((long ? 3600 : 20))}
 
 tests/setup.sh
@@ -40,7 +39,7 @@ step() {
 build() { # preset, targets...
   local preset=$1
   shift
-  step "configure $preset" cmake --preset "$preset" -DVARVE_SANITIZED_RUNS=ON
+  step "configure $preset" cmake --preset "$preset" -DVARVE_SANITIZED_RUNS=ON -DVARVE_LONG=$long
   step "build $preset" cmake --build --preset "$preset" --target "$@"
 }
 build release all
@@ -48,5 +47,7 @@ build asan unit_tests
 build tsan unit_tests
 build fuzz fuzzers
 
-exec ctest --test-dir build/release --output-on-failure --no-tests=error -j2 \
-  --timeout "$timeout_seconds" "$@" </dev/null
+set +e
+ctest --test-dir build/release -V --no-tests=error -j2 --timeout "$timeout_seconds" "$@" </dev/null 2>&1 |
+  python3 tests/show.py
+exit "${PIPESTATUS[0]}"
