@@ -1,0 +1,62 @@
+#include "core/log/slot_table.h"
+
+#include <catch2/catch_test_macros.hpp>
+
+namespace varve {
+namespace {
+
+// A table whose slots are all free.
+struct Bench {
+  explicit Bench(uint32_t count) : slots(count, ready) {
+    for (uint32_t i = 0; i < count; ++i) slots.release(i);
+  }
+  RunQueue ready;
+  SlotTable slots;
+};
+
+}  // namespace
+
+TEST_CASE("slots are handed out in the order in which they became free, each under a new number") {
+  Bench bench(3);
+  const uint32_t first = *bench.slots.acquire(StreamKind::kUser);
+  const uint32_t generation = bench.slots.at(first).generation;
+  CHECK(first == 0);
+  CHECK(*bench.slots.acquire(StreamKind::kUser) == 1);
+  bench.slots.set_sealed(0);  // nothing in it: free at once, behind slot 2
+  CHECK(*bench.slots.acquire(StreamKind::kUser) == 2);
+  CHECK(*bench.slots.acquire(StreamKind::kUser) == 0);
+  CHECK(bench.slots.at(0).generation > generation);
+  CHECK_FALSE(bench.slots.acquire(StreamKind::kUser));
+}
+
+TEST_CASE("a sealed slot becomes free with the death of the last that is live in it") {
+  Bench bench(1);
+  bench.slots.acquire(StreamKind::kUser);
+  bench.slots.add_live(0, 2, 1);
+  bench.slots.drop_live(0, 1, 0);
+  bench.slots.set_sealed(0);
+  bench.slots.drop_live(0, 1, 0);
+  CHECK(bench.slots.free_count() == 0);
+  bench.slots.drop_live(0, 0, 1);
+  CHECK(bench.slots.free_count() == 1);
+}
+
+TEST_CASE("a slot that is read from is not handed out") {
+  Bench bench(2);
+  bench.slots.pin(0);
+  CHECK(*bench.slots.acquire(StreamKind::kUser) == 1);
+  CHECK_FALSE(bench.slots.acquire(StreamKind::kUser));
+  bench.slots.unpin(0);
+  CHECK(*bench.slots.acquire(StreamKind::kUser) == 0);
+}
+
+TEST_CASE("what lies in a freed slot is remembered until the slot is written again") {
+  Bench bench(2);
+  bench.slots.acquire(StreamKind::kUser);
+  bench.slots.at(0).data_sequence_min = 17;
+  bench.slots.set_sealed(0);
+  CHECK(bench.slots.data_sequence_min(1) == 17);
+  CHECK(bench.slots.data_sequence_min(0) == kNoSequence);
+}
+
+}  // namespace varve

@@ -1,0 +1,118 @@
+#include "core/map/block_map.h"
+
+#include <catch2/catch_test_macros.hpp>
+
+namespace varve {
+namespace {
+
+constexpr VolumeId kVolume{1};
+
+struct Bench {
+  Bench() : slots(4, ready), map(slots) {
+    for (uint32_t i = 0; i < 4; ++i) {
+      slots.at(i).state = SlotState::kOpen;
+      slots.at(i).stream = StreamKind::kUser;
+      slots.at(i).generation = i + 1;
+    }
+    map.add_volume(kVolume, 1000);
+  }
+  static Entry entry(Sequence sequence, uint16_t block, uint16_t count, uint16_t position,
+                     EntryOp op = EntryOp::kData) {
+    return {.sequence = sequence,
+            .volume = 1,
+            .offset = block,
+            .count = count,
+            .position = position,
+            .op = op};
+  }
+  void apply(const Entry& what, uint32_t slot) { map.apply(what, slot, crcs); }
+  BlockState get(uint64_t block) { return map.find(kVolume)->get(block); }
+
+  RunQueue ready;
+  SlotTable slots;
+  BlockMap map;
+  uint32_t crcs[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+};
+
+}  // namespace
+
+TEST_CASE("the higher sequence number wins, in whatever order entries arrive") {
+  Bench bench;
+  bench.apply(Bench::entry(9, 10, 2, 5), 1);
+  bench.apply(Bench::entry(3, 10, 4, 1), 0);
+  CHECK(bench.get(10).slot == 1);
+  CHECK(bench.get(11).position == 6);
+  CHECK(bench.get(12).slot == 0);
+  CHECK(bench.get(13).crc == 4);
+  CHECK(bench.slots.at(0).live_blocks == 2);
+  CHECK(bench.slots.at(1).live_blocks == 2);
+  CHECK(bench.map.live_blocks() == 4);
+}
+
+TEST_CASE("of one write in two places the moved copy counts, though its segment may be older") {
+  Bench bench;
+  bench.slots.at(0).stream = StreamKind::kRelocated;  // generation 1, against 3
+  for (const bool copy_first : {true, false}) {
+    const auto block = static_cast<uint16_t>(copy_first ? 20 : 30);
+    bench.apply(Bench::entry(5, block, 1, 7), copy_first ? 0 : 2);
+    bench.apply(Bench::entry(5, block, 1, 7), copy_first ? 2 : 0);
+    CHECK(bench.get(block).slot == 0);
+  }
+}
+
+TEST_CASE("relocation moves a block only if the map still points at where it was") {
+  Bench bench;
+  bench.apply(Bench::entry(5, 10, 3, 1), 0);
+  bench.apply(Bench::entry(6, 11, 1, 1), 1);  // overwritten meanwhile
+  Append moved;
+  moved.entry = Bench::entry(5, 10, 3, 8);
+  moved.from_slot = 0;
+  moved.from_position = 1;
+  moved.slot = 2;
+  moved.crcs = bench.crcs;
+  bench.map.relocate(moved);
+  CHECK(bench.get(10).slot == 2);
+  CHECK(bench.get(11).slot == 1);
+  CHECK(bench.get(12).position == 10);
+  CHECK(bench.slots.at(0).live_blocks == 0);
+}
+
+TEST_CASE("a trim leaves a mark that lives in its segment until it may be forgotten") {
+  Bench bench;
+  bench.apply(Bench::entry(5, 10, 2, 1), 0);
+  bench.apply(Bench::entry(6, 10, 2, 0, EntryOp::kZero), 1);
+  CHECK(bench.slots.at(0).live_blocks == 0);
+  CHECK(bench.slots.at(1).live_marks == 2);
+  bench.map.forget_zero(kVolume, 10, 1, 5);  // not that one
+  CHECK(bench.get(10).kind == BlockKind::kZero);
+  bench.map.forget_zero(kVolume, 10, 1, 6);
+  CHECK(bench.get(10).kind == BlockKind::kNone);
+  CHECK(bench.map.live_marks() == 1);
+}
+
+TEST_CASE("damage is counted once, and ends with the next write") {
+  Bench bench;
+  bench.apply(Bench::entry(5, 10, 1, 1), 0);
+  bench.map.mark_bad(kVolume, 10, bench.get(10));
+  bench.map.mark_bad(kVolume, 10, bench.get(10));
+  CHECK(bench.map.damaged_blocks() == 1);
+  CHECK(bench.get(10).kind == BlockKind::kBad);
+  bench.apply(Bench::entry(6, 10, 1, 1), 1);
+  CHECK(bench.map.damaged_blocks() == 0);
+  CHECK(bench.map.find(kVolume)->used_blocks == 1);
+}
+
+TEST_CASE("a dropped volume is gone at once and counted out piece by piece") {
+  Bench bench;
+  bench.apply(Bench::entry(5, 10, 4, 1), 0);
+  bench.map.drop_volume(kVolume);
+  CHECK(bench.map.find(kVolume) == nullptr);
+  bench.apply(Bench::entry(7, 10, 1, 1), 1);  // a late write to it is nothing
+  CHECK(bench.map.live_blocks() == 4);
+  while (bench.map.drop_some()) {
+  }
+  CHECK(bench.map.live_blocks() == 0);
+  CHECK(bench.map.memory_bytes() == 0);
+}
+
+}  // namespace varve
