@@ -40,7 +40,7 @@ struct SegmentScan {
   std::vector<ScannedBatch> batches;
   uint32_t end_block = 1;     // where the chain of readable headers ends
   Sequence sequence_max = 0;  // of every readable header, also behind the chain's end
-  // A batch of a later opening lies here: the slot had been free, and nothing in it counts any more.
+  // A batch of a later opening lies here: the slot had been free, and nothing in it counts.
   bool superseded = false;
 };
 

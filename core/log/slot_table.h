@@ -30,11 +30,11 @@ inline constexpr Sequence kNoSequence = std::numeric_limits<Sequence>::max();
 struct Slot {
   SlotState state = SlotState::kFree;
   StreamKind stream = StreamKind::kFree;
-  bool uncleanable = false;    // its footer cannot be read; kept for ever
-  uint32_t generation = 0;     // the opening that wrote what lies here; also its age
-  uint32_t live_blocks = 0;    // data blocks that the map points at
-  uint32_t live_marks = 0;     // blocks whose trim or damage mark stands here
-  uint32_t pins = 0;           // readers
+  bool uncleanable = false;  // its footer cannot be read; kept for ever
+  uint32_t generation = 0;   // the opening that wrote what lies here; also its age
+  uint32_t live_blocks = 0;  // data blocks that the map points at
+  uint32_t live_marks = 0;   // blocks whose trim or damage mark stands here
+  uint32_t pins = 0;         // readers
   // Lowest sequence of a data entry whose bytes lie here, also after the slot was freed: until it
   // is reused, recovery would still find them.
   Sequence data_sequence_min = kNoSequence;

@@ -64,9 +64,9 @@ VolumeMap* BlockMap::find_mutable(VolumeId id) {
 bool BlockMap::supersedes(const BlockState& fresh, const BlockState& held) const {
   if (held.kind == BlockKind::kNone) return true;
   if (fresh.sequence != held.sequence) return fresh.sequence > held.sequence;
-  // The same write in two places: moved, but not yet gone from where it was. The copy counts, for the
-  // original's slot may have been given to others. A relocated segment may be older than the user's
-  // segment that was cleaned into it; among relocated ones the later holds the copy.
+  // The same write in two places: moved, but not yet gone from where it was. The copy counts, for
+  // the original's slot may have been given to others. A relocated segment may be older than the
+  // user's segment that was cleaned into it; among relocated ones the later holds the copy.
   const Slot& from = slots_.at(held.slot);
   const Slot& to = slots_.at(fresh.slot);
   if (from.stream != to.stream) return to.stream == StreamKind::kRelocated;

@@ -25,7 +25,8 @@ class Catalog {
 
   // Takes what recovery read, oldest first. False: the bytes make no sense.
   bool load(const std::vector<std::vector<std::byte>>& payloads);
-  // Writes a complete record into a new segment. `former` held what was loaded; its slot becomes free.
+  // Writes a complete record into a new segment. `former` held what was loaded; its slot becomes
+  // free.
   Task<Status> begin(UnsealedSegment& former);
 
   const std::map<uint32_t, VolumeRecord>& volumes() const { return volumes_; }

@@ -9,17 +9,17 @@
  *
  * Compatibility: an unknown abi_major is refused; a larger abi_minor means members were appended.
  * Each side copies the smaller of the two struct sizes into a zeroed struct of its own and treats
- * what is missing as absent. Members are only ever appended; reserved bits are zero. No C++ type, no
- * errno, no enum-sized field crosses. Nothing is process-global: every call takes an instance or a
- * context, for many may live in one process.
+ * what is missing as absent. Members are only ever appended; reserved bits are zero. No C++ type,
+ * no errno, no enum-sized field crosses. Nothing is process-global: every call takes an instance
+ * or a context, for many may live in one process.
  *
  * Life of a plugin:
  *
  *     varve_plugin_entry -> instance_create -> context_create (one per shard) -> start
  *         -> poll / arm / wait_fd ... -> stop -> stopped -> context_destroy -> instance_destroy
  *
- * instance_create and start explain errors in words; later errors are codes. Every call on a context
- * comes from its shard's thread. No call may block.
+ * instance_create and start explain errors in words; later errors are codes. Every call on a
+ * context comes from its shard's thread. No call may block.
  */
 #ifndef VARVE_PLUGIN_H
 #define VARVE_PLUGIN_H
@@ -40,16 +40,16 @@ extern "C" {
 
 /* Results. Zero or positive is success; these never change their meaning. */
 #define VARVE_OK 0
-#define VARVE_E_AGAIN (-1)       /* no room now; nothing was taken; call again later */
-#define VARVE_E_INVALID (-2)     /* an argument is wrong: range, name, flags */
+#define VARVE_E_AGAIN (-1)   /* no room now; nothing was taken; call again later */
+#define VARVE_E_INVALID (-2) /* an argument is wrong: range, name, flags */
 #define VARVE_E_NOT_FOUND (-3)
 #define VARVE_E_EXISTS (-4)
 #define VARVE_E_NO_SPACE (-5)
-#define VARVE_E_DAMAGED (-6)     /* the bytes fail their checksum */
+#define VARVE_E_DAMAGED (-6) /* the bytes fail their checksum */
 #define VARVE_E_IO (-7)
-#define VARVE_E_BUSY (-8)        /* held by somebody else */
+#define VARVE_E_BUSY (-8) /* held by somebody else */
 #define VARVE_E_UNSUPPORTED (-9)
-#define VARVE_E_CLOSED (-10)     /* shutting down */
+#define VARVE_E_CLOSED (-10) /* shutting down */
 #define VARVE_E_NO_MEMORY (-11)
 
 /* First in every table. Strings are UTF-8, end in NUL and live as long as the plugin. */
@@ -58,15 +58,15 @@ struct varve_table {
   uint32_t abi_major;
   uint32_t abi_minor;
   uint32_t kind;
-  const char *name;        /* as in the config: "nbd" */
-  const char *version;     /* the plugin's own */
-  const char *description; /* one line */
+  const char* name;        /* as in the config: "nbd" */
+  const char* version;     /* the plugin's own */
+  const char* description; /* one line */
 };
 
 /* One setting from the plugin's config section. A list arrives as several options of one key. */
 struct varve_option {
-  const char *key;
-  const char *value;
+  const char* key;
+  const char* value;
 };
 
 /* Values of `level` in varve_host.log. */
@@ -81,12 +81,12 @@ struct varve_host {
   uint32_t abi_major;
   uint32_t abi_minor;
   uint32_t reserved;
-  void *host; /* first argument of the calls below */
+  void* host; /* first argument of the calls below */
   /* Any thread. */
-  void (*log)(void *host, uint32_t level, const char *text);
+  void (*log)(void* host, uint32_t level, const char* text);
 };
 
-typedef const struct varve_table *varve_plugin_entry_function(void);
+typedef const struct varve_table* varve_plugin_entry_function(void);
 #define VARVE_PLUGIN_ENTRY "varve_plugin_entry"
 
 #ifdef __cplusplus
