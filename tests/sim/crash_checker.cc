@@ -34,7 +34,7 @@ std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase 
   SimLoop loop(random.next());
   SimDeviceOptions options = plan_.device;
   options.durable_history_max = 0;
-  SimDevice device(loop, std::move(crash.image), options, random.next());
+  SimDevice device(loop, std::move(crash.disk), options, random.next());
   Nested nested;
   if (crash.depth < kDepthMax && random.chance(plan_.recovery_crash_percent, 100)) {
     nested.at_write = 1 + random.below(4);
@@ -46,24 +46,32 @@ std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase 
   if (!wrong.empty()) report_.fail(text(wrong, "  ", damage_text(crash.damage)));
   put_down(loop, device, std::move(store));
 
+  // What was served stays, even if it was read from the disk's cache and the power fails now.
+  std::unique_ptr<SimDevice> cut;
+  if (random.chance(1, 2)) {
+    counts_.add(Fault::kPowerCutAfterRecovery);
+    cut = std::make_unique<SimDevice>(loop, device.power_cut(random, counts_), options,
+                                      random.next());
+  }
+  SimDevice& second = cut ? *cut : device;
   Nested none;
-  store = open(loop, device, crash, none);
+  store = open(loop, second, crash, none);
   if (store == nullptr) report_.fail("a recovered store refuses to serve when opened again");
   compare(crash, first, look(loop, *store, model));
-  put_down(loop, device, std::move(store));
+  put_down(loop, second, std::move(store));
   hash_ = hash_ * 31 + loop.hash();
 
-  if (nested.image) {
+  if (nested.disk) {
     counts_.add(Fault::kCrashInRecovery);
     check(model,
-          {.image = std::move(*nested.image),
+          {.disk = std::move(*nested.disk),
            .damage = crash.damage,
            .seed = random.next(),
            .depth = crash.depth + 1},
           false);
   }
   Recovered recovered{{}, first.volumes};
-  if (keep_image) recovered.image = device.crash(random, counts_);
+  if (keep_image) recovered.disk = second.power_cut(random, counts_);
   return recovered;
 }
 
@@ -87,9 +95,10 @@ std::unique_ptr<Store> CrashChecker::open(SimLoop& loop, SimDevice& device, cons
   for (uint64_t steps = 0; !result; ++steps) {
     if (steps == SimLoop::kStepLimit) report_.fail("recovery does not come to an end");
     if (!loop.step()) report_.fail("recovery waits for nothing");
-    if (nested.at_write > 0 && !nested.image &&
+    if (nested.at_write > 0 && !nested.disk &&
         device.writes_submitted() - writes_before >= nested.at_write) {
-      nested.image = device.crash(random, counts_);
+      const auto kind = random.chance(1, 4) ? CrashKind::kKill : CrashKind::kPowerCut;
+      nested.disk = device.crash(kind, random, counts_);
     }
   }
   if (!result->ok()) return refused(result->status(), device, crash);

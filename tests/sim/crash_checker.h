@@ -1,9 +1,9 @@
 // CrashChecker: recovers what a crash left and holds it against the model.
 //
-// Each image is opened, read in full and judged, then opened and read again: recovery of a recovery
-// changes nothing. Sometimes recovery itself is crashed at one of its own writes, and what that
-// leaves goes the same way. A store that refuses to serve must have had a reason, and must not have
-// written.
+// Each image is opened, read in full and judged, then (maybe after a power cut) again: recovery of
+// a recovery changes nothing. Sometimes recovery itself is crashed at one of its own writes, and
+// what that leaves goes the same way. A store that refuses to serve must have had a reason, and
+// must not have written.
 //
 // Thread rule: one thread. Ownership: borrows plan, report and counts.
 #pragma once
@@ -26,14 +26,14 @@ namespace varve {
 
 // What a crash left: the image, and what may be wrong with it.
 struct CrashCase {
-  DiskImage image;
+  DiskState disk;
   Damage damage;
   uint64_t seed = 0;   // of everything random from here on
   uint32_t depth = 0;  // recoveries that were crashed before
 };
 
 struct Recovered {
-  DiskImage image;
+  DiskState disk;
   std::vector<RecoveredVolume> volumes;
 };
 
@@ -54,7 +54,7 @@ class CrashChecker {
   };
   struct Nested {
     uint64_t at_write = 0;  // crash when this many writes were submitted; 0: not at all
-    std::optional<DiskImage> image;
+    std::optional<DiskState> disk;
   };
 
   std::unique_ptr<Store> open(SimLoop& loop, SimDevice& device, const CrashCase& crash,

@@ -10,6 +10,8 @@ const char* fault_name(Fault fault) {
       "unflushed write kept",
       "bit flip in a durable block",
       "acknowledged batch dropped",
+      "process killed, disk cache kept",
+      "power cut after recovery",
       "crash in recovery",
       "crash in cleaning",
       "crash in close",

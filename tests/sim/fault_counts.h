@@ -16,7 +16,9 @@ enum class Fault : uint8_t {
   kDroppedUnflushed,  // all of it was lost
   kKeptUnflushed,     // all of it survived without having been acknowledged
   kBitFlip,           // in a durable block
-  kDroppedDurableBatch,  // an acknowledged batch that something durable names is gone
+  kDroppedDurableBatch,    // an acknowledged batch that something durable names is gone
+  kKilled,                 // only the process died: the disk's cache lived on
+  kPowerCutAfterRecovery,  // what was served must still be there
   kCrashInRecovery,
   kCrashInCleaning,  // moved blocks were in flight
   kCrashInClose,

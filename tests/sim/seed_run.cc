@@ -14,7 +14,7 @@ namespace {
 
 // What one life hands to the next.
 struct Legacy {
-  DiskImage image;
+  DiskState disk;
   BlockModel model;
   Damage damage;  // that the store lives with
 };
@@ -68,7 +68,7 @@ Life::Life(uint64_t seed, uint32_t number, const SeedPlan& plan, Report& report,
       model_(std::move(legacy.model)),
       damage_(std::move(legacy.damage)),
       loop_(random_.next()),
-      device_(loop_, std::move(legacy.image), plan.device, random_.next()),
+      device_(loop_, std::move(legacy.disk), plan.device, random_.next()),
       checker_(plan, report, counts) {
   for (uint32_t i = 0; i < plan.crash_points_per_life; ++i) {
     due_.push_back(static_cast<uint32_t>(random_.below(plan.ops_per_life)));
@@ -166,14 +166,17 @@ void Life::crash_point() {
   const uint32_t point = points_++;
   report_.set_place(text("seed ", seed_, " life ", number_, " crash point ", point));
   Random random(mix_seed(seed_, 1000 + number_, point));
-  CrashCase crash{
-      .image = device_.crash(random, counts_), .damage = damage_, .seed = random.next()};
+  const auto kind = random.chance(1, 5) ? CrashKind::kKill : CrashKind::kPowerCut;
+  CrashCase crash{.disk = device_.crash(kind, random, counts_), .damage = damage_};
+  crash.seed = random.next();
   inspect();
-  if (!damage_.done && random.chance(plan_.damage_percent, 100)) {
-    crash.damage = inflict_damage(crash.image, device_.durable_history(), random, counts_);
+  counts_.add(Fault::kKilled, kind == CrashKind::kKill);
+  // Not after a kill: what names the batch that is hit might be lost with the disk's cache later.
+  if (kind == CrashKind::kPowerCut && !damage_.done && random.chance(plan_.damage_percent, 100)) {
+    crash.damage = inflict_damage(crash.disk.image, device_.durable_history(), random, counts_);
   }
-  report_.say(text(closing_ ? "closing, " : "", device_.flights_text(),
-                   crash.damage.done ? "; " + crash.damage.what : ""));
+  report_.say(text(closing_ ? "closing, " : "", kind == CrashKind::kKill ? "kill: " : "power cut: ",
+                   device_.flights_text(), crash.damage.done ? "; " + crash.damage.what : ""));
   const Damage damage = crash.damage;
   const bool succeed = point >= successor_ && !legacy_;
   std::optional<Recovered> recovered = checker_.check(model_, std::move(crash), succeed);
@@ -184,7 +187,7 @@ void Life::crash_point() {
   counts_.add(Fault::kPendingLost, summary.pending_lost);
   counts_.add(Fault::kTrimCrossedCrash, summary.trims_remembered);
   if (!succeed) return;
-  legacy_.emplace(Legacy{std::move(recovered->image), model_, damage});
+  legacy_.emplace(Legacy{std::move(recovered->disk), model_, damage});
   legacy_->model.restart(recovered->volumes);
 }
 
@@ -222,13 +225,13 @@ SeedResult run_seed(uint64_t seed, Report& report, FaultCounts& counts) {
   if (random.chance(1, 2)) {
     for (std::byte& byte : blank) byte = static_cast<std::byte>(0xa5);
   }
-  SimDevice device(loop, std::move(blank), plan.device, random.next());
+  SimDevice device(loop, {std::move(blank), {}}, plan.device, random.next());
   FormatOptions format{.segment_bytes = plan.segment_bytes, .progress = {}};
   for (std::byte& byte : format.disk) byte = static_cast<std::byte>(random.next());
   const auto formatted = loop.run(Store::format(loop.runtime(), device, format));
   if (!formatted) report.fail("formatting does not end");
   if (!formatted->ok()) report.fail(text("formatting failed: ", formatted->message()));
-  std::optional<Legacy> legacy{{device.crash(random, counts), {}, {}}};
+  std::optional<Legacy> legacy{{device.power_cut(random, counts), {}, {}}};
   SeedResult result;
   for (uint32_t number = 0; number < plan.life_count && legacy; ++number) {
     auto life = std::make_unique<Life>(seed, number, plan, report, counts, std::move(*legacy));

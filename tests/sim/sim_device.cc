@@ -61,8 +61,12 @@ void count_survival(Survival survival, const std::vector<uint8_t>& keep, FaultCo
 
 }  // namespace
 
-SimDevice::SimDevice(SimLoop& loop, DiskImage image, SimDeviceOptions options, uint64_t seed)
-    : loop_(loop), image_(std::move(image)), options_(options), random_(seed) {}
+SimDevice::SimDevice(SimLoop& loop, DiskState disk, SimDeviceOptions options, uint64_t seed)
+    : loop_(loop),
+      image_(std::move(disk.image)),
+      options_(options),
+      random_(seed),
+      cached_(std::move(disk.cached)) {}
 
 void SimDevice::offend(std::string what) {
   if (offence_.empty()) offence_ = std::move(what);
@@ -243,9 +247,8 @@ std::string SimDevice::flights_text() const {
   return out.empty() ? "nothing in flight" : out;
 }
 
-DiskImage SimDevice::crash(Random& random, FaultCounts& counts) const {
-  DiskImage found = image_;
-  const uint64_t whole_crash = random.below(8);  // 0: all is lost, 1: all survives, else each alone
+void SimDevice::lose_cached(DiskImage& found, uint64_t whole_crash, Random& random,
+                            FaultCounts& counts) const {
   std::vector<uint8_t> keep;
   for (auto write = cached_.rbegin(); write != cached_.rend(); ++write) {
     const Survival survival = draw_survival(random, whole_crash);
@@ -258,15 +261,31 @@ DiskImage SimDevice::crash(Random& random, FaultCounts& counts) const {
     }
     if (!write->discard) count_survival(survival, keep, counts);
   }
+}
+
+DiskState SimDevice::crash(CrashKind kind, Random& random, FaultCounts& counts) const {
+  DiskState found{image_, {}};
+  const uint64_t whole_crash = random.below(8);  // 0: all is lost, 1: all survives, else each alone
+  if (kind == CrashKind::kKill) {
+    found.cached = cached_;
+  } else {
+    lose_cached(found.image, whole_crash, random, counts);
+  }
+  std::vector<uint8_t> keep;
   for (const Flight& flight : flights_) {
     if (flight.request == nullptr || flight.request->kind != IoRequest::Kind::kWrite) continue;
     const Survival survival = draw_survival(random, whole_crash);
     keep.resize(flight.data.size() / kSectorBytes);
     fill_survivors(random, survival, keep);
+    std::byte* at = found.image.data() + flight.request->offset;
+    if (kind == CrashKind::kKill) {
+      found.cached.push_back({.offset = flight.request->offset,
+                              .before = {at, at + flight.data.size()},
+                              .open = std::vector<uint8_t>(keep.size(), 1)});
+    }
     for (size_t i = 0; i < keep.size(); ++i) {
       if (!keep[i]) continue;
-      std::memcpy(found.data() + flight.request->offset + i * kSectorBytes,
-                  flight.data.data() + i * kSectorBytes, kSectorBytes);
+      std::memcpy(at + i * kSectorBytes, flight.data.data() + i * kSectorBytes, kSectorBytes);
     }
     count_survival(survival, keep, counts);
   }

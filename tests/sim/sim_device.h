@@ -2,10 +2,12 @@
 //
 // Requests end in any order, after random delays. A write that is not durable sits in the disk's
 // cache when it completes and may reach the medium at any later time; a durable one is on the
-// medium when it completes and takes no other write with it. A crash (a copy of the medium as it
-// might be found afterwards) drops, keeps or tears, by sectors of 512 bytes and each on its own,
-// every write that is in flight or only cached. A discard leaves the old bytes, or zeroes that a
-// crash may take back. Nothing is ever cleaned: reused space shows its former content.
+// medium when it completes and takes no other write with it. A power cut (a copy of the medium
+// as it might be found afterwards) drops, keeps or tears, by sectors of 512 bytes and each on its
+// own, every write that is in flight or only cached. Killing the process instead leaves the cache,
+// with whatever of the writes in flight got there, to a later power cut. A discard leaves the old
+// bytes, or zeroes that a crash may take back. Nothing is ever cleaned: reused space shows its
+// former content.
 //
 // It also checks its user: no two writes in flight on the same sectors, aligned requests, memory of
 // a write unchanged until its completion. The first offence is kept in offence().
@@ -29,6 +31,23 @@ inline constexpr uint64_t kSectorBytes = 512;
 
 using DiskImage = std::vector<std::byte>;
 
+// Completed, not stable. `open` has one entry per sector: non-zero while a power cut may take it
+// back.
+struct CachedWrite {
+  uint64_t offset = 0;
+  std::vector<std::byte> before;
+  std::vector<uint8_t> open;
+  bool discard = false;
+};
+
+// A disk between two lives of the store on it.
+struct DiskState {
+  DiskImage image;                 // what reads see
+  std::deque<CachedWrite> cached;  // of it, what is not stable; oldest first
+};
+
+enum class CrashKind : uint8_t { kPowerCut, kKill };
+
 struct SimDeviceOptions {
   uint64_t delay_min_ns = 10'000;
   uint64_t delay_spread_ns = 90'000;
@@ -46,7 +65,7 @@ struct DurableWrite {
 
 class SimDevice final : public BlockDevice {
  public:
-  SimDevice(SimLoop& loop, DiskImage image, SimDeviceOptions options, uint64_t seed);
+  SimDevice(SimLoop& loop, DiskState disk, SimDeviceOptions options, uint64_t seed);
   SimDevice(const SimDevice&) = delete;
   SimDevice& operator=(const SimDevice&) = delete;
 
@@ -56,10 +75,11 @@ class SimDevice final : public BlockDevice {
   // Off: every request fails and changes nothing. That is how a store is put down after a crash.
   void set_power(bool on) { powered_ = on; }
 
-  // The medium as a crash at this moment might leave it.
-  DiskImage crash(Random& random, FaultCounts& counts) const;
-  // Takes the image out. REQUIRES that nothing is in flight; the device is dead afterwards.
-  DiskImage take_image() { return std::move(image_); }
+  // The disk as a crash at this moment might leave it.
+  DiskState crash(CrashKind kind, Random& random, FaultCounts& counts) const;
+  DiskState power_cut(Random& random, FaultCounts& counts) const {
+    return crash(CrashKind::kPowerCut, random, counts);
+  }
 
   // What reads see.
   const DiskImage& image() const { return image_; }
@@ -85,20 +105,13 @@ class SimDevice final : public BlockDevice {
     std::vector<std::byte> data;   // of a write, as it was submitted
     bool early_read = false;       // the read took its data when it was submitted
   };
-  // Completed, not stable. `open` has one entry per sector: non-zero while a crash may take it
-  // back.
-  struct CachedWrite {
-    uint64_t offset = 0;
-    std::vector<std::byte> before;
-    std::vector<uint8_t> open;
-    bool discard = false;
-  };
-
   void complete(uint32_t index);
   void take_effect(const Flight& flight);
   void complete_write(const Flight& flight);
   void complete_discard(const IoRequest& request);
   void read_into(const IoRequest& request) const;
+  void lose_cached(DiskImage& found, uint64_t whole_crash, Random& random,
+                   FaultCounts& counts) const;
   void cache(uint64_t offset, uint64_t bytes, bool discard);
   void close_cached(uint64_t offset, uint64_t bytes);
   void forget_history(uint64_t offset, uint64_t bytes);

@@ -19,7 +19,7 @@ struct Disk {
   AlignedBuffer memory{16 * kBlockBytes};
 
   explicit Disk(SimDeviceOptions options = {})
-      : device(loop, DiskImage(64 * kBlockBytes), options, 9) {}
+      : device(loop, DiskState{DiskImage(64 * kBlockBytes), {}}, options, 9) {}
   std::span<const std::byte> block(uint32_t value) {
     std::byte* at = memory.data() + (value % 16) * kBlockBytes;
     fill_block({1, 0, value}, at);
@@ -41,6 +41,11 @@ Task<bool> drop(SimDevice* device, uint64_t offset, uint64_t bytes) {
   co_return status.ok();
 }
 
+Task<bool> flush(SimDevice* device) {
+  const Status status = co_await device->flush();
+  co_return status.ok();
+}
+
 BlockValue value_at(const DiskImage& image, uint64_t offset) {
   return value_of(image.data() + offset, 1, 0);
 }
@@ -49,7 +54,7 @@ TEST_CASE("a durable write survives every crash once it completed") {
   Disk disk;
   REQUIRE(disk.loop.run(put_and_wait(&disk.device, 0, disk.block(1), true)));
   for (int i = 0; i < 200; ++i) {
-    CHECK(value_at(disk.device.crash(disk.random, disk.counts), 0) == 1);
+    CHECK(value_at(disk.device.power_cut(disk.random, disk.counts).image, 0) == 1);
   }
 }
 
@@ -62,7 +67,7 @@ TEST_CASE("a write that is only cached, or in flight, is kept, lost or torn") {
     if (completed) REQUIRE(disk.loop.drain());
     int old_value = 0, new_value = 0, torn = 0;
     for (int i = 0; i < 300; ++i) {
-      const BlockValue found = value_at(disk.device.crash(disk.random, disk.counts), 0);
+      const BlockValue found = value_at(disk.device.power_cut(disk.random, disk.counts).image, 0);
       ++(found == 1 ? old_value : found == 2 ? new_value : torn);
     }
     CHECK(old_value > 20);
@@ -72,13 +77,35 @@ TEST_CASE("a write that is only cached, or in flight, is kept, lost or torn") {
   }
 }
 
+TEST_CASE("a killed process leaves the cache behind, which a later power cut may take") {
+  Disk disk;
+  REQUIRE(disk.loop.run(put_and_wait(&disk.device, 0, disk.block(1), true)));
+  REQUIRE(disk.loop.run(put_and_wait(&disk.device, 0, disk.block(2), false)));
+  int old_value = 0;
+  for (int i = 0; i < 100; ++i) {
+    SimDevice next(disk.loop, disk.device.crash(CrashKind::kKill, disk.random, disk.counts), {}, 3);
+    CHECK(value_at(next.image(), 0) == 2);
+    old_value += value_at(next.power_cut(disk.random, disk.counts).image, 0) == 1;
+  }
+  CHECK(old_value > 10);
+}
+
+TEST_CASE("a flush makes everything stable that completed before it") {
+  Disk disk;
+  REQUIRE(disk.loop.run(put_and_wait(&disk.device, 0, disk.block(1), false)));
+  REQUIRE(disk.loop.run(flush(&disk.device)));
+  for (int i = 0; i < 100; ++i) {
+    CHECK(value_at(disk.device.power_cut(disk.random, disk.counts).image, 0) == 1);
+  }
+}
+
 TEST_CASE("a durable write makes only itself stable") {
   Disk disk;
   REQUIRE(disk.loop.run(put_and_wait(&disk.device, 0, disk.block(1), false)));
   REQUIRE(disk.loop.run(put_and_wait(&disk.device, kBlockBytes, disk.block(2), true)));
   bool lost = false;
   for (int i = 0; i < 200; ++i) {
-    lost = lost || value_at(disk.device.crash(disk.random, disk.counts), 0) != 1;
+    lost = lost || value_at(disk.device.power_cut(disk.random, disk.counts).image, 0) != 1;
   }
   CHECK(lost);
 }
@@ -88,7 +115,7 @@ TEST_CASE("a durable write over a cached one cannot be taken back") {
   REQUIRE(disk.loop.run(put_and_wait(&disk.device, 0, disk.block(1), false)));
   REQUIRE(disk.loop.run(put_and_wait(&disk.device, 0, disk.block(2), true)));
   for (int i = 0; i < 200; ++i) {
-    CHECK(value_at(disk.device.crash(disk.random, disk.counts), 0) == 2);
+    CHECK(value_at(disk.device.power_cut(disk.random, disk.counts).image, 0) == 2);
   }
 }
 
@@ -96,14 +123,15 @@ TEST_CASE("a discard may leave the old bytes or zeroes, and a crash may bring th
   int left = 0, zeroed = 0, reverted = 0;
   for (uint64_t seed = 0; seed < 60; ++seed) {
     SimLoop loop(seed);
-    SimDevice device(loop, DiskImage(4 * kBlockBytes), {.discard_zeroes_per_mille = 500}, seed);
+    SimDevice device(loop, {DiskImage(4 * kBlockBytes), {}}, {.discard_zeroes_per_mille = 500},
+                     seed);
     Disk source;
     REQUIRE(loop.run(put_and_wait(&device, 0, source.block(1), true)));
     REQUIRE(loop.run(drop(&device, 0, kBlockBytes)));
     const bool zero = value_at(device.image(), 0) == kZeroValue;
     ++(zero ? zeroed : left);
     for (int i = 0; i < 20 && zero; ++i) {
-      reverted += value_at(device.crash(source.random, source.counts), 0) == 1;
+      reverted += value_at(device.power_cut(source.random, source.counts).image, 0) == 1;
     }
   }
   CHECK(left > 0);
@@ -142,7 +170,7 @@ TEST_CASE("memory that changes under a write is an offence") {
 TEST_CASE("the same seed completes the same requests in the same order") {
   const auto run = [](uint64_t seed) {
     SimLoop loop(seed);
-    SimDevice device(loop, DiskImage(64 * kBlockBytes), {}, seed);
+    SimDevice device(loop, {DiskImage(64 * kBlockBytes), {}}, {}, seed);
     Disk source;
     TaskGroup group(loop.ready());
     for (uint64_t i = 0; i < 16; ++i) {
