@@ -18,7 +18,7 @@ TABLE = {
               ["runtime/system_clock.cc", LOG]),
     "random": (r"s?rand(om)?(_r)?|[dejlmn]rand48|getrandom|getentropy|arc4random\w*"
                r"|_ZNSt13random_device\w+|uuid_\w+",
-               ["runtime/uring_loop.cc", "runtime/system_random.cc"]),
+               ["runtime/uring_loop.cc"]),
     "socket": (r"socket|socketpair|bind|connect|listen|accept4?|shutdown|send|sendto|sendmsg|recv"
                r"|recvfrom|recvmsg|[gs]etsockopt|getaddrinfo|gethostby\w+", []),
     "file": (r"(__)?(open|openat|creat|fopen|freopen)(64)?(_2)?|(__)?(read|pread|preadv2?)(64)?(_chk)?"
@@ -26,13 +26,12 @@ TABLE = {
              r"|l?stat(64|x)?|fstat(at)?(64)?|unlink|rename\w*|mkdir|opendir|ioctl|flock"
              r"|_ZNSt\d+basic_[io]?f(stream|ilebuf)\w+|_ZNSt12__basic_file\w+"
              r"|_ZNSt10filesystem\w+|_ZNSt14basic_[io]?fstream\w+",
-             ["runtime/uring_loop.cc", "device/device_file.cc", "device/uring_device.cc",
-              "config/config_file.cc", "plugin/plugin_library.cc", "plugin/service_plugin.cc", LOG]),
+             ["runtime/uring_loop.cc", "device/device_file.cc", "config/config_file.cc", LOG]),
     "thread": (r"pthread_(create|mutex|cond|rwlock|key|join|detach|spin|barrier|sigmask)\w*"
                r"|_ZNSt6thread\w+|_ZNSt18condition_variable\w+|v?fork|clone|sem_\w+|kill|raise"
                r"|sigaction|signal",
                ["runtime/uring_loop.cc", LOG]),
-    "io_uring": (r"(__)?io_uring_\w+", ["runtime/uring_loop.cc", "device/uring_device.cc"]),
+    "io_uring": (r"(__)?io_uring_\w+", ["runtime/uring_loop.cc"]),
     "environment": (r"(secure_)?getenv|setenv|environ", [LOG]),
     "exit": (r"abort|_?exit|quick_exit|_Exit", ["base/check.cc", LOG]),
     "shared object": (r"dl(open|sym|close|addr)\w*", ["plugin/plugin_library.cc"]),
