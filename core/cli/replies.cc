@@ -1,6 +1,7 @@
 #include "core/cli/replies.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -56,7 +57,7 @@ bool is_serving(const Json& group) {
 std::string percent_of(const Json& json, const char* key) {
   const Json value = member(json, key);
   const double percent = std::clamp(value.is_number() ? value.get<double>() : 0.0, 0.0, 100.0);
-  const auto tenths = static_cast<uint64_t>(percent * 10 + 0.5);
+  const auto tenths = static_cast<uint64_t>(std::lround(percent * 10));
   return text(tenths / 10, ".", tenths % 10, "%");
 }
 

@@ -360,9 +360,10 @@ class AdminServer::Impl {
     server_.set_read_timeout(kClientSilenceSeconds);
     server_.set_write_timeout(kClientSilenceSeconds);
     server_.set_keep_alive_max_count(1);  // an idle client must not delay the end
-    server_.set_exception_handler([](const Request&, Response& response, std::exception_ptr) {
-      reply_error(response, {ErrorCode::kInvalidArgument, "the request cannot be understood"});
-    });
+    server_.set_exception_handler(
+        [](const Request&, Response& response, const std::exception_ptr&) {
+          reply_error(response, {ErrorCode::kInvalidArgument, "the request cannot be understood"});
+        });
     server_.set_error_handler([](const Request&, Response& response) {
       if (!response.body.empty()) return;
       const int status = response.status;

@@ -27,7 +27,7 @@ Task<T> run_blocking(UringLoop& loop, std::function<T()> call) {
       waiter.wake_all();
     });
   });
-  while (!ended) co_await waiter.wait();
+  while (!ended) co_await waiter.wait();  // NOLINT(bugprone-infinite-loop): the call above ends it
   thread.join();
   co_return std::move(*result);
 }

@@ -63,7 +63,7 @@ Task<void> Service::close() {
   if (host_ == nullptr) co_return;
   co_await host_->drained();
   // A broken plugin may still use the host's table and buffers: they stay until the process ends.
-  if (was_broken) host_.release();
+  [[maybe_unused]] const ServiceHost* left = was_broken ? host_.release() : nullptr;
   host_.reset();
 }
 

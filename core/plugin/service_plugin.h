@@ -30,7 +30,7 @@ class ServicePlugin final : public Poller {
   // Makes the instance, which checks the options and opens nothing.
   static Result<std::unique_ptr<ServicePlugin>> create(const PluginLibrary& library,
                                                        std::span<const ServiceOption> options);
-  ~ServicePlugin();
+  ~ServicePlugin() override;
   ServicePlugin(const ServicePlugin&) = delete;
   ServicePlugin& operator=(const ServicePlugin&) = delete;
 
