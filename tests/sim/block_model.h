@@ -1,4 +1,5 @@
-// BlockModel: what a store may answer, by the contract, given what was asked of it and when.
+// BlockModel: what a store may answer, by the contract (docs/contract.md: C1, C3 to C6, C8, C10 and
+// C12), given what was asked of it and when.
 //
 // Every block is a register. An operation on it is invoked and, later, completes; between the two
 // its value may or may not have taken effect. A read may return the last acknowledged value, or

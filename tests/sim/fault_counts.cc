@@ -12,6 +12,7 @@ const char* fault_name(Fault fault) {
       "acknowledged batch dropped",
       "process killed, disk cache kept",
       "power cut after recovery",
+      "device failed a write",
       "crash in recovery",
       "crash in cleaning",
       "crash in close",

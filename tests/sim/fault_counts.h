@@ -19,6 +19,7 @@ enum class Fault : uint8_t {
   kDroppedDurableBatch,    // an acknowledged batch that something durable names is gone
   kKilled,                 // only the process died: the disk's cache lived on
   kPowerCutAfterRecovery,  // what was served must still be there
+  kDeviceFailed,           // a write ended with an error
   kCrashInRecovery,
   kCrashInCleaning,  // moved blocks were in flight
   kCrashInClose,

@@ -1,6 +1,6 @@
 // overwrite_run: what cleaning costs on a store that is 70 % full and never left alone.
 //
-//   overwrite_run [--times N] [--device-mib M]
+//   overwrite_run [--long | --times N] [--device-mib M]
 //
 // Random 4 KiB overwrites, 32 in flight, of N times the store's size (3; --long: 10), once uniform
 // and once zipf 0.99. The store must never be full, its memory must stay flat, every block must

@@ -26,7 +26,7 @@ SeedPlan draw_plan(uint64_t seed) {
   plan.volume_count = between(1, 3);
   plan.fill_percent = random.chance(1, 5) ? between(90, 125) : between(15, 90);
   plan.life_count = between(1, 3);
-  plan.ops_per_life = between(120, 500);
+  plan.ops_per_life = between(150, 500);
   plan.crash_points_per_life = between(20, 50);
   if (random.chance(1, 6)) {  // crash after crash: what each recovery leaves behind adds up
     plan.life_count = between(5, 12);
@@ -47,6 +47,7 @@ SeedPlan draw_plan(uint64_t seed) {
   plan.close_percent = between(0, 100);
   plan.damage_percent = random.chance(2, 3) ? between(5, 40) : 0;
   plan.recovery_crash_percent = random.chance(2, 3) ? between(5, 50) : 0;
+  plan.device_error_percent = random.chance(1, 4) ? between(10, 60) : 0;
 
   plan.device.delay_min_ns = between(1, 20) * 1000;
   plan.device.delay_spread_ns = random.chance(1, 4) ? 0 : between(1, 200) * 1000;

@@ -37,6 +37,7 @@ struct SeedPlan {
   uint32_t close_percent = 0;   // lives that end with close()
   uint32_t damage_percent = 0;  // crashes that also damage something
   uint32_t recovery_crash_percent = 0;
+  uint32_t device_error_percent = 0;  // lives in which one write fails
 
   SimDeviceOptions device;
 

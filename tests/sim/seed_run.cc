@@ -19,6 +19,15 @@ struct Legacy {
   Damage damage;  // that the store lives with
 };
 
+SimDeviceOptions device_options(const SeedPlan& plan, Random& random) {
+  SimDeviceOptions options = plan.device;
+  // Somewhere in the middle of the life, not in the recovery that begins it.
+  if (random.chance(plan.device_error_percent, 100)) {
+    options.fail_write = 30 + random.below(plan.ops_per_life);
+  }
+  return options;
+}
+
 class Life {
  public:
   Life(uint64_t seed, uint32_t number, const SeedPlan& plan, Report& report, FaultCounts& counts,
@@ -68,7 +77,7 @@ Life::Life(uint64_t seed, uint32_t number, const SeedPlan& plan, Report& report,
       model_(std::move(legacy.model)),
       damage_(std::move(legacy.damage)),
       loop_(random_.next()),
-      device_(loop_, std::move(legacy.disk), plan.device, random_.next()),
+      device_(loop_, std::move(legacy.disk), device_options(plan, random_), random_.next()),
       checker_(plan, report, counts) {
   for (uint32_t i = 0; i < plan.crash_points_per_life; ++i) {
     due_.push_back(static_cast<uint32_t>(random_.below(plan.ops_per_life)));
@@ -92,9 +101,10 @@ std::optional<Legacy> Life::run(SeedResult& result) {
   work();
   const StoreStats stats = store_->stats();
   result.cleaned = result.cleaned || stats.segments_cleaned > 0;
-  result.wrapped = result.wrapped || device_.bytes_written() > device_.size_bytes();
   end();
   result.device_writes += device_.writes_submitted();
+  result.bytes_written += device_.bytes_written();
+  result.wrapped = result.bytes_written > device_.size_bytes();
   result.crash_points += checker_.checked();
   result.hash = (result.hash * 31 + loop_.hash()) * 31 + checker_.hash();
   return std::move(legacy_);
@@ -110,8 +120,8 @@ void Life::step_to_end(TaskGroup& group, const char* what) {
 }
 
 void Life::work() {
-  workload_ =
-      std::make_unique<Workload>(loop_, *store_, model_, plan_, report_, counts_, random_.next());
+  workload_ = std::make_unique<Workload>(loop_, device_, *store_, model_, plan_, report_, counts_,
+                                         random_.next());
   workload_->start();
   for (uint64_t steps = 0; !workload_->ended(); ++steps) {
     if (steps == SimLoop::kStepLimit) report_.fail("the workload does not come to an end");
@@ -170,6 +180,7 @@ void Life::crash_point() {
   CrashCase crash{.disk = device_.crash(kind, random, counts_), .damage = damage_};
   crash.seed = random.next();
   inspect();
+  counts_.add(Fault::kDeviceFailed, device_.failed_a_write());
   counts_.add(Fault::kKilled, kind == CrashKind::kKill);
   // Not after a kill: what names the batch that is hit might be lost with the disk's cache later.
   if (kind == CrashKind::kPowerCut && !damage_.done && random.chance(plan_.damage_percent, 100)) {
@@ -202,7 +213,8 @@ void Life::end() {
     Status status;
     group.start(Close::run(store_.get(), &status));
     step_to_end(group, "closing");
-    if (!status.ok()) report_.fail(text("closing failed: ", status.message()));
+    if (!status.ok() && !device_.failed_a_write())
+      report_.fail(text("closing failed: ", status.message()));
   }
   if (!loop_.drain()) report_.fail("the store does not come to rest at its end");
   successor_ = std::min(successor_, points_);

@@ -15,6 +15,7 @@ struct SeedResult {
   uint64_t hash = 0;  // of everything that happened
   uint64_t crash_points = 0;
   uint64_t device_writes = 0;
+  uint64_t bytes_written = 0;
   bool wrapped = false;  // slots were reused
   bool cleaned = false;  // blocks were moved
 };

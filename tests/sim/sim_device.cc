@@ -104,6 +104,7 @@ void SimDevice::submit(IoRequest& request) {
   if (request.kind == IoRequest::Kind::kWrite) {
     ++writes_submitted_;
     ++writes_in_flight_;
+    flight.fails = writes_submitted_ == options_.fail_write;
     flight.data.reserve(request.bytes);
     for (uint32_t i = 0; i < request.vector_count; ++i) {
       const auto* base = static_cast<const std::byte*>(request.vectors[i].iov_base);
@@ -137,8 +138,13 @@ void SimDevice::complete(uint32_t index) {
   ++io_events_;
   --in_flight_;
   if (request.kind == IoRequest::Kind::kWrite) --writes_in_flight_;
-  request.result = powered_ ? ErrorCode::kOk : ErrorCode::kIoError;
-  if (powered_) take_effect(flight);
+  const bool fails = request.kind == IoRequest::Kind::kWrite && flight.fails;
+  request.result = powered_ && !fails ? ErrorCode::kOk : ErrorCode::kIoError;
+  if (powered_ && fails) {
+    fail_write(flight);
+  } else if (powered_) {
+    take_effect(flight);
+  }
   flight.request = nullptr;
   loop_.note(request.offset * 4 + 3);
   loop_.ready().push(request.waiter);
@@ -180,6 +186,18 @@ void SimDevice::complete_write(const Flight& flight) {
     cache(request.offset, request.bytes, false);
   }
   std::memcpy(image_.data() + request.offset, flight.data.data(), request.bytes);
+}
+
+// Any of its sectors may have got to the disk's cache.
+void SimDevice::fail_write(const Flight& flight) {
+  failed_a_write_ = true;
+  const uint64_t offset = flight.request->offset;
+  forget_history(offset, flight.data.size());
+  cache(offset, flight.data.size(), false);
+  for (uint64_t at = 0; at < flight.data.size(); at += kSectorBytes) {
+    if (random_.chance(1, 2)) continue;
+    std::memcpy(image_.data() + offset + at, flight.data.data() + at, kSectorBytes);
+  }
 }
 
 void SimDevice::complete_discard(const IoRequest& request) {

@@ -53,6 +53,7 @@ struct SimDeviceOptions {
   uint64_t delay_spread_ns = 90'000;
   uint32_t slow_per_mille = 20;  // requests that take 30 times as long
   uint32_t discard_zeroes_per_mille = 300;
+  uint64_t fail_write = 0;  // the write of this number (from 1) ends with an error, done in part
   uint32_t durable_history_max = 0;  // durable writes that stay known for damage by omission
 };
 
@@ -97,17 +98,20 @@ class SimDevice final : public BlockDevice {
   uint64_t bytes_written() const { return bytes_written_; }
   uint32_t in_flight() const { return in_flight_; }
   bool has_unstable_writes() const { return writes_in_flight_ > 0 || !cached_.empty(); }
+  bool failed_a_write() const { return failed_a_write_; }
   const std::string& offence() const { return offence_; }
 
  private:
   struct Flight {
     IoRequest* request = nullptr;  // null: this entry is free
     std::vector<std::byte> data;   // of a write, as it was submitted
-    bool early_read = false;       // the read took its data when it was submitted
+    bool fails = false;
+    bool early_read = false;  // the read took its data when it was submitted
   };
   void complete(uint32_t index);
   void take_effect(const Flight& flight);
   void complete_write(const Flight& flight);
+  void fail_write(const Flight& flight);
   void complete_discard(const IoRequest& request);
   void read_into(const IoRequest& request) const;
   void lose_cached(DiskImage& found, uint64_t whole_crash, Random& random,
@@ -132,6 +136,7 @@ class SimDevice final : public BlockDevice {
   uint64_t bytes_written_ = 0;
   uint64_t durable_count_ = 0;
   bool powered_ = true;
+  bool failed_a_write_ = false;
   uint32_t in_flight_ = 0;
   uint32_t writes_in_flight_ = 0;
   std::string offence_;

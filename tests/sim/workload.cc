@@ -20,9 +20,10 @@ std::string status_text(const Status& status) {
 
 }  // namespace
 
-Workload::Workload(SimLoop& loop, Store& store, BlockModel& model, const SeedPlan& plan,
-                   const Report& report, FaultCounts& counts, uint64_t seed)
+Workload::Workload(SimLoop& loop, const SimDevice& device, Store& store, BlockModel& model,
+                   const SeedPlan& plan, const Report& report, FaultCounts& counts, uint64_t seed)
     : loop_(loop),
+      device_(device),
       store_(store),
       model_(model),
       plan_(plan),
@@ -49,7 +50,10 @@ Task<void> Workload::set_up() {
       co_await create();
     }
   }
-  if (draw_volume() == 0) report_.fail("there is no volume to work on");
+  if (draw_volume() == 0) {
+    if (!device_.failed_a_write()) report_.fail("there is no volume to work on");
+    co_return;
+  }
   active_ = plan_.queue_depth;
   for (uint32_t i = 0; i < plan_.queue_depth; ++i) clients_.start(client(i));
 }
@@ -114,6 +118,13 @@ BlockRange Workload::draw_range(uint32_t volume, uint64_t count) {
   return {first, count};
 }
 
+// The device failed a write: whatever the store answers so stays in doubt, and it says so.
+bool Workload::in_doubt(const Status& status, uint32_t volume) const {
+  if (status.code() == ErrorCode::kIoError)
+    return device_.failed_a_write() && store_.stats().failed;
+  return status.code() == ErrorCode::kNotFound && gone(volume);
+}
+
 bool Workload::gone(uint32_t volume) const {
   return model_.volume_state(volume) != BlockModel::VolumeState::kLive;
 }
@@ -147,7 +158,7 @@ Task<void> Workload::write(Buffer& buffer) {
     model_.end_write(op, true);
   } else if (status.code() == ErrorCode::kNoSpace) {
     co_await refused_write(op, open);
-  } else if (status.code() == ErrorCode::kNotFound && gone(volume)) {
+  } else if (in_doubt(status, volume)) {
     model_.abandon_write(op);
   } else {
     report_.fail(text("write ", op, " failed: ", status_text(status), "\n",
@@ -220,7 +231,7 @@ Task<void> Workload::trim(uint32_t volume, BlockRange range) {
   loop_.note(op * 8ull + static_cast<uint64_t>(status.code()));
   if (status.ok()) {
     model_.end_write(op, true);
-  } else if (status.code() == ErrorCode::kNotFound && gone(volume)) {
+  } else if (in_doubt(status, volume)) {
     model_.abandon_write(op);
   } else {
     report_.fail(text("trim ", op, " failed: ", status_text(status)));
@@ -249,6 +260,7 @@ Task<void> Workload::create() {
   const uint32_t volume = model_.begin_create(name, blocks);
   const Result<VolumeInfo> made = co_await store_.create_volume(name, blocks * kBlockBytes);
   loop_.note(volume * 8ull + static_cast<uint64_t>(made.code()));
+  if (!made.ok() && in_doubt(made.status(), volume)) co_return;
   if (!made.ok()) {
     const StoreStats stats = store_.stats();
     // Clients may race for a name; over 80 % full the store takes no more volumes.
@@ -269,6 +281,7 @@ Task<void> Workload::remove() {
   model_.begin_delete(volume);
   const Status status = co_await store_.delete_volume(model_.volume_id(volume));
   loop_.note(volume * 8ull + static_cast<uint64_t>(status.code()));
+  if (!status.ok() && in_doubt(status, volume)) co_return;
   if (!status.ok()) report_.fail(text("deleting a volume failed: ", status_text(status)));
   model_.end_delete(volume);
 }
@@ -285,12 +298,15 @@ Task<void> Workload::finish() {
 
 void Workload::check_at_rest() {
   const StoreStats stats = store_.stats();
+  if (stats.failed != device_.failed_a_write()) {
+    report_.fail("the store and its device do not agree on whether the device failed");
+  }
+  if (stats.failed) return;  // what is in doubt may or may not count
   const auto [least, most] = model_.data_blocks_bounds();
   if (stats.live_blocks < least || stats.live_blocks > most + stats.damaged_blocks) {
     report_.fail(text("at rest the store counts ", stats.live_blocks, " live blocks; the model ",
                       least, " to ", most));
   }
-  if (stats.failed) report_.fail("the store says that its device failed");
 }
 
 }  // namespace varve

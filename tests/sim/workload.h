@@ -15,14 +15,15 @@
 #include "tests/sim/fault_counts.h"
 #include "tests/sim/report.h"
 #include "tests/sim/seed_plan.h"
+#include "tests/sim/sim_device.h"
 #include "tests/sim/sim_loop.h"
 
 namespace varve {
 
 class Workload {
  public:
-  Workload(SimLoop& loop, Store& store, BlockModel& model, const SeedPlan& plan,
-           const Report& report, FaultCounts& counts, uint64_t seed);
+  Workload(SimLoop& loop, const SimDevice& device, Store& store, BlockModel& model,
+           const SeedPlan& plan, const Report& report, FaultCounts& counts, uint64_t seed);
 
   void start();
   bool ended() const { return clients_.running() == 0; }
@@ -57,9 +58,11 @@ class Workload {
   uint64_t draw_count();
   uint64_t volume_size_blocks() const;
   bool gone(uint32_t volume) const;
+  bool in_doubt(const Status& status, uint32_t volume) const;
   void check_at_rest();
 
   SimLoop& loop_;
+  const SimDevice& device_;
   Store& store_;
   BlockModel& model_;
   const SeedPlan& plan_;
