@@ -118,12 +118,6 @@ Status check_geometry(const AddDisk& request, uint64_t device_bytes) {
       .status();
 }
 
-Uuid random_uuid(Random& random) {
-  Uuid uuid;
-  for (std::byte& part : uuid) part = static_cast<std::byte>(random.next() >> 56);
-  return uuid;
-}
-
 // `progress` comes from another thread; the operation belongs to the shard.
 Task<Status> make_file(UringLoop& loop, std::string path, AddDisk request,
                        OperationStatus& operation) {
@@ -174,7 +168,6 @@ Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk reques
   operation.step = text("formatting ", path);
   operation.progress = {};
   FormatOptions options;
-  options.disk = random_uuid(loop.runtime().random);
   options.segment_bytes = segment_bytes_for(request, (*device)->size_bytes());
   options.progress = [&operation](uint64_t done, uint64_t total) {
     operation.progress = {done, total};

@@ -13,6 +13,12 @@ namespace {
 
 constexpr size_t kFormatWritesInFlight = 32;
 
+Uuid random_uuid(Random& random) {
+  Uuid uuid;
+  for (std::byte& byte : uuid) byte = static_cast<std::byte>(random.next());
+  return uuid;
+}
+
 Task<void> write_free_header(BlockDevice* device, const Geometry* geometry, uint32_t slot,
                              Status* status) {
   AlignedBuffer block(kBlockBytes);
@@ -72,7 +78,7 @@ Task<Status> Store::format(Runtime& runtime, BlockDevice& device, FormatOptions 
       plan_superblock(device.size_bytes(), options.segment_bytes, kSlotCountMin);
   if (!planned.ok()) co_return planned.status();
   Superblock& superblock = *planned;
-  superblock.disk = options.disk;
+  superblock.disk = options.disk == Uuid{} ? random_uuid(runtime.random) : options.disk;
   superblock.created_seconds = runtime.clock.wall_seconds();
   const Geometry geometry(superblock);
 

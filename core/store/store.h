@@ -27,7 +27,9 @@
 namespace varve {
 
 struct FormatOptions {
-  Uuid disk{};                                // random; names the disk group
+  // Names the disk group. Zero: drawn at random. Never one that the device had before: what an
+  // earlier store with the same name left behind would pass for this one's.
+  Uuid disk{};
   uint32_t segment_bytes = 64 * 1024 * 1024;  // power of two, 64 KiB to 256 MiB
   // Told (done, total) slots while formatting. May be empty.
   std::function<void(uint64_t, uint64_t)> progress;

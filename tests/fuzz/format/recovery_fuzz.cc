@@ -16,6 +16,7 @@
 namespace varve {
 namespace {
 
+constexpr Uuid kDisk = {std::byte{7}};
 constexpr uint32_t kSlots = 14;
 constexpr uint32_t kSegmentBytes = 64 * 1024;
 constexpr uint64_t kVolumeBlocks = 40;
@@ -37,7 +38,8 @@ DiskImage make_image() {
   SimLoop loop(1);
   Runtime runtime = loop.runtime();
   SimDevice device(loop, DiskImage(kSlots * kSegmentBytes + 256 * 1024), {}, 1);
-  if (!loop.run(Store::format(runtime, device, {.segment_bytes = kSegmentBytes}))->ok())
+  if (!loop.run(Store::format(runtime, device, {.disk = kDisk, .segment_bytes = kSegmentBytes}))
+           ->ok())
     std::abort();
   auto store = std::move(**loop.run(Store::open(runtime, device, {})));
   const VolumeId id = (*loop.run(store->create_volume("one", kVolumeBlocks * kBlockBytes)))->id;
@@ -52,7 +54,7 @@ DiskImage make_image() {
 
 // Applies the patches; true when a checksum was repaired.
 bool patch(DiskImage& image, std::span<const uint8_t> input) {
-  const uint32_t seed = seal_seed(Uuid{});
+  const uint32_t seed = seal_seed(kDisk);
   bool repaired = false;
   while (input.size() > 6) {
     uint32_t offset;
