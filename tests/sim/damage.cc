@@ -146,6 +146,13 @@ Damage flip_bits(DiskImage& image, const ImageLayout& layout, Random& random, Fa
       add_batch(image, layout, *target->batch, {}, damage);
       damage.may_refuse = true;
       break;
+    case Place::kFooter: {
+      // The slot is being reused, and the crash took its new header but left batches on top of the
+      // former ones: the footer alone knew what had been there.
+      const SlotLayout& slot = layout.slots[target->slot];
+      damage.may_refuse = slot.valid_end < slot.named_end;
+      break;
+    }
     default:
       break;
   }
