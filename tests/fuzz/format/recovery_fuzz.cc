@@ -37,7 +37,7 @@ void write_block(SimLoop& loop, Store& store, VolumeId id, uint64_t block, uint8
 DiskImage make_image() {
   SimLoop loop(1);
   Runtime runtime = loop.runtime();
-  SimDevice device(loop, DiskImage(kSlots * kSegmentBytes + 256 * 1024), {}, 1);
+  SimDevice device(loop, {DiskImage(kSlots * kSegmentBytes + 256 * 1024), {}}, {}, 1);
   if (!loop.run(Store::format(runtime, device, {.disk = kDisk, .segment_bytes = kSegmentBytes}))
            ->ok())
     std::abort();
@@ -89,7 +89,7 @@ void check_block(std::span<const std::byte> data, uint64_t block) {
 void recover(DiskImage image, bool repaired) {
   SimLoop loop(2);
   Runtime runtime = loop.runtime();
-  SimDevice device(loop, std::move(image), {}, 2);
+  SimDevice device(loop, {std::move(image), {}}, {}, 2);
   auto opened = loop.run(Store::open(runtime, device, {}));
   if (!opened) std::abort();  // it hangs
   if (!opened->ok()) return;

@@ -21,7 +21,7 @@ class Bench {
   explicit Bench(uint32_t slot_count)
       : loop_(7),
         runtime_(loop_.runtime()),
-        device_(loop_, DiskImage(slot_count * kSegmentBytes + 256 * 1024), {}, 3) {}
+        device_(loop_, {DiskImage(slot_count * kSegmentBytes + 256 * 1024), {}}, {}, 3) {}
   ~Bench() {
     if (store_) close();
   }

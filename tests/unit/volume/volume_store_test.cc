@@ -16,7 +16,7 @@ constexpr uint32_t kSegmentBytes = 256 * kKiB;
 
 struct Disk {
   explicit Disk(uint64_t seed, uint64_t bytes)
-      : loop(seed), device(loop, DiskImage(bytes), {}, seed) {}
+      : loop(seed), device(loop, {DiskImage(bytes), {}}, {}, seed) {}
 
   std::unique_ptr<Store> open() {
     auto opened = loop.run(Store::open(runtime, device, {}));
