@@ -106,6 +106,25 @@ void BlockMap::forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence 
     replace(*volume, block, BlockState{});
 }
 
+void BlockMap::forget_old_zeroes() {
+  if (live_marks_ == 0) return;
+  std::vector<Sequence> forget_below(slots_.count());
+  for (uint32_t i = 0; i < slots_.count(); ++i)
+    if (slots_.at(i).live_marks > 0) forget_below[i] = slots_.data_sequence_min(i);
+  for (const auto& [id, volume] : volumes_) forget_old_zeroes_of(*volume, forget_below);
+}
+
+void BlockMap::forget_old_zeroes_of(VolumeMap& volume, const std::vector<Sequence>& forget_below) {
+  std::vector<uint64_t> old;
+  volume.for_each_leaf([&](uint64_t first_block, const Leaf& leaf) {
+    for (uint32_t i = 0; i < kLeafBlocks; ++i) {
+      if (leaf.kind[i] == BlockKind::kZero && leaf.sequence[i] < forget_below[leaf.slot[i]])
+        old.push_back(first_block + i);
+    }
+  });
+  for (const uint64_t block : old) replace(volume, block, BlockState{});
+}
+
 void BlockMap::mark_bad(VolumeId id, uint64_t block, const BlockState& state) {
   VolumeMap* volume = find_mutable(id);
   if (volume == nullptr) return;

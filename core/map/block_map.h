@@ -37,6 +37,9 @@ class BlockMap {
   void relocate(const Append& append);
   // A trim mark that no older version can contradict any more is forgotten.
   void forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence sequence);
+  // The same for all marks at once, at recovery: slots that were freed because their marks could be
+  // forgotten, and that were not written since, show these marks again.
+  void forget_old_zeroes();
   // The block's bytes at `state`'s place were found to be bad.
   void mark_bad(VolumeId id, uint64_t block, const BlockState& state);
 
@@ -50,6 +53,7 @@ class BlockMap {
   void replace(VolumeMap& volume, uint64_t block, const BlockState& state);
   void count(VolumeMap* volume, const BlockState& state);
   void discount(VolumeMap* volume, const BlockState& state);
+  void forget_old_zeroes_of(VolumeMap& volume, const std::vector<Sequence>& forget_below);
   bool supersedes(const BlockState& fresh, const BlockState& held) const;
 
   SlotTable& slots_;

@@ -12,6 +12,16 @@ Leaf& VolumeMap::leaf(uint64_t block, bool& made) {
   return *leaf;
 }
 
+void VolumeMap::for_each_leaf(const std::function<void(uint64_t, const Leaf&)>& visit) const {
+  for (size_t extent = 0; extent < extents_.size(); ++extent) {
+    if (extents_[extent] == nullptr) continue;
+    for (uint32_t leaf = 0; leaf < kLeavesPerExtent; ++leaf) {
+      const auto& held = extents_[extent]->leaves[leaf];
+      if (held != nullptr) visit(extent * kExtentBlocks + leaf * kLeafBlocks, *held);
+    }
+  }
+}
+
 std::unique_ptr<Extent> VolumeMap::take_extent() {
   while (!extents_.empty()) {
     std::unique_ptr<Extent> last = std::move(extents_.back());

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -82,6 +83,8 @@ class VolumeMap {
   }
   // Made when it is not there; `made` tells.
   Leaf& leaf(uint64_t block, bool& made);
+  // Every leaf, with the number of its first block.
+  void for_each_leaf(const std::function<void(uint64_t, const Leaf&)>& visit) const;
   // Gives up one extent that holds something, or nothing when the map is empty.
   std::unique_ptr<Extent> take_extent();
 

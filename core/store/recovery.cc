@@ -54,6 +54,7 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     if (!content.sealed) unsealed.push_back(std::move(content));
   };
   VARVE_CO_TRY(co_await reader.replay(take));
+  map_.forget_old_zeroes();
   if (sequence > kSequenceMax)
     co_return Status(ErrorCode::kDamaged, "the log's sequence numbers make no sense");
   next_sequence_ = sequence + kSequenceGap;
