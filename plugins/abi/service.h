@@ -27,8 +27,7 @@ extern "C" {
 #define VARVE_OP_BLOCK_STATUS 6u
 
 /* Values of varve_operation.flags. */
-#define VARVE_OP_FUA 1u /* write, trim, write_zeroes: durable before the event (always so today) \
-                         */
+#define VARVE_OP_FUA 1u /* durable before the event; always so today */
 
 /* Values of `flags` in volume_open. */
 #define VARVE_OPEN_READ_ONLY 1u
