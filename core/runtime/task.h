@@ -7,7 +7,8 @@
 //
 // Rules: parameters by value, or references to what outlives the task; no lambda with captures as a
 // coroutine; a task that has started must be awaited to its end before it is destroyed; no braced
-// temporary in the arguments of an awaited call (g++ 12 destroys it twice): name it first.
+// temporary in the arguments of an awaited call, and no `?:` between tasks (g++ 12 destroys them
+// twice): name it first, or use `if`.
 #pragma once
 
 #include <coroutine>

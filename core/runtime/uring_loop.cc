@@ -24,7 +24,7 @@ constexpr unsigned kCompletionEntries = 4096;
 constexpr int kRoundsPerTurn = 16;
 // So many requests are handed over without waiting for the end of the turn: the device should not
 // idle while a long row of coroutines is resumed.
-constexpr size_t kSubmissionBatch = 8;
+constexpr size_t kSubmissionBatch = 2;
 
 // The fastest set of flags that this kernel knows; 0 or a negative errno.
 int open_ring(io_uring& ring) {

@@ -11,9 +11,24 @@ namespace varve {
 Task<Status> StoreCore::read(VolumeId id, BlockRange range, std::byte* out) {
   VARVE_CO_TRY(check_range(id, range));
   if (!enter()) co_return ErrorCode::kClosed;
-  const Status status = co_await read_blocks(id, range, out);
+  Status status;
+  if (range.count == 1)
+    status = co_await read_block(id, range.first, out);
+  else
+    status = co_await read_blocks(id, range, out);
   leave();
   co_return status;
+}
+
+Task<Status> StoreCore::read_block(VolumeId id, uint64_t block, std::byte* out) {
+  const BlockState state = map_.find(id)->get(block);
+  if (is_damaged(state.kind)) co_return ErrorCode::kDamaged;
+  if (state.kind != BlockKind::kData) {
+    std::memset(out, 0, kBlockBytes);
+    co_return Status();
+  }
+  const ReadRun run{id, block, 1, state, &state.crc, out};
+  co_return co_await read_run(run);
 }
 
 Task<Status> StoreCore::read_blocks(VolumeId id, BlockRange range, std::byte* out) {
@@ -53,7 +68,9 @@ Task<void> StoreCore::read_run_into(ReadRun run, Status* status) {
 Task<Status> StoreCore::read_run(ReadRun run) {
   const std::span<std::byte> into(run.out, static_cast<size_t>(run.count) * kBlockBytes);
   const uint64_t offset = geometry_.offset(run.place.slot, run.place.position);
-  std::vector<uint32_t> actual(run.count);
+  uint32_t single = 0;  // most reads are of one block and need no memory for this
+  std::vector<uint32_t> several(run.count > 1 ? run.count : 0);
+  uint32_t* const actual = run.count > 1 ? several.data() : &single;
   slots_.pin(run.place.slot);  // whatever the cleaner does meanwhile, the slot is not written again
   Status status;
   bool good = false;
@@ -61,8 +78,8 @@ Task<Status> StoreCore::read_run(ReadRun run) {
   for (int attempt = 0; attempt < 2 && !good; ++attempt) {
     status = co_await device_.read(offset, into);
     if (!status.ok()) break;
-    crc32c_blocks(run.out, run.count, actual.data());
-    good = std::equal(actual.begin(), actual.end(), run.crcs);
+    crc32c_blocks(run.out, run.count, actual);
+    good = std::equal(actual, actual + run.count, run.crcs);
   }
   slots_.unpin(run.place.slot);
   if (!status.ok() || good) co_return status;

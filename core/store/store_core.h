@@ -73,6 +73,7 @@ class StoreCore : public DurableSink {
                             const uint32_t* crcs);
   Task<Status> trim_pieces(VolumeId id, BlockRange range);
 
+  Task<Status> read_block(VolumeId id, uint64_t block, std::byte* out);
   Task<Status> read_blocks(VolumeId id, BlockRange range, std::byte* out);
   Task<Status> read_run(ReadRun run);
   Task<void> read_run_into(ReadRun run, Status* status);
