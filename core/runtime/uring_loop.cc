@@ -23,8 +23,9 @@ constexpr unsigned kCompletionEntries = 4096;
 // Coroutines that wake each other may keep a turn from polling and submitting for this many rounds.
 constexpr int kRoundsPerTurn = 16;
 // So many requests are handed over without waiting for the end of the turn: the device should not
-// idle while a long row of coroutines is resumed.
-constexpr size_t kSubmissionBatch = 2;
+// idle while a long row of coroutines is resumed. A turn's first group is small, to get it going.
+constexpr size_t kFirstSubmissionBatch = 2;
+constexpr size_t kSubmissionBatch = 8;
 
 // The fastest set of flags that this kernel knows; 0 or a negative errno.
 int open_ring(io_uring& ring) {
@@ -113,7 +114,7 @@ class UringLoop::Watch {
     request_.fd = poller_.wait_fd();
     if (request_.fd < 0) return;
     request_.pending = 1;
-    loop.submit(request_);
+    loop.queue(request_);
   }
   void withdraw(UringLoop& loop) {
     cancel_.pending = 1;
@@ -204,13 +205,21 @@ void UringLoop::remove_poller(Poller& poller) {
 }
 
 void UringLoop::submit(UringOperation& operation) {
+  queue(operation);
+  if (queued_count_ < (device_started_ ? kSubmissionBatch : kFirstSubmissionBatch)) return;
+  device_started_ = true;
+  enter(Wait::kNoEvents);
+}
+
+void UringLoop::queue(UringOperation& operation) {
   operation.next_ = nullptr;
   (queue_head_ == nullptr ? queue_head_ : queue_tail_->next_) = &operation;
   queue_tail_ = &operation;
-  if (++queued_count_ % kSubmissionBatch == 0) enter(Wait::kNoEvents);
+  ++queued_count_;
 }
 
 void UringLoop::turn() {
+  device_started_ = false;
   const bool progress = run_and_poll();
   if (!progress && ready_.empty() && arm_to_sleep()) {
     held_back_ = false;

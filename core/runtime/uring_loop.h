@@ -111,6 +111,8 @@ class UringLoop {
   class Watch;
 
   UringLoop(std::unique_ptr<io_uring> ring, std::unique_ptr<Mailbox> mailbox, uint64_t seed);
+  // Behind the others, for the next system call that is made anyway.
+  void queue(UringOperation& operation);
   void turn();
   bool run_and_poll();
   bool arm_to_sleep();
@@ -135,6 +137,7 @@ class UringLoop {
 
   UringOperation* queue_head_ = nullptr;  // submitted, not yet in the ring
   UringOperation* queue_tail_ = nullptr;
+  bool device_started_ = false;  // this turn has handed requests over already
   size_t queued_count_ = 0;
   size_t in_ring_count_ = 0;    // in the ring or in the kernel
   size_t completion_room_ = 0;  // more than this many at once could overflow
