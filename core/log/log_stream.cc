@@ -19,6 +19,7 @@ void LogStream::append(Append& append) {
   VARVE_CHECK(!stopping_);
   VARVE_CHECK(append.entry.data_blocks() <= writer_.geometry().append_blocks_max());
   queue_.push_back(append);
+  queued_blocks_ += append.entry.data_blocks();
   work_.wake_one();
 }
 
@@ -42,7 +43,10 @@ UnsealedSegment* LogStream::detach_segment() {
 bool LogStream::must_wait() const {
   // A catalog's header is durable before its first batch: recovery counts on it.
   if (kind_ == StreamKind::kCatalog) return !flights_.empty();
-  return batches_in_flight_ >= writer_.batches_in_flight_max();
+  const uint32_t most = writer_.batches_in_flight_max();
+  // One at a time means one.
+  const bool full = most > 1 && queued_blocks_ >= writer_.geometry().append_blocks_max();
+  return batches_in_flight_ >= (full ? most * kFullBatchesFactor : most);
 }
 
 Task<void> LogStream::run() {
@@ -125,6 +129,7 @@ void LogStream::choose_appends(Flight& flight, uint32_t& entry_count, uint32_t& 
     if (data_blocks + more > kBatchDataBlocksMax || !fits(entry_count + 1, data_blocks + more))
       break;
     queue_.pop_front();
+    queued_blocks_ -= more;
     flight.appends.push_back(next);
     ++entry_count;
     data_blocks += more;
@@ -239,6 +244,7 @@ void LogStream::answer(AppendQueue& appends, ErrorCode result, bool publish) {
 }
 
 void LogStream::fail_queue(ErrorCode result) {
+  queued_blocks_ = 0;
   answer(queue_, result, false);
 }
 

@@ -1,8 +1,9 @@
 // LogStream: group commit into one open segment after another.
 //
 // A batch is what arrived while earlier ones were on the way; there is no timer. Up to
-// batches_in_flight_max batches are on the way at once; appends are published and answered strictly
-// in order, so that the map never shows what a crash could still take back.
+// batches_in_flight_max batches are on the way at once, four times as many while what waits would
+// fill a batch anyway: waiting longer would not make it larger. Appends are published and answered
+// strictly in order, so that the map never shows what a crash could still take back.
 //
 // Payloads of up to 16 KiB are copied once into the batch; longer aligned ones are written from
 // where they are.
@@ -24,6 +25,7 @@
 namespace varve {
 
 inline constexpr uint32_t kCopiedBlocksMax = 4;
+inline constexpr uint32_t kFullBatchesFactor = 4;
 
 class LogStream {
  public:
@@ -80,6 +82,7 @@ class LogStream {
   const StreamKind kind_;
   UnsealedSegment* segment_ = nullptr;
   AppendQueue queue_;
+  uint64_t queued_blocks_ = 0;  // data blocks of the queue
   std::deque<std::unique_ptr<Flight>> flights_;
   uint32_t batches_in_flight_ = 0;
   std::vector<AlignedBuffer> spare_buffers_;
