@@ -27,6 +27,17 @@ bool live(const VolumeMap& volume, const Entry& entry, uint32_t slot, uint32_t i
   return takes_mark(held.kind);
 }
 
+// Block `i` of a move with data, as a move of its own.
+Append single_block(const Append& move, uint32_t i) {
+  Append single = move;
+  single.entry.offset = static_cast<uint16_t>(move.entry.offset + i);
+  single.entry.count = 1;
+  single.from_position = move.from_position + i;
+  single.data = move.data + static_cast<size_t>(i) * kBlockBytes;
+  single.crcs = move.crcs + i;
+  return single;
+}
+
 }  // namespace
 
 Cleaner::Cleaner(LogWriter& writer, BlockMap& map)
@@ -58,19 +69,27 @@ Task<void> Cleaner::run() {
       continue;
     }
     const bool urgent = slots.free_count() <= LogWriter::floor_slots(StreamKind::kUser);
-    const auto victim = choose_victim(slots, {.dense_blocks = writer_.geometry().dense_blocks(),
-                                              .now = slots.next_generation(),
-                                              .urgent = urgent});
-    if (victim && (co_await clean(*victim)).ok()) {
+    const VictimQuery query{.dense_blocks = writer_.geometry().dense_blocks(),
+                            .now = slots.next_generation(),
+                            .urgent = urgent};
+    const auto victim = choose_victim(slots, query);
+    if (victim && (co_await clean_pinned(*victim)).ok()) {
       writer_.set_cleaning_stalled(false);
-      slots.set_starving(false);
+      slots.set_wanted_below(0);
       continue;
     }
     // Nothing can be won until something dies, or a segment that is being sealed can be cleaned.
-    slots.set_starving(true);
+    slots.set_wanted_below(victim_limit_blocks(query));
     writer_.set_cleaning_stalled(urgent && !slots.any_sealing());
     co_await slots.changed().wait();
   }
+}
+
+Task<Status> Cleaner::clean_pinned(uint32_t victim) {
+  writer_.slots().pin(victim);
+  const Status status = co_await clean(victim);
+  writer_.slots().unpin(victim);
+  co_return status;
 }
 
 Task<Status> Cleaner::clean(uint32_t victim) {
@@ -150,22 +169,46 @@ void Cleaner::add_move(Window& window, uint32_t victim, const Entry& entry, uint
   window.end_position = position + count;
 }
 
-Task<Status> Cleaner::read_window(uint32_t victim, Window& window, AlignedBuffer& buffer) {
-  if (window.end_position == 0) co_return Status();
+Task<void> Cleaner::read_window(uint32_t victim, Window& window, AlignedBuffer& buffer) {
+  if (window.end_position == 0) co_return;
   const size_t bytes =
       static_cast<size_t>(window.end_position - window.first_position) * kBlockBytes;
   buffer = AlignedBuffer(bytes);
-  const uint64_t offset = writer_.geometry().offset(victim, window.first_position);
-  VARVE_CO_TRY(co_await writer_.device().read(offset, buffer.span()));
-  std::vector<Append> checked;
-  for (Append& move : window.moves) {
+  for (Append& move : window.moves)
     if (move.entry.has_data())
       move.data = buffer.data() +
                   static_cast<size_t>(move.from_position - window.first_position) * kBlockBytes;
-    check_move(move, checked);
-  }
+  const uint64_t offset = writer_.geometry().offset(victim, window.first_position);
+  const Status read = co_await writer_.device().read(offset, buffer.span());
+  if (!read.ok()) co_await read_singly(victim, window, buffer);
+  std::vector<Append> checked;
+  for (const Append& move : window.moves) check_move(move, checked);
   window.moves = std::move(checked);
-  co_return Status();
+}
+
+Task<void> Cleaner::read_singly(uint32_t victim, Window& window, AlignedBuffer& buffer) {
+  std::vector<Append> readable;
+  for (const Append& move : window.moves) {
+    if (!move.entry.has_data()) {
+      readable.push_back(move);
+      continue;
+    }
+    for (uint32_t i = 0; i < move.entry.count; ++i) {
+      Append single = single_block(move, i);
+      const size_t at = static_cast<size_t>(single.data - buffer.data());
+      const auto into = buffer.span().subspan(at, kBlockBytes);
+      const uint64_t offset = writer_.geometry().offset(victim, single.from_position);
+      if ((co_await writer_.device().read(offset, into)).ok()) {
+        readable.push_back(single);
+        continue;
+      }
+      writer_.slots().at(victim).uncleanable = true;
+      log_error("cleaner", text("the device cannot read block ", single.entry.first_block(),
+                                " of volume ", single.entry.volume, " in slot ", victim,
+                                ": the slot is kept until that block is overwritten or trimmed"));
+    }
+  }
+  window.moves = std::move(readable);
 }
 
 void Cleaner::check_move(const Append& move, std::vector<Append>& checked) {
@@ -177,12 +220,7 @@ void Cleaner::check_move(const Append& move, std::vector<Append>& checked) {
   }
   // Block by block: a damaged one is moved on as a mark that says so, never as data.
   for (uint32_t i = 0; i < move.entry.count; ++i) {
-    Append& single = checked.emplace_back(move);
-    single.entry.offset = static_cast<uint16_t>(move.entry.offset + i);
-    single.entry.count = 1;
-    single.from_position = move.from_position + i;
-    single.data = move.data + static_cast<size_t>(i) * kBlockBytes;
-    single.crcs = move.crcs + i;
+    Append& single = checked.emplace_back(single_block(move, i));
     if (actual[i] == move.crcs[i]) continue;
     single.entry.op = EntryOp::kDamaged;
     log_error("cleaner", text("block ", single.entry.first_block(), " of volume ",
@@ -192,7 +230,7 @@ void Cleaner::check_move(const Append& move, std::vector<Append>& checked) {
 
 Task<Status> Cleaner::move(uint32_t victim, Window window) {
   AlignedBuffer buffer;
-  VARVE_CO_TRY(co_await read_window(victim, window, buffer));
+  co_await read_window(victim, window, buffer);
   Latch done(writer_.runtime().ready, window.moves.size());
   for (Append& move : window.moves) {
     move.done = &done;

@@ -40,6 +40,8 @@ class Cleaner {
   };
 
   Task<void> run();
+  // The victim is not reused before its cleaning has ended.
+  Task<Status> clean_pinned(uint32_t victim);
   Task<Status> clean(uint32_t victim);
   // Collects live runs from `entry_index` on; advances it and `crc_index` past what was taken.
   Window collect(uint32_t victim, const Footer& footer, size_t& entry_index, size_t& crc_index,
@@ -50,7 +52,10 @@ class Cleaner {
                 const uint32_t* crcs);
   Task<Status> move(uint32_t victim, Window window);
   static void check_move(const Append& move, std::vector<Append>& checked);
-  Task<Status> read_window(uint32_t victim, Window& window, AlignedBuffer& buffer);
+  // Reads and checks what the window's moves are to carry. What the device cannot read is left out
+  // and stays where it is: another attempt, later, may succeed.
+  Task<void> read_window(uint32_t victim, Window& window, AlignedBuffer& buffer);
+  Task<void> read_singly(uint32_t victim, Window& window, AlignedBuffer& buffer);
 
   LogWriter& writer_;
   BlockMap& map_;

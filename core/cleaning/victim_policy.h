@@ -18,8 +18,8 @@ struct VictimQuery {
   bool urgent = false;
 };
 
-// Blocks that a segment's live content takes when it is moved; trim marks share blocks.
-uint32_t moved_blocks(const Slot& slot);
+// A slot is worth cleaning when its moved_blocks() are below this.
+uint32_t victim_limit_blocks(const VictimQuery& query);
 
 std::optional<uint32_t> choose_victim(const SlotTable& slots, const VictimQuery& query);
 

@@ -13,6 +13,7 @@ std::optional<uint32_t> SlotTable::acquire(StreamKind stream) {
   Slot& slot = slots_[index];
   VARVE_CHECK(slot.state == SlotState::kFree);
   slot.state = SlotState::kOpen;
+  slot.uncleanable = false;
   slot.stream = stream;
   slot.generation = next_generation_++;
   changed_.wake_all();
@@ -46,9 +47,9 @@ void SlotTable::drop_live(uint32_t index, uint32_t blocks, uint32_t marks) {
   VARVE_CHECK(slot.live_marks >= marks);
   slot.live_blocks -= blocks;
   slot.live_marks -= marks;
-  if (starving_) changed_.wake_all();
-  if (slot.state == SlotState::kSealed && slot.live_blocks == 0 && slot.live_marks == 0)
-    release(index);
+  if (slot.state != SlotState::kSealed) return;
+  if (slot.moved_blocks() < wanted_below_blocks_ && !slot.uncleanable) changed_.wake_all();
+  if (slot.live_blocks == 0 && slot.live_marks == 0) release(index);
 }
 
 void SlotTable::unpin(uint32_t index) {

@@ -27,10 +27,13 @@ enum class SlotState : uint8_t { kFree, kOpen, kSealing, kSealed };
 
 inline constexpr Sequence kNoSequence = std::numeric_limits<Sequence>::max();
 
+// Trim and damage marks share blocks when they are moved; 64 of them take at most one.
+inline constexpr uint32_t kMarksPerBlock = 64;
+
 struct Slot {
   SlotState state = SlotState::kFree;
   StreamKind stream = StreamKind::kFree;
-  bool uncleanable = false;  // its footer cannot be read; kept for ever
+  bool uncleanable = false;  // the device cannot read all of it: kept until nothing in it is live
   uint32_t generation = 0;   // the opening that wrote what lies here; also its age
   uint32_t live_blocks = 0;  // data blocks that the map points at
   uint32_t live_marks = 0;   // blocks whose trim or damage mark stands here
@@ -38,6 +41,11 @@ struct Slot {
   // Lowest sequence of a data entry whose bytes lie here, also after the slot was freed: until it
   // is reused, recovery would still find them.
   Sequence data_sequence_min = kNoSequence;
+
+  // What its live content takes when it is moved.
+  uint32_t moved_blocks() const {
+    return live_blocks + (live_marks + kMarksPerBlock - 1) / kMarksPerBlock;
+  }
 };
 
 class SlotTable {
@@ -68,8 +76,8 @@ class SlotTable {
   WaitList& freed() { return freed_; }
   // Woken when the cleaner should look again: a slot was taken, sealed, or is wanted.
   WaitList& changed() { return changed_; }
-  // While set, every death of a block wakes changed() too.
-  void set_starving(bool starving) { starving_ = starving; }
+  // changed() is also woken when a sealed slot's moved_blocks() falls below this. 0: never.
+  void set_wanted_below(uint32_t blocks) { wanted_below_blocks_ = blocks; }
 
   // The next opening's number.
   uint32_t next_generation() const { return next_generation_; }
@@ -84,7 +92,7 @@ class SlotTable {
   std::deque<uint32_t> free_;
   WaitList freed_;
   WaitList changed_;
-  bool starving_ = false;
+  uint32_t wanted_below_blocks_ = 0;
   uint32_t next_generation_ = 1;
 };
 

@@ -7,7 +7,6 @@
 namespace varve {
 namespace {
 
-constexpr uint64_t kMarksPerBlock = 64;
 constexpr uint64_t kCreateLimitPercent = 80;
 
 }  // namespace

@@ -138,16 +138,24 @@ void SimDevice::complete(uint32_t index) {
   ++io_events_;
   --in_flight_;
   if (request.kind == IoRequest::Kind::kWrite) --writes_in_flight_;
-  const bool fails = request.kind == IoRequest::Kind::kWrite && flight.fails;
-  request.result = powered_ && !fails ? ErrorCode::kOk : ErrorCode::kIoError;
-  if (powered_ && fails) {
-    fail_write(flight);
+  const bool failed = fails(flight);
+  request.result = powered_ && !failed ? ErrorCode::kOk : ErrorCode::kIoError;
+  if (powered_ && failed) {
+    if (request.kind == IoRequest::Kind::kWrite) fail_write(flight);
   } else if (powered_) {
     take_effect(flight);
   }
   flight.request = nullptr;
   loop_.note(request.offset * 4 + 3);
   loop_.ready().push(request.waiter);
+}
+
+bool SimDevice::fails(const Flight& flight) const {
+  const IoRequest& request = *flight.request;
+  if (request.kind == IoRequest::Kind::kWrite) return flight.fails;
+  if (request.kind != IoRequest::Kind::kRead) return false;
+  const auto first = unreadable_.lower_bound(request.offset);
+  return first != unreadable_.end() && *first < request.offset + request.bytes;
 }
 
 void SimDevice::take_effect(const Flight& flight) {
@@ -178,6 +186,8 @@ void SimDevice::complete_write(const Flight& flight) {
     at += request.vectors[i].iov_len;
   }
   bytes_written_ += request.bytes;
+  unreadable_.erase(unreadable_.lower_bound(request.offset),
+                    unreadable_.lower_bound(request.offset + request.bytes));
   forget_history(request.offset, request.bytes);
   if (request.durable) {
     close_cached(request.offset, request.bytes);

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,9 @@ class SimDevice final : public BlockDevice {
   // Off: every request fails and changes nothing. That is how a store is put down after a crash.
   void set_power(bool on) { powered_ = on; }
 
+  // Reads that touch this block fail until it is written again.
+  void make_unreadable(uint64_t offset) { unreadable_.insert(offset); }
+
   // The disk as a crash at this moment might leave it.
   DiskState crash(CrashKind kind, Random& random, FaultCounts& counts) const;
   DiskState power_cut(Random& random, FaultCounts& counts) const {
@@ -109,6 +113,7 @@ class SimDevice final : public BlockDevice {
     bool early_read = false;  // the read took its data when it was submitted
   };
   void complete(uint32_t index);
+  bool fails(const Flight& flight) const;
   void take_effect(const Flight& flight);
   void complete_write(const Flight& flight);
   void fail_write(const Flight& flight);
@@ -135,6 +140,7 @@ class SimDevice final : public BlockDevice {
   uint64_t discards_submitted_ = 0;
   uint64_t bytes_written_ = 0;
   uint64_t durable_count_ = 0;
+  std::set<uint64_t> unreadable_;  // offsets of 4 KiB blocks
   bool powered_ = true;
   bool failed_a_write_ = false;
   uint32_t in_flight_ = 0;

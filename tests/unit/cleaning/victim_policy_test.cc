@@ -45,7 +45,7 @@ TEST_CASE("trim marks count as the room that they take when they are moved") {
   Bench bench(1);
   bench.seal(0, 98, 1);
   bench.slots.at(0).live_marks = 65;
-  CHECK(moved_blocks(bench.slots.at(0)) == 100);
+  CHECK(bench.slots.at(0).moved_blocks() == 100);
   CHECK_FALSE(choose_victim(bench.slots, kUrgent));
 }
 

@@ -177,6 +177,32 @@ TEST_CASE("a device that fails a write ends the waiting for space, and the store
   bench.close_failed();
 }
 
+TEST_CASE("a block that the device cannot read stops neither cleaning nor writing") {
+  Bench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId id = bench.create("one", 1000);
+  REQUIRE(bench.write(id, {0, 1}, 7).ok());
+  // The first block lies behind the header of the first batch of the first user segment.
+  const auto& image = bench.device().image();
+  std::vector<std::byte> sevens(kBlockBytes, std::byte{7});
+  uint64_t offset = 0;
+  while (std::memcmp(image.data() + offset, sevens.data(), kBlockBytes) != 0) offset += kBlockBytes;
+  bench.device().make_unreadable(offset);
+  // Fill three quarters, then overwrite all but the first blocks many times over.
+  const uint64_t blocks = bench.store().stats().write_limit_blocks * 3 / 4;
+  for (uint8_t round = 1; round < 20; ++round)
+    for (uint64_t block = 1; block < blocks; ++block)
+      if (block > 9 || round == 1) REQUIRE(bench.write(id, {block, 1}, round).ok());
+  CHECK(bench.store().stats().segments_cleaned > 20);
+  CHECK(bench.read(id, 0) == -1);
+  CHECK(bench.read(id, 5) == 1);
+  CHECK(bench.read(id, blocks - 1) == 19);
+  CHECK(bench.store().stats().damaged_blocks == 0);  // perhaps it can be read later
+  REQUIRE(bench.write(id, {0, 1}, 8).ok());
+  CHECK(bench.read(id, 0) == 8);
+}
+
 TEST_CASE("a deleted volume is gone, its space comes back, and its number is not used again") {
   Bench bench(20);
   REQUIRE(bench.format().ok());
