@@ -28,6 +28,14 @@ std::string_view error_name(ErrorCode code) {
       return "newer format";
     case ErrorCode::kClosed:
       return "closed";
+    case ErrorCode::kUnknown:
+      return "result not known";
+    case ErrorCode::kUnavailable:
+      return "unavailable";
+    case ErrorCode::kStale:
+      return "out of date";
+    case ErrorCode::kTimedOut:
+      return "no answer in time";
   }
   return "unknown error";
 }

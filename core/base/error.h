@@ -31,6 +31,10 @@ enum class ErrorCode : uint8_t {
   kNotFormatted,  // no superblock of ours
   kNewerFormat,   // written by a newer release
   kClosed,        // shutting down, or the peer is gone
+  kUnknown,       // it may have been done, or may still be
+  kUnavailable,   // cannot be reached; nothing was done
+  kStale,         // an epoch, office, attach generation or connection that is over
+  kTimedOut,      // no answer in time; like kUnknown for what was asked
 };
 
 // Stable lower-case name, e.g. "no space".

@@ -7,11 +7,28 @@
 
 namespace varve {
 
-// Names a volume on one disk group. Never 0, never reused, even after the volume is deleted.
+// Names a volume: in a cluster everywhere the same, else on one disk group. Never 0, never reused,
+// even after the volume is deleted.
 enum class VolumeId : uint32_t {};
+
+// In a cluster; given out by the metadata store, never 0, never reused.
+enum class NodeId : uint32_t {};
+enum class DiskGroupId : uint32_t {};
+enum class GroupId : uint32_t {};  // replication group; 0 in a store without cluster
+
+// Version of a group's membership; at most 24 bits.
+using Epoch = uint32_t;
+inline constexpr Epoch kEpochMax = (1u << 24) - 1;
 
 // Order of operations: epoch in the upper 24 bits, counter in the lower 40. Higher wins, always.
 using Sequence = uint64_t;
+inline constexpr uint32_t kSequenceCounterBits = 40;
+constexpr Sequence make_sequence(Epoch epoch, uint64_t counter) {
+  return (Sequence{epoch} << kSequenceCounterBits) | counter;
+}
+constexpr Epoch epoch_of(Sequence sequence) {
+  return static_cast<Epoch>(sequence >> kSequenceCounterBits);
+}
 
 using Uuid = std::array<std::byte, 16>;
 

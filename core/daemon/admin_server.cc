@@ -45,10 +45,14 @@ int http_status(ErrorCode code) {
     case ErrorCode::kBusy:
     case ErrorCode::kNotFormatted:
     case ErrorCode::kNewerFormat:
+    case ErrorCode::kStale:
       return 409;
     case ErrorCode::kUnsupported:
       return 501;
     case ErrorCode::kClosed:
+    case ErrorCode::kUnknown:
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kTimedOut:
       return 503;
     case ErrorCode::kNoSpace:
       return 507;

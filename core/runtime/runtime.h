@@ -4,6 +4,7 @@
 #include "core/runtime/clock.h"
 #include "core/runtime/random.h"
 #include "core/runtime/run_queue.h"
+#include "core/runtime/timer_queue.h"
 
 namespace varve {
 
@@ -11,6 +12,7 @@ struct Runtime {
   RunQueue& ready;
   Clock& clock;
   Random& random;
+  TimerQueue& timers;
 };
 
 }  // namespace varve

@@ -162,7 +162,7 @@ UringLoop::UringLoop(std::unique_ptr<io_uring> ring, std::unique_ptr<Mailbox> ma
                      uint64_t seed)
     : ring_(std::move(ring)),
       random_(seed),
-      runtime_{ready_, clock_, random_},
+      runtime_{ready_, clock_, random_, timers_},
       completion_room_(ring_->cq.ring_entries),
       mailbox_(std::move(mailbox)) {
   add_poller(*mailbox_);
@@ -236,6 +236,7 @@ void UringLoop::turn() {
 
 bool UringLoop::run_and_poll() {
   bool progress = false;
+  timers_.fire();
   for (int round = 0; round < kRoundsPerTurn && !ready_.empty(); ++round) {
     ready_.run_ready();
     progress = true;
@@ -273,7 +274,7 @@ void UringLoop::enter(Wait wait) {
     result = io_uring_submit(ring_.get());
   } else if (wait == Wait::kSleep &&
              (queue_head_ == nullptr || in_ring_count_ == completion_room_)) {
-    result = io_uring_submit_and_wait(ring_.get(), 1);
+    result = sleep();
   } else {  // what did not fit into the ring needs another turn, not a sleep
     result = io_uring_submit_and_get_events(ring_.get());
   }
@@ -284,6 +285,18 @@ void UringLoop::enter(Wait wait) {
   }
   // The kernel is short of memory or a signal came: entries stay in the ring for the next turn.
   VARVE_CHECK(result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM);
+}
+
+int UringLoop::sleep() {
+  const uint64_t deadline_ns = timers_.next_deadline_ns();
+  if (deadline_ns == kNever) return io_uring_submit_and_wait(ring_.get(), 1);
+  const uint64_t now_ns = clock_.monotonic_ns();
+  const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+  __kernel_timespec timeout{.tv_sec = static_cast<int64_t>(left_ns / 1'000'000'000),
+                            .tv_nsec = static_cast<long long>(left_ns % 1'000'000'000)};
+  io_uring_cqe* first = nullptr;
+  const int result = io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, &timeout, nullptr);
+  return result == -ETIME ? 0 : result;
 }
 
 bool UringLoop::kernel_wants_enter() const {

@@ -121,6 +121,7 @@ class UringLoop {
   enum class Wait { kNoEvents, kNone, kSleep };
   void enter(Wait wait);
   void reap();
+  int sleep();
   bool kernel_wants_enter() const;
 
   template <typename T>
@@ -132,6 +133,7 @@ class UringLoop {
   RunQueue ready_;
   SystemClock clock_;
   Random random_;
+  TimerQueue timers_{ready_, clock_};
   Runtime runtime_;
   UringCounters counters_;
 

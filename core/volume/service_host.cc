@@ -61,8 +61,12 @@ int32_t service_result(ErrorCode code) {
     case ErrorCode::kDamaged:
       return VARVE_E_DAMAGED;
     case ErrorCode::kIoError:
+    case ErrorCode::kUnknown:
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kTimedOut:
       return VARVE_E_IO;
     case ErrorCode::kBusy:
+    case ErrorCode::kStale:
       return VARVE_E_BUSY;
     case ErrorCode::kUnsupported:
     case ErrorCode::kNewerFormat:

@@ -17,6 +17,12 @@ bool SimLoop::step() {
     ready_.run_ready();
     return true;
   }
+  const uint64_t deadline_ns = timers_.next_deadline_ns();
+  if (deadline_ns != kNever && (events_.empty() || deadline_ns <= events_.front().time_ns)) {
+    now_ns_ = std::max(now_ns_, deadline_ns);
+    timers_.fire();
+    return true;
+  }
   if (events_.empty()) return false;
   std::pop_heap(events_.begin(), events_.end(), later);
   Event event = std::move(events_.back());

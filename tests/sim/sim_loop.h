@@ -65,7 +65,8 @@ class SimLoop final : public Clock {
   Random random_;
   Random shuffle_;
   RunQueue ready_;
-  Runtime runtime_{ready_, *this, random_};
+  TimerQueue timers_{ready_, *this};
+  Runtime runtime_{ready_, *this, random_, timers_};
   uint64_t now_ns_ = 1;
   uint64_t event_count_ = 0;
   uint64_t hash_ = 0;

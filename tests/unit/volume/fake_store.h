@@ -101,7 +101,8 @@ struct FakeShard {
   Random random;
   RunQueue ready{&random};
   StoppedClock clock;
-  Runtime runtime{ready, clock, random};
+  TimerQueue timers{ready, clock};
+  Runtime runtime{ready, clock, random, timers};
   TaskGroup group{ready};
   std::unique_ptr<Store> store;
   StoreCore* core = nullptr;  // the store's

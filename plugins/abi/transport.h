@@ -1,0 +1,115 @@
+/* Transport plugins: they carry messages between nodes (TCP, RDMA, loopback). See plugin.h first.
+ *
+ * A transport knows bytes, peers and memory, nothing else. A message is a header of at most
+ * VARVE_HEADER_BYTES_MAX and a payload. On one connection messages arrive whole, once, in the order
+ * in which they were sent, or not at all: what is lost is lost together with the connection.
+ * Between connections nothing is promised.
+ *
+ * Completions are pulled: every accepted connect and send ends in exactly one event, also after the
+ * connection is gone and after disconnect. A refused call (negative result) gets none. After
+ * CLOSED no RECEIVED of that connection follows, and its number is never used again.
+ *
+ * Until its OP_DONE the memory of a send belongs to the plugin. A receive buffer that was posted
+ * belongs to the plugin until a RECEIVED names it; context_destroy gives back the rest.
+ *
+ * Sleeping: the host calls poll until it returns 0, then arm; when arm returns 0 the host may sleep
+ * until wait_fd becomes readable.
+ */
+#ifndef VARVE_TRANSPORT_H
+#define VARVE_TRANSPORT_H
+
+#include "plugins/abi/plugin.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VARVE_HEADER_BYTES_MAX 256u
+#define VARVE_MESSAGE_SLICES_MAX 4u
+/* A payload is at most this long: 1 MiB of data and what goes with it. */
+#define VARVE_PAYLOAD_BYTES_MAX (1024u * 1024u + 16384u)
+
+/* Memory inside an arena that the host registered. */
+struct varve_slice {
+  void* data;
+  uint64_t bytes;
+  uint64_t memory; /* as memory_register gave it */
+};
+
+struct varve_message {
+  uint32_t struct_size;
+  uint32_t header_bytes; /* 1 to VARVE_HEADER_BYTES_MAX; copied by send */
+  const void* header;
+  uint32_t slice_count; /* 0: no payload */
+  uint32_t reserved;
+  struct varve_slice slices[VARVE_MESSAGE_SLICES_MAX];
+};
+
+/* Values of varve_transport_event.kind. */
+#define VARVE_EVENT_CONNECTED 1u /* op_id of connect; result; connection when VARVE_OK */
+#define VARVE_EVENT_ACCEPTED 2u  /* connection: a peer has connected to our listener */
+#define VARVE_EVENT_RECEIVED 3u  /* connection, header; op_id of the receive buffer, 0 if none */
+#define VARVE_EVENT_OP_DONE 4u   /* op_id of send; result: VARVE_OK does not mean "arrived" */
+#define VARVE_EVENT_CLOSED 5u    /* connection, result: why; once per connection */
+#define VARVE_EVENT_WRITABLE 6u  /* connection: send said AGAIN, try again */
+
+/* 64 bytes for ever. */
+struct varve_transport_event {
+  uint32_t kind;
+  int32_t result;
+  uint64_t op_id;
+  uint64_t connection; /* never 0 */
+  const void* header;  /* the plugin's memory, valid until the next poll */
+  uint32_t header_bytes;
+  uint32_t payload_bytes; /* in the posted buffer, from its start */
+  uint64_t reserved[3];
+};
+
+struct varve_transport_instance; /* the plugin's own */
+struct varve_transport_context;  /* the plugin's own */
+
+struct varve_transport {
+  struct varve_table table;
+  /* One line per option: "listen = ADDRESS   what it is (default)". */
+  const char* option_help;
+  /* Reads the options; an unknown key or bad value is VARVE_E_INVALID with `why` filled in. */
+  int32_t (*instance_create)(const struct varve_host* host, const struct varve_option* options,
+                             uint32_t option_count, struct varve_transport_instance** instance,
+                             char* why, uint32_t why_bytes);
+  void (*instance_destroy)(struct varve_transport_instance* instance);
+  int32_t (*context_create)(struct varve_transport_instance* instance, uint32_t shard_index,
+                            struct varve_transport_context** context);
+  /* Closes everything at once; no event follows, all memory is the host's again. */
+  void (*context_destroy)(struct varve_transport_context* context);
+  /* Once per arena and context. The number goes into slices. */
+  int32_t (*memory_register)(struct varve_transport_context* context, void* base, uint64_t bytes,
+                             uint64_t* memory);
+  int32_t (*memory_unregister)(struct varve_transport_context* context, uint64_t memory);
+  /* Begins to accept. `bound` gets the address that peers can connect to (NUL-ended): the same, or
+   * with the port that was chosen for port 0. */
+  int32_t (*listen)(struct varve_transport_context* context, const char* address, char* bound,
+                    uint32_t bound_bytes, char* why, uint32_t why_bytes);
+  int32_t (*connect)(struct varve_transport_context* context, const char* address, uint64_t op_id);
+  /* Sends that are on the way get their OP_DONE, then CLOSED follows. */
+  int32_t (*disconnect)(struct varve_transport_context* context, uint64_t connection);
+  /* A buffer for one payload, 4096-aligned; op_id is not 0. A payload goes into the smallest posted
+   * buffer that can hold it; without one the connection waits (and with it its peer). */
+  int32_t (*receive_post)(struct varve_transport_context* context, const struct varve_slice* buffer,
+                          uint64_t op_id);
+  /* VARVE_E_AGAIN: too much is on its way on this connection; WRITABLE follows. VARVE_E_CLOSED: no
+   * such connection. */
+  int32_t (*send)(struct varve_transport_context* context, uint64_t connection,
+                  const struct varve_message* message, uint64_t op_id);
+  /* Does what can be done without blocking; fills in at most `capacity` events, returns how many.
+   */
+  int32_t (*poll)(struct varve_transport_context* context, struct varve_transport_event* events,
+                  uint32_t capacity);
+  /* 1: something is pending, do not sleep. */
+  int32_t (*arm)(struct varve_transport_context* context);
+  int32_t (*wait_fd)(struct varve_transport_context* context);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
