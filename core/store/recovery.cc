@@ -35,7 +35,11 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     co_return Status(ErrorCode::kDamaged, "the catalog's records contradict each other");
   for (const auto& [id, record] : catalog_.volumes())
     map_.add_volume(record.id, record.blocks, record.groups);
-  for (const auto& [id, group] : catalog_.groups()) map_.set_group_floor(id, group.everyone);
+  for (const auto& [id, group] : catalog_.groups()) {
+    map_.set_group_floor(id, group.everyone);
+    // What is committed had been in the log, even if nothing of it is left there.
+    log_ends_[static_cast<uint32_t>(id)] = group.position;
+  }
 
   uint32_t generation = 0;
   for (uint32_t i = 0; i < slots_.count(); ++i) {

@@ -220,6 +220,10 @@ std::vector<BlockRange> Store::used_ranges(VolumeId id, BlockRange range) const 
   return core_->used_ranges(id, range);
 }
 
+bool Store::has_room(uint64_t block_count) const {
+  return core_->has_room(block_count);
+}
+
 Sequence Store::log_end(GroupId group) const {
   return core_->log_end(group);
 }

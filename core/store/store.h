@@ -175,6 +175,9 @@ class Store {
   // The parts of the range that a trim must name: they hold something.
   std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
 
+  // Whether a write_as() without reserved_room of so many blocks that starts now finds room.
+  bool has_room(uint64_t block_count) const;
+
   // Highest number that the log has of the group.
   Sequence log_end(GroupId group) const;
   // Blocks of the group with a number above `after`, from (volume, block) on, about `runs_max`

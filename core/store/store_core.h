@@ -49,6 +49,9 @@ class StoreCore : public DurableSink {
   Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
   Task<Status> zero(GroupStamp stamp, VolumeId id, BlockRange range);
   std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
+  bool has_room(uint64_t block_count) const {
+    return taken_blocks() + block_count <= write_limit_blocks();
+  }
   Sequence log_end(GroupId group) const;
   ChangedPage changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
                       size_t runs_max) const;
