@@ -22,7 +22,7 @@ CORE_ROOMS = {
     "core/store": ["core/cleaning"],
     "core/plugin": ["core/runtime", "core/config", "plugins/abi"],
     "core/net": ["core/plugin", "core/wire"],
-    "core/cluster": ["core/net"],
+    "core/cluster": ["core/net", "core/format"],
     "core/replication": ["core/store", "core/cluster"],
     "core/volume": ["core/store", "core/plugin", "core/replication"],
     "core/daemon": ["core/volume"],
