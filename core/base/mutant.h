@@ -29,8 +29,8 @@ enum class Mutant {
   kSkipLeaseCheck,            // answer reads without a lease
   kRepairUnderOldNumber,      // settle under the number that the block has
   kSkipSettlement,            // serve without settling blocks in doubt
-  kResendOutOfOrder,          // let an operation overtake one that it overlaps and that is sent again
-  kForgetGraceTime,           // take over without waiting for leases that were granted
+  kResendOutOfOrder,  // let an operation overtake one that it overlaps and that is sent again
+  kForgetGraceTime,   // take over without waiting for leases that were granted
   kTrustReadAfterUnknownCas,  // a read that does not show a change proves that it failed
   kAcceptFormerOffice,        // serve operations that were sent to an earlier primaryship
 };

@@ -12,10 +12,9 @@
 #include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/base/units.h"
+#include "core/format/catalog_record.h"
 
 namespace varve {
-
-inline constexpr size_t kVolumeGroupsMax = 64;
 
 enum class HolderMode : uint8_t { kReadWrite, kReadOnly };
 

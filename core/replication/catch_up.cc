@@ -107,7 +107,8 @@ Task<void> Primary::send_copy(Session* session, ChangedBlocks run, bool* failed)
       block += count;
       continue;
     }
-    Status status = co_await send_copied_part(session, {run.volume, part, run.sequence}, first.kind);
+    Status status =
+        co_await send_copied_part(session, {run.volume, part, run.sequence}, first.kind);
     // What is damaged here must not leave an older value there: it is repaired under a new number,
     // which the learner gets as a live operation, or the learner is not admitted.
     if (status.code() == ErrorCode::kDamaged)

@@ -20,8 +20,7 @@ VolumeRecord volume_of(const VolumeFence& fence, std::span<const std::byte> payl
   volume.groups.resize(fence.group_count);
   const size_t group_bytes = fence.group_count * sizeof(GroupId);
   std::memcpy(volume.groups.data(), payload.data(), group_bytes);
-  volume.name.assign(reinterpret_cast<const char*>(payload.data() + group_bytes),
-                     fence.name_bytes);
+  volume.name.assign(reinterpret_cast<const char*>(payload.data() + group_bytes), fence.name_bytes);
   return volume;
 }
 
@@ -93,8 +92,8 @@ Task<Status> ReplicationNode::io_there(NodeId node, Epoch office, GroupIo io) {
   request.connection = peers_.connection_number(node);
   request.kind = io.kind;
   const uint64_t data_blocks = io.kind == IoKind::kWrite ? io.range.count : 0;
-  const std::span<const std::byte> parts[2] = {
-      {io.data, data_blocks * kBlockBytes}, std::as_bytes(std::span(io.crcs, data_blocks))};
+  const std::span<const std::byte> parts[2] = {{io.data, data_blocks * kBlockBytes},
+                                               std::as_bytes(std::span(io.crcs, data_blocks))};
   const Slices slices = data_blocks > 0 ? Slices(parts) : Slices();
   const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kIoDeadline_ns;
   const auto reply = co_await peers_.call<IoWireReply>(node, request, slices, deadline_ns);
@@ -121,8 +120,8 @@ Task<void> ReplicationNode::serve_io(IncomingRequest request) {
   io.group = body.group;
   io.volume = body.volume;
   io.range = {body.first_block, body.block_count};
-  const bool fits = body.block_count > 0 && body.first_block / kExtentBlocks ==
-                                                (io.range.end() - 1) / kExtentBlocks;
+  const bool fits = body.block_count > 0 &&
+                    body.first_block / kExtentBlocks == (io.range.end() - 1) / kExtentBlocks;
   if (primary == nullptr || !fits) {
     const ErrorCode why = fits ? ErrorCode::kStale : ErrorCode::kInvalidArgument;
     co_await refuse(std::move(request), why);

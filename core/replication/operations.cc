@@ -171,8 +171,7 @@ void Primary::evaluate(GroupOperation& operation) {
   if (seen_.record.in_sync.size() < seen_.record.min_in_sync) return;
   for (const auto& session : sessions_) {
     const DiskGroupId id = session->member.disk_group;
-    if (is_required(id) && !operation.is_durable_on(id) &&
-        !VARVE_MUTANT(kAcknowledgeWithoutMember))
+    if (is_required(id) && !operation.is_durable_on(id) && !VARVE_MUTANT(kAcknowledgeWithoutMember))
       return;
   }
   operation.committed = true;

@@ -47,8 +47,8 @@ Task<void> Primary::run() {
 void Primary::resign(std::string_view why) {
   if (resigned_) return;
   resigned_ = true;
-  log_info("group", text(static_cast<uint32_t>(group_), ": office of epoch ", office_,
-                         " is over: ", why));
+  log_info("group",
+           text(static_cast<uint32_t>(group_), ": office of epoch ", office_, " is over: ", why));
   wake_everyone();
 }
 

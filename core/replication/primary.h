@@ -1,5 +1,5 @@
-// Primary: one term of office of this node's member in one group, from winning the epoch to its end.
-// docs/replication.md is the protocol.
+// Primary: one term of office of this node's member in one group, from winning the epoch to its
+// end. docs/replication.md is the protocol.
 //
 //     run(): make the epoch durable -> prepare the members -> settle -> serve until resigned
 //
@@ -62,7 +62,8 @@ class Primary {
 
   // Errors of all of these: kStale: the office, or the connection, is over; kBusy: the attach
   // generation is over, somebody else has the volume; kNotFound: the generation is newer than what
-  // this primary knows: attach first; kNoSpace: try again later; kDamaged. The range lies in one extent, data is at most kMessageBlocksMax blocks.
+  // this primary knows: attach first; kNoSpace: try again later; kDamaged. The range lies in one
+  // extent, data is at most kMessageBlocksMax blocks.
   Task<Status> write(IoOrigin origin, VolumeId volume, BlockRange range, const std::byte* data,
                      const uint32_t* crcs);
   Task<Status> read(IoOrigin origin, VolumeId volume, BlockRange range, std::byte* out);
@@ -85,11 +86,11 @@ class Primary {
   struct Session {
     Session(GroupMember member_in, RunQueue& ready) : member(member_in), changed(ready) {}
     const GroupMember member;
-    Epoch epoch = 0;          // that it has made durable for us; 0: none
-    bool preparing = false;   // an answer is awaited: it may refuse older epochs already
-    bool receiving = false;   // gets live operations
-    bool learned = false;     // a learner that has everything but what is on its way
-    uint64_t heard_ns = 0;    // when it last answered anything
+    Epoch epoch = 0;         // that it has made durable for us; 0: none
+    bool preparing = false;  // an answer is awaited: it may refuse older epochs already
+    bool receiving = false;  // gets live operations
+    bool learned = false;    // a learner that has everything but what is on its way
+    uint64_t heard_ns = 0;   // when it last answered anything
     uint64_t grant_until_ns = 0;
     Sequence position = 0;  // as it said when it was prepared
     Sequence log_end = 0;
@@ -204,7 +205,7 @@ class Primary {
   uint64_t ticked_ns_ = 0;
   std::map<std::pair<VolumeId, NodeId>, uint64_t> connections_;
   std::map<VolumeId, uint64_t> fencing_;  // generations that are on their way to the members
-  WaitList changed_;  // membership, epochs, commitments, the end of the office
+  WaitList changed_;                      // membership, epochs, commitments, the end of the office
   TaskGroup tasks_;
 };
 

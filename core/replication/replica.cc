@@ -73,6 +73,8 @@ bool Replica::should_take_over() const {
   const GroupRecord& record = seen_.record;
   if (record.primary == context_.self) return true;  // nobody can hold a lease against it
   if (!record.is_in_sync(context_.self)) return false;
+  // A new group: the first member is to be its primary.
+  if (record.office == 0 && record.members.front().disk_group == context_.self) return true;
   return runtime_.clock.monotonic_ns() - heard_ns_ > kPrimarySilence_ns;
 }
 
@@ -85,7 +87,8 @@ Task<void> Replica::take_over() {
 
 Task<bool> Replica::win_office(SeenRecord* seen) {
   const GroupRecord former = seen->record;
-  const bool own = former.primary == context_.self;
+  // Nobody holds a lease against the last primary itself, or where none ever was.
+  const bool own = former.primary == context_.self || former.office == 0;
   if (!former.is_in_sync(context_.self)) co_return false;
   const uint64_t heard_ns = heard_ns_;
   // Rule 3: what was granted, also before a restart, must be over. taking_over_ stops new grants.
@@ -103,8 +106,8 @@ Task<bool> Replica::win_office(SeenRecord* seen) {
   if (VARVE_MUTANT(kKeepEpochOnRestart) && own && former.office != 0) {
     co_return true;
   }
-  const ChangeResult result = co_await change_record(&runtime_, &context_.metadata, seen,
-                                                     std::move(wanted), &stopping_);
+  const ChangeResult result =
+      co_await change_record(&runtime_, &context_.metadata, seen, std::move(wanted), &stopping_);
   if (result == ChangeResult::kLost) record_seen(*seen);
   co_return result == ChangeResult::kApplied;
 }
@@ -152,8 +155,8 @@ Task<void> Replica::stop() {
   changed_.wake_all();
   co_await tasks_.done();
   co_await appends_ended();
-  if (state_.position != durable_position_ && !failed_)
-    [[maybe_unused]] const Status kept = co_await store_.put_group(state_);
+  if (state_.position != durable_position_ && !failed_) [[maybe_unused]]
+    const Status kept = co_await store_.put_group(state_);
 }
 
 }  // namespace varve

@@ -65,9 +65,9 @@ class Replica {
   const NodeId node_;
   const uint64_t started_ns_;
   SeenRecord seen_;
-  MemberState state_;            // epoch is the durable one
-  Epoch promised_epoch_ = 0;     // being made durable: older ones are refused already
-  bool in_sync_ = false;         // as the primary of state_.epoch said
+  MemberState state_;         // epoch is the durable one
+  Epoch promised_epoch_ = 0;  // being made durable: older ones are refused already
+  bool in_sync_ = false;      // as the primary of state_.epoch said
   Sequence durable_position_ = 0;
   uint64_t position_kept_ns_ = 0;
   bool keeping_position_ = false;

@@ -122,7 +122,8 @@ Task<void> Replica::fence(IncomingRequest request) {
   const FenceRequest body = request.as<FenceRequest>();
   Status status = ErrorCode::kStale;
   if (accepts(body.epoch)) {
-    VolumeRecord volume{.id = body.fence.volume, .blocks = body.fence.block_count, .name = {}, .groups = {}};
+    VolumeRecord volume{
+        .id = body.fence.volume, .blocks = body.fence.block_count, .name = {}, .groups = {}};
     const std::byte* at = request.payload.bytes().data();
     volume.groups.resize(body.fence.group_count);
     std::memcpy(volume.groups.data(), at, body.fence.group_count * sizeof(GroupId));

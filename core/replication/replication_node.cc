@@ -30,8 +30,8 @@ void ReplicationNode::add_replica(const SeenRecord& seen) {
   for (const GroupMember& member : seen.record.members) {
     const auto store = stores_.find(member.disk_group);
     if (member.node != node_ || store == stores_.end() || replicas_.contains(group)) continue;
-    const PrimaryContext context{runtime_, peers_, metadata_, *store->second, group,
-                                 member.disk_group};
+    const PrimaryContext context{runtime_,       peers_, metadata_,
+                                 *store->second, group,  member.disk_group};
     replicas_[group] = std::make_unique<Replica>(context, node_, started_ns_);
   }
 }
@@ -168,7 +168,7 @@ Task<void> ReplicationNode::serve(IncomingRequest request) {
   }
   // Every other body begins with the group.
   GroupId group{};
-  std::memcpy(&group, request.body.data(), sizeof group);
+  std::memcpy(&group, request.body.bytes().data(), sizeof group);
   Replica* const mine = replica(group);
   if (mine == nullptr) {
     co_await refuse(std::move(request), ErrorCode::kUnavailable);

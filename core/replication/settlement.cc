@@ -55,8 +55,7 @@ Task<bool> Primary::check_log_ends(Sequence* position) {
     *position = std::max(*position, session->position);
     if (longest == nullptr || session->log_end > longest->log_end) longest = session.get();
   }
-  if (store_.log_end(group_) < *position && longest != nullptr &&
-      longest->log_end >= *position) {
+  if (store_.log_end(group_) < *position && longest != nullptr && longest->log_end >= *position) {
     log_error("group", text(static_cast<uint32_t>(group_),
                             ": this disk group's log ends before what was committed: it has lost "
                             "data and becomes a learner"));
@@ -123,9 +122,9 @@ Task<void> Primary::settle_runs(std::vector<ChangedBlocks> runs) {
   for (const ChangedBlocks& run : runs) {
     if (run.volume != volume) done_up_to = 0;
     volume = run.volume;
-    const BlockRange left{std::max(run.range.first, done_up_to),
-                          run.range.end() - std::min(run.range.end(),
-                                                     std::max(run.range.first, done_up_to))};
+    const BlockRange left{
+        std::max(run.range.first, done_up_to),
+        run.range.end() - std::min(run.range.end(), std::max(run.range.first, done_up_to))};
     if (left.count == 0) continue;
     done_up_to = left.end();
     settled_blocks += left.count;
@@ -146,8 +145,8 @@ Task<void> Primary::rewrite_into(VolumeId volume, BlockRange range, Status* stat
 Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {
   uint64_t block = range.first;
   while (block < range.end() && !resigned_) {
-    const uint64_t stop = std::min({range.end(), round_up(block + 1, kExtentBlocks),
-                                    block + kMessageBlocksMax});
+    const uint64_t stop =
+        std::min({range.end(), round_up(block + 1, kExtentBlocks), block + kMessageBlocksMax});
     const std::vector<BlockVersion> versions = store_.versions(volume, {block, stop - block});
     uint64_t count = 1;
     const auto alike = [&](const BlockVersion& a, const BlockVersion& b) {
