@@ -90,6 +90,7 @@ Result<std::string> FakeTransport::listen(const std::string& address) {
 }
 
 Status FakeTransport::connect(const std::string& address, uint64_t op_id) {
+  ++connect_count;
   if (network_.lose_connects) return {};
   network_.loop_.schedule(kFakeDelayNs, [this, alive = alive_, address, op_id] {
     if (*alive) arrived(address, op_id);
