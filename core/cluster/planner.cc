@@ -22,8 +22,8 @@ struct Candidate {
 
 // The order of disk group `id` in shuffle number `round`.
 uint64_t shuffle_key(uint64_t seed, uint32_t round, DiskGroupId id) {
-  Random random(seed);
-  Random of_round(random.next() + round);
+  Random of_seed(seed);
+  Random of_round(of_seed.next() + round);
   return Random(of_round.next() ^ static_cast<uint32_t>(id)).next();
 }
 
