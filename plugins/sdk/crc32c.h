@@ -1,4 +1,5 @@
-// CRC-32C (Castagnoli, RFC 3720) of a few bytes, such as a header; payloads want the CPU's instruction.
+// CRC-32C (Castagnoli, RFC 3720) of a few bytes, such as a header; payloads want the CPU's
+// instruction.
 //
 // Thread rule: plain functions.
 #pragma once

@@ -31,7 +31,9 @@ class TransportEvents {
   bool empty() const { return waiting() == 0; }
 
   void connected(uint64_t op_id, int32_t result, uint64_t connection) {
-    add({.kind = VARVE_EVENT_CONNECTED, .result = result, .op_id = op_id,
+    add({.kind = VARVE_EVENT_CONNECTED,
+         .result = result,
+         .op_id = op_id,
          .connection = connection});
   }
   void accepted(uint64_t connection) {

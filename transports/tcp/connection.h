@@ -1,8 +1,8 @@
 // TcpConnection: one peer. Bytes in become RECEIVED events, sends become bytes out.
 //
 // Its socket is edge-triggered: on_socket() notes the news, turn() does the work. What was sent
-// since the last turn leaves in one system call. Payloads go into the posted buffers: short ones are
-// copied out of the shared read-ahead buffer, of long ones only the beginning.
+// since the last turn leaves in one system call. Payloads go into the posted buffers: short ones
+// are copied out of the shared read-ahead buffer, of long ones only the beginning.
 //
 // Thread rule: the shard's thread. Ownership: owns its socket and the buffer that a payload is
 // arriving in; borrows the shard.
@@ -42,7 +42,7 @@ class TcpConnection {
   // Waits until a buffer is posted.
   bool lacks_buffer() const { return lacks_buffer_; }
 
-  bool queued = false;  // for a turn; the context's own mark
+  bool queued = false;   // for a turn; the context's own mark
   bool in_line = false;  // for a buffer; the context's own mark
 
  private:

@@ -54,8 +54,7 @@ std::string TcpContext::listen(const std::string& text, std::string& bound) {
                  "\" is reachable from other machines and TLS is not configured; use a loopback "
                  "address, or set allow_plaintext = true"});
   UniqueFd socket = open_listener(address);
-  if (!socket.valid() ||
-      !watch(socket.get(), EPOLLIN | EPOLLET, kListenerBit | listeners_.size()))
+  if (!socket.valid() || !watch(socket.get(), EPOLLIN | EPOLLET, kListenerBit | listeners_.size()))
     return join({"listen: \"", text, "\": ", std::strerror(errno)});
   bound = local_address(socket.get());
   listeners_.push_back(std::move(socket));
@@ -200,8 +199,7 @@ void TcpContext::accept_all(size_t listener) {
 }
 
 void TcpContext::adopt(UniqueFd socket, uint64_t id, std::string peer) {
-  auto connection =
-      std::make_unique<TcpConnection>(shard_, std::move(socket), id, std::move(peer));
+  auto connection = std::make_unique<TcpConnection>(shard_, std::move(socket), id, std::move(peer));
   activate(*connection);
   connections_.emplace(id, std::move(connection));
 }

@@ -1,5 +1,5 @@
-// What goes over the wire in front of every message: a frame of 16 bytes, then the message's header,
-// then its payload.
+// What goes over the wire in front of every message: a frame of 16 bytes, then the message's
+// header, then its payload.
 //
 //     0  magic "VRVT"    4  version (2)    6  header bytes (2)    8  payload bytes (4)
 //     12 CRC-32C of the 12 bytes before, all big-endian

@@ -15,10 +15,10 @@ inline constexpr int kAcceptsPerTurn = 64;
 inline constexpr int kBacklog = 1024;
 
 // Per connection.
-inline constexpr size_t kMaxQueuedSends = 256;          // messages until the kernel has taken them
+inline constexpr size_t kMaxQueuedSends = 256;           // messages until the kernel has taken them
 inline constexpr uint64_t kMaxQueuedBytes = 8ull << 20;  // theirs; one message may exceed it
-inline constexpr uint32_t kReceivesPerTurn = 4;         // then others get their turn
-inline constexpr size_t kSendVectors = 256;             // pieces in one sendmsg
+inline constexpr uint32_t kReceivesPerTurn = 4;          // then others get their turn
+inline constexpr size_t kSendVectors = 256;              // pieces in one sendmsg
 // A payload above this is followed by little read-ahead, so that the next goes straight to its
 // buffer.
 inline constexpr uint32_t kCopiedPayloadBytes = 16 * 1024;
