@@ -104,7 +104,7 @@ struct ChangedRequest {
   GroupId group{};
   Epoch epoch = 0;
   Sequence after = 0;
-  VolumeId volume{};         // where to go on; 0: from the beginning
+  VolumeId volume{};  // where to go on; 0: from the beginning
   uint32_t run_count_max = 0;
   uint64_t block = 0;
 };
@@ -184,14 +184,13 @@ struct StatusRun {
 
 // The bytes are the struct: no padding that could carry what memory held before.
 template <typename... Body>
-inline constexpr bool kBodiesFit =
-    ((std::is_trivially_copyable_v<Body> && sizeof(Body) <= kBodyBytesMax &&
-      sizeof(Body) % 8 == 0) &&
-     ...);
-static_assert(kBodiesFit<EmptyReply, HelloRequest, HelloReply, BeaconRequest, BeaconReply,
-                         ReplicateRequest, PrepareRequest, PrepareReply, ChangedRequest,
-                         ChangedReply, FetchRequest, FenceRequest, AttachRequest, IoWireRequest,
-                         IoWireReply>);
+inline constexpr bool kBodiesFit = ((std::is_trivially_copyable_v<Body> &&
+                                     sizeof(Body) <= kBodyBytesMax && sizeof(Body) % 8 == 0) &&
+                                    ...);
+static_assert(
+    kBodiesFit<EmptyReply, HelloRequest, HelloReply, BeaconRequest, BeaconReply, ReplicateRequest,
+               PrepareRequest, PrepareReply, ChangedRequest, ChangedReply, FetchRequest,
+               FenceRequest, AttachRequest, IoWireRequest, IoWireReply>);
 static_assert(sizeof(GroupEpoch) == 8 && sizeof(ChangedRun) == 24 && sizeof(StatusRun) == 16);
 
 }  // namespace varve
