@@ -157,7 +157,7 @@ Status Primary::admit(const IoOrigin& origin, VolumeId volume) {
 Task<Status> Primary::attach(AttachFence fence, VolumeRecord volume) {
   Call call(*this);
   if (!serving()) co_return ErrorCode::kStale;
-  if (fence.generation < fence_of(fence.volume)) co_return ErrorCode::kStale;
+  if (fence.generation < fence_of(fence.volume)) co_return ErrorCode::kBusy;
   if (fence.generation > fence_of(fence.volume)) {
     std::erase_if(connections_, [&](const auto& held) { return held.first.first == fence.volume; });
     fencing_[fence.volume] = fence.generation;  // from here on older ones are refused

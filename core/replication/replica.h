@@ -22,6 +22,7 @@ class Replica {
   ~Replica();
 
   GroupId group() const { return context_.group; }
+  Store& store() { return store_; }
   DiskGroupId disk_group() const { return context_.self; }
   // The record as the metadata store shows it; possibly old, never trusted for safety.
   void record_seen(const SeenRecord& seen);

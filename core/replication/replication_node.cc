@@ -75,9 +75,15 @@ Replica* ReplicationNode::replica(GroupId group) {
   return found == replicas_.end() ? nullptr : found->second.get();
 }
 
+uint64_t ReplicationNode::heard_ns(NodeId node) const {
+  const auto heard = heard_.find(node);
+  return heard == heard_.end() ? started_ns_ : heard->second;
+}
+
 void ReplicationNode::send_beacons() {
   beacons_sent_ns_ = runtime_.clock.monotonic_ns();
-  std::set<NodeId> nodes;
+  std::set<NodeId> nodes(nodes_.begin(), nodes_.end());
+  nodes.erase(node_);
   for (const auto& [group, replica] : replicas_) {
     if (replica->primary() == nullptr) continue;
     for (const GroupMember& member : replica->primary()->seen().record.members)
@@ -93,14 +99,15 @@ Task<void> ReplicationNode::send_beacon(NodeId node) {
     const auto epoch = replica->primary()->beacon_epoch(node);
     if (epoch) claims.push_back({group, *epoch});
   }
-  if (claims.empty()) co_return;
   BeaconRequest request;
   request.sent_ns = runtime_.clock.monotonic_ns();
   request.count = static_cast<uint32_t>(claims.size());
   const std::span<const std::byte> part = std::as_bytes(std::span(claims));
-  const auto reply = co_await peers_.call<BeaconReply>(node, request, Slices(&part, 1),
-                                                       request.sent_ns + kCallDeadline_ns);
+  const Slices slices = claims.empty() ? Slices() : Slices(&part, 1);
+  const auto reply =
+      co_await peers_.call<BeaconReply>(node, request, slices, request.sent_ns + kCallDeadline_ns);
   if (!reply.ok()) co_return;
+  heard_[node] = runtime_.clock.monotonic_ns();
   // Whoever answers is alive, in every group.
   for (const auto& [group, replica] : replicas_)
     if (replica->primary() != nullptr) replica->primary()->heard_from(node);
@@ -162,6 +169,7 @@ Task<void> ReplicationNode::refuse(IncomingRequest request, ErrorCode why) {
 }
 
 Task<void> ReplicationNode::serve(IncomingRequest request) {
+  heard_[request.from] = runtime_.clock.monotonic_ns();
   if (request.type == MessageType::kBeacon) {
     co_await answer_beacon(std::move(request));
     co_return;

@@ -39,6 +39,10 @@ class ReplicationNode final : public PeerHandler {
   void add_disk_group(DiskGroupId id, Store& store);
   // A group's record as the metadata store shows it, whenever it changes, for every group.
   void record_seen(const SeenRecord& seen);
+  // The other nodes of the cluster: they get beacons, if only to hear that we are alive.
+  void set_nodes(std::vector<NodeId> nodes) { nodes_ = std::move(nodes); }
+  // When something was last heard of the node, on our clock; our own start if nothing was.
+  uint64_t heard_ns(NodeId node) const;
   void start();
   // Ends every office. Ends when nothing runs any more.
   Task<void> stop();
@@ -78,6 +82,8 @@ class ReplicationNode final : public PeerHandler {
   MetadataStore& metadata_;
   const NodeId node_;
   const uint64_t started_ns_;
+  std::vector<NodeId> nodes_;
+  std::map<NodeId, uint64_t> heard_;
   std::map<DiskGroupId, Store*> stores_;
   std::map<GroupId, SeenRecord> records_;
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
