@@ -249,6 +249,9 @@ TEST_CASE("who answers Hello wrongly is tried again, with pauses, while calls wa
   SECTION("another node") {
     nodes.raw.node = NodeId{3};
   }
+  SECTION("in another version") {
+    nodes.raw.version = kProtocolVersion + 1;
+  }
   SECTION("not at all") {
     nodes.raw.answers_hello = false;
     answer = false;
@@ -260,6 +263,7 @@ TEST_CASE("who answers Hello wrongly is tried again, with pauses, while calls wa
   CHECK(nodes.raw.accepted_count == (answer ? 10 : 3));
   CHECK(nodes.node.peers->connection_number(NodeId{2}) == 0);
   nodes.raw.node = NodeId{2};
+  nodes.raw.version = kProtocolVersion;
   nodes.raw.answers_hello = true;
   nodes.pass(kSecond - kSecond / 10);
   CHECK(nodes.raw.last().type == MessageType::kPrepare);
