@@ -181,6 +181,24 @@ TEST_CASE("a newer connection of a node closes the older before its first reques
   CHECK(nodes.node.epochs.back() == 3);
 }
 
+TEST_CASE("what an older connection has brought and is not handed over yet is dropped") {
+  NodeAndRaw nodes;
+  nodes.greet();
+  const ConnectionId older = nodes.raw.connection;
+  nodes.connect();
+  const ConnectionId newer = nodes.raw.connection;
+  nodes.network.stalled = true;
+  nodes.raw.connection = older;
+  nodes.raw.send(MessageType::kPrepare, PrepareRequest{.epoch = 1}, false, 1);
+  nodes.raw.connection = newer;
+  nodes.raw.hello(NodeId{2}, kCluster, 1);
+  nodes.raw.send(MessageType::kPrepare, PrepareRequest{.epoch = 2}, false, 1);
+  nodes.network.resume_at_once();
+  nodes.pass();
+  CHECK(nodes.raw.closed_connections == std::vector{older});
+  CHECK(nodes.node.epochs == std::vector<Epoch>{2});
+}
+
 // A node that calls somebody raw.
 struct NodeCallsRaw : NodeAndRaw {
   NodeCallsRaw() : calls(loop.ready()) {
@@ -249,6 +267,9 @@ TEST_CASE("who answers Hello wrongly is tried again, with pauses, while calls wa
   SECTION("another node") {
     nodes.raw.node = NodeId{3};
   }
+  SECTION("in another version") {
+    nodes.raw.version = kProtocolVersion + 1;
+  }
   SECTION("not at all") {
     nodes.raw.answers_hello = false;
     answer = false;
@@ -260,6 +281,7 @@ TEST_CASE("who answers Hello wrongly is tried again, with pauses, while calls wa
   CHECK(nodes.raw.accepted_count == (answer ? 10 : 3));
   CHECK(nodes.node.peers->connection_number(NodeId{2}) == 0);
   nodes.raw.node = NodeId{2};
+  nodes.raw.version = kProtocolVersion;
   nodes.raw.answers_hello = true;
   nodes.pass(kSecond - kSecond / 10);
   CHECK(nodes.raw.last().type == MessageType::kPrepare);

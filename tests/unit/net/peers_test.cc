@@ -142,6 +142,62 @@ TEST_CASE("connects pause longer and longer, up to a second, and only while some
   CHECK(nodes.results == std::vector{kTimedOut, kOk});
 }
 
+TEST_CASE("a connection that is made too late is closed") {
+  TwoNodes nodes;
+  nodes.network.connect_ns = kConnectNs + kSecond;
+  nodes.start(nodes.prepare(7, nodes.in(kConnectNs + kSecond / 2)));
+  nodes.pass(kConnectNs + kSecond - kMillisecond);
+  CHECK(nodes.results == std::vector{kTimedOut});
+  nodes.network.connect_ns = kFakeDelayNs;
+  nodes.pass(2 * kMillisecond);
+  CHECK(nodes.one.transport->connection_count() == 0);
+  CHECK(nodes.run(nodes.prepare(8, nodes.in(2 * kSecond))) == kOk);
+  nodes.pass(3 * kSecond);
+  CHECK(nodes.one.peers->connection_number(NodeId{2}) == 1);
+  CHECK(nodes.one.transport->connection_count() == 1);
+}
+
+TEST_CASE("after a connection that had worked there is no pause") {
+  TwoNodes nodes;
+  for (int i = 0; i < 5; ++i) {
+    CHECK(nodes.run(nodes.prepare(7, nodes.in(6 * kFakeDelayNs))) == kOk);
+    nodes.network.cut_all();
+    nodes.pass(kFakeDelayNs);
+  }
+}
+
+TEST_CASE("calls go on when a busy connection is writable, though nothing is answered") {
+  TwoNodes nodes;
+  nodes.two.keep = true;
+  nodes.network.sends_max = 3;
+  for (int i = 0; i < 20; ++i) nodes.start(nodes.prepare(7, nodes.in(kSecond)));
+  nodes.pass(kSecond / 2);
+  CHECK(nodes.two.kept.size() == 20);
+}
+
+TEST_CASE("replies that wait for a busy connection go on, or end with it") {
+  TwoNodes nodes;
+  nodes.two.keep = true;
+  for (int i = 0; i < 20; ++i) nodes.start(nodes.read(1, nodes.in(5 * kSecond)));
+  nodes.pass(kSecond / 2);
+  nodes.network.sends_max = 3;
+  SECTION("go on") {
+    nodes.two.answer_kept();
+    nodes.pass(kSecond / 2);
+    CHECK(nodes.results == std::vector(20, kOk));
+  }
+  SECTION("end") {
+    nodes.network.stalled = true;
+    nodes.two.answer_kept();
+    nodes.pass(kSecond / 2);
+    CHECK(nodes.two.answers.running() == 20);
+    nodes.network.cut_all();
+    nodes.pass(kFakeDelayNs);
+    CHECK(nodes.results == std::vector(20, kClosed));
+  }
+  CHECK(nodes.two.answers.running() == 0);
+}
+
 TEST_CASE("a new address is tried at once") {
   TwoNodes nodes;
   nodes.one.peers->set_address(NodeId{2}, "nowhere");
@@ -287,6 +343,17 @@ TEST_CASE("stop ends what is on its way, in every state") {
   for (const ErrorCode result : nodes.results) CHECK(result == kClosed);
   CHECK(nodes.calls.running() == 0);
   CHECK(nodes.run(nodes.prepare(1, nodes.in(kSecond))) == kClosed);
+}
+
+TEST_CASE("a payload may be dropped after the stop, and is not posted again") {
+  TwoNodes nodes;
+  nodes.two.keep = true;
+  nodes.start(nodes.replicate(3, std::byte{1}, nodes.in(kSecond)));
+  nodes.pass(kSecond / 2);
+  nodes.two.stop_only();
+  CHECK(nodes.two.kept.size() == 1);
+  nodes.two.kept.clear();
+  CHECK(nodes.two.transport->posted_count() == 5);
 }
 
 }  // namespace

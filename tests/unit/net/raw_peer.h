@@ -58,7 +58,14 @@ struct RawPeer final : TransportSink {
   void hello(NodeId node, Uuid cluster, uint64_t boot = 1) {
     send(MessageType::kHello, HelloRequest{.cluster = cluster, .node = node, .boot = boot});
   }
-  void hello_reply() { send(MessageType::kHello, HelloReply{.node = node}, true); }
+  void hello_reply() {
+    MessageBytes bytes;
+    const HelloReply reply{.node = node};
+    const size_t size = encode_message(
+        {.type = MessageType::kHello, .reply = true, .body = body_bytes(reply)}, bytes);
+    bytes[4] = std::byte{static_cast<uint8_t>(version)};
+    send_bytes(std::span(bytes).first(size));
+  }
   Message last() const {
     REQUIRE(!headers.empty());
     MessageHeader header;
@@ -70,7 +77,8 @@ struct RawPeer final : TransportSink {
 
   AlignedBuffer memory{2 * kMiB};
   FakeTransport transport;
-  NodeId node{2};             // in hello_reply
+  NodeId node{2};  // in hello_reply, as the next
+  uint16_t version = kProtocolVersion;
   bool answers_hello = true;  // when others connect
   ConnectionId connection = 0;
   uint64_t op_id = 0;
