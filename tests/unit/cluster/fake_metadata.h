@@ -36,6 +36,11 @@ class FakeMetadata final : public MetadataStore {
   uint64_t revision() const { return revision_; }
   size_t watch_count() const { return watches_.size(); }
 
+  // What a commit does: false, and nothing, when a condition does not hold.
+  bool apply(const MetadataTransaction& transaction);
+  // All changes so far, in order.
+  const std::vector<MetadataEntry>& history() const { return history_; }
+
   // Late commits arrive; each applies if its conditions hold still. How many were applied.
   size_t apply_late();
   // Tells the watchers what they were not told yet. False: nothing.
@@ -70,7 +75,6 @@ class FakeMetadata final : public MetadataStore {
     };
     return Awaiter{ready_};
   }
-  bool apply(const MetadataTransaction& transaction);
 
   RunQueue& ready_;
   uint64_t revision_ = 1;
