@@ -1,4 +1,5 @@
 // What only metadata_sqlite promises.
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -151,6 +152,28 @@ TEST_CASE("a watch from before the deletes that are remembered begins with a res
   CHECK(old.resync_count == 1);
   CHECK(old.keys() == "next");
   CHECK(fresh.resync_count == 0);
+}
+
+TEST_CASE(
+    "an error of the commit itself leaves doubt, half of it is never seen, and work goes on") {
+  SqliteBench bench;
+  const uint64_t revision = bench.put("a", "1");
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit small = before;
+  small.rlim_cur = std::filesystem::file_size(bench.file() + "-wal") + 4096;  // no disk has more
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const std::string large(60'000, 'x');
+  MetadataStore& store = bench.store->client(0);
+  const auto commit = bench.wait(store.commit({{}, {{"a", large}, {"b", large}}}));
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  CHECK(commit.code() == ErrorCode::kUnknown);
+  const MetadataRange range = bench.range("");
+  CHECK((range.revision == revision || range.entries.size() == 2));
+  CHECK(bench.put("c", "1") == range.revision + 1);
+  bench.plugin.end_client(0);
+  CHECK(bench.range("").entries.size() == range.entries.size() + 1);
 }
 
 TEST_CASE("watching an idle store costs little and writes nothing") {
