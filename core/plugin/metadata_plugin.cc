@@ -245,7 +245,7 @@ bool MetadataPlugin::arm() {
   const int32_t pending = library_.metadata().arm(context_);
   if (pending == 0 || pending == 1) return pending == 1;
   abandon(text("arm returned ", pending, "; it must return 0 or 1"));
-  return false;
+  return true;  // who waited for the plugin has been woken: do not sleep
 }
 
 void MetadataPlugin::abandon(std::string why) {

@@ -242,8 +242,8 @@ std::string Database::sync_folder() const {
 Outcome Database::failed(int code) {
   if (is_busy(code)) return Outcome::kBusy;
   trouble_ = join({path_, ": ", sqlite3_errmsg(handle_)});
-  if ((code & 0xff) == SQLITE_IOERR)
-    trouble_ += join({" (", strerror(sqlite3_system_errno(handle_)), ")"});
+  if (const int number = sqlite3_system_errno(handle_); number != 0)
+    trouble_ += join({" (", strerror(number), ")"});
   return Outcome::kFailed;
 }
 

@@ -147,34 +147,37 @@ bool StoreThread::finish(const Request& request, Outcome outcome, Answer answer)
   switch (outcome) {
     case Outcome::kDone:
       letter.answer = std::move(answer);
-      note_works();
+      note_works(request.kind);
       break;
     case Outcome::kBusy:
       if (steady_clock::now() < request.accepted + milliseconds(kLockPatienceMs)) return false;
       letter.result = VARVE_E_UNAVAILABLE;
-      note_trouble("another process holds the store's lock");
+      note_trouble(request.kind, "another process holds the store's lock");
       break;
     case Outcome::kFailed:
       letter.result = VARVE_E_UNAVAILABLE;
-      note_trouble(database_->trouble());
+      note_trouble(request.kind, database_->trouble());
       break;
     case Outcome::kUnknown:
       letter.result = VARVE_E_UNKNOWN;
-      note_trouble(database_->trouble());
+      note_trouble(request.kind, database_->trouble());
       break;
   }
   request.mailbox->put_result(std::move(letter));
   return true;
 }
 
-void StoreThread::note_trouble(const std::string& words) {
+// The log hears of trouble once, and of its end when what had failed works: ranges may work while
+// commits do not.
+void StoreThread::note_trouble(Request::Kind kind, const std::string& words) {
   if (words == trouble_) return;
   trouble_ = words;
+  trouble_with_ = kind;
   log_.warn(join({"the metadata store does not work: ", words}));
 }
 
-void StoreThread::note_works() {
-  if (trouble_.empty()) return;
+void StoreThread::note_works(Request::Kind kind) {
+  if (trouble_.empty() || trouble_with_ != kind) return;
   trouble_.clear();
   log_.info("the metadata store works again");
 }

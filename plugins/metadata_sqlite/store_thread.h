@@ -66,8 +66,8 @@ class StoreThread {
   void tell(Watch& watch);
   // True when the request has got its result.
   bool finish(const Request& request, Outcome outcome, Answer answer);
-  void note_trouble(const std::string& words);
-  void note_works();
+  void note_trouble(Request::Kind kind, const std::string& words);
+  void note_works(Request::Kind kind);
   void sleep();
 
   const HostLog& log_;
@@ -87,6 +87,7 @@ class StoreThread {
   Time next_commit_{};
   uint32_t commits_in_row_ = 0;
   bool look_now_ = false;
+  Request::Kind trouble_with_ = Request::Kind::kRange;
   std::string trouble_;  // what was last said in the log; empty: it works
 };
 

@@ -3,6 +3,7 @@
 
 #include "core/runtime/task_group.h"
 #include "tests/conformance/metadata/bench.h"
+#include "tests/conformance/metadata/race.h"
 
 namespace varve {
 namespace {
@@ -164,41 +165,11 @@ TEST_CASE("what one client commits another one reads") {
 
 namespace {
 
-struct Race {
-  std::map<uint64_t, int> winners;  // revision -> how many
-  bool in_order = true;
-  int refused = 0;
-};
-
-// Wins `count` times at raising the counter.
-Task<void> raise_counter(MetadataStore* store, int count, Race* race) {
-  const std::string key = "counter";
-  uint64_t last = 0;
-  for (int won = 0; won < count;) {
-    const Result<MetadataRange> range = co_await store->range(key);
-    if (!range.ok()) continue;
-    const bool there = !range->entries.empty();
-    MetadataTransaction transaction;
-    transaction.compares.push_back({key, there ? range->entries[0].revision : 0});
-    const int value = there ? std::stoi(range->entries[0].value) : 0;
-    transaction.puts.push_back({key, std::to_string(value + 1)});
-    const Result<MetadataCommit> commit = co_await store->commit(std::move(transaction));
-    if (!commit.ok()) continue;
-    if (!commit->succeeded) {
-      ++race->refused;
-      continue;
-    }
-    ++won;
-    ++race->winners[commit->revision];
-    race->in_order &= commit->revision > last;
-    last = commit->revision;
-  }
-}
-
-Task<void> race_all(Bench* bench, size_t clients, size_t tasks, int count, Race* race) {
+Task<void> race_all(Bench* bench, size_t clients, size_t tasks, int count,
+                    const std::function<void(uint64_t)>* won) {
   TaskGroup group(bench->store->runtime().ready);
   for (size_t i = 0; i < tasks; ++i) {
-    group.start(raise_counter(&bench->store->client(i % clients), count, race));
+    group.start(raise_counter(&bench->store->client(i % clients), count, won));
   }
   co_await group.done();
 }
@@ -207,16 +178,16 @@ Task<void> race_all(Bench* bench, size_t clients, size_t tasks, int count, Race*
 
 TEST_CASE("of those who race for a revision exactly one wins") {
   Bench bench;
-  Race race;
   constexpr size_t kClients = 3, kTasks = 6;
   constexpr int kWins = 8;
   for (size_t i = 0; i < kClients; ++i) bench.range("", i);
-  bench.store->run(race_all(&bench, kClients, kTasks, kWins, &race));
-  CHECK(race.in_order);
-  CHECK(race.winners.size() == kTasks * kWins);
-  CHECK(std::all_of(race.winners.begin(), race.winners.end(),
+  std::map<uint64_t, int> winners;  // revision -> how many
+  const std::function<void(uint64_t)> won = [&winners](uint64_t revision) { ++winners[revision]; };
+  bench.store->run(race_all(&bench, kClients, kTasks, kWins, &won));
+  CHECK(winners.size() == kTasks * kWins);
+  CHECK(std::all_of(winners.begin(), winners.end(),
                     [](const auto& winner) { return winner.second == 1; }));
-  const MetadataRange range = bench.range("counter");
+  const MetadataRange range = bench.range(kCounter);
   CHECK(range.revision == kTasks * kWins);
   CHECK(range.entries[0].value == std::to_string(kTasks * kWins));
 }

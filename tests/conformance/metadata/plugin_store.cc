@@ -12,36 +12,37 @@ PluginStore::PluginStore() {
   auto loop = UringLoop::create();
   REQUIRE(loop.ok());
   loop_ = std::move(*loop);
-  auto library = PluginLibrary::open(plugin_under_test());
+  auto library = PluginLibrary::open(VARVE_PLUGIN_UNDER_TEST);
   INFO(library.status().message());
   REQUIRE(library.ok());
   library_ = std::move(*library);
 }
 
 PluginStore::~PluginStore() {
-  for (size_t i = 0; i < clients_.size(); ++i) remove_client(i);
+  for (size_t i = 0; i < clients_.size(); ++i) end_client(i);
 }
 
-Status PluginStore::add_client() {
-  const std::vector<ServiceOption> options = options_for(folder_.file(""));
+Status PluginStore::start_client(size_t index) {
+  const std::vector<ServiceOption> options = this->options();
   auto started = PluginMetadata::start(loop_->runtime(), *library_, options);
   if (!started.ok()) return started.status();
-  clients_.push_back(std::move(*started));
-  loop_->add_poller(*clients_.back());
+  if (clients_.size() <= index) clients_.resize(index + 1);
+  clients_[index] = std::move(*started);
+  loop_->add_poller(*clients_[index]);
   return {};
 }
 
 MetadataStore& PluginStore::client(size_t index) {
-  while (clients_.size() <= index) {
-    const Status status = add_client();
+  if (index >= clients_.size() || clients_[index] == nullptr) {
+    const Status status = start_client(index);
     INFO(status.message());
     REQUIRE(status.ok());
   }
   return *clients_[index];
 }
 
-void PluginStore::remove_client(size_t index) {
-  if (clients_[index] == nullptr) return;
+void PluginStore::end_client(size_t index) {
+  if (index >= clients_.size() || clients_[index] == nullptr) return;
   loop_->run(clients_[index]->close());
   loop_->remove_poller(*clients_[index]);
   clients_[index].reset();

@@ -9,6 +9,7 @@
 #include "core/cluster/plugin_metadata.h"
 #include "core/plugin/plugin_library.h"
 #include "core/runtime/uring_loop.h"
+#include "tests/conformance/metadata/plugin_under_test.h"
 #include "tests/conformance/metadata/store_under_test.h"
 #include "tests/unit/device/temp_folder.h"
 
@@ -22,11 +23,14 @@ class PluginStore final : public StoreUnderTest {
   void run(Task<void> task) override { loop_->run(std::move(task)); }
   MetadataStore& client(size_t index) override;
 
-  const TempFolder& folder() const { return folder_; }
-  // One more client, or why it cannot start.
-  Status add_client();
-  // Ends the client with calls under way, if it has any.
-  void remove_client(size_t index);
+  const PluginLibrary& library() const { return *library_; }
+  UringLoop& loop() { return *loop_; }
+  std::string folder() const { return folder_.file(""); }
+  std::vector<ServiceOption> options() const { return options_for(folder()); }
+  // Why the client cannot start, if it cannot.
+  Status start_client(size_t index);
+  // Ends the client, with calls under way if it has any; client() starts it again.
+  void end_client(size_t index);
 
  private:
   TempFolder folder_;
@@ -34,10 +38,5 @@ class PluginStore final : public StoreUnderTest {
   std::unique_ptr<PluginLibrary> library_;
   std::vector<std::unique_ptr<PluginMetadata>> clients_;
 };
-
-// What the tests of one plugin provide: its file, and its options for a store in `folder` (which
-// ends with a slash).
-std::string plugin_under_test();
-std::vector<ServiceOption> options_for(const std::string& folder);
 
 }  // namespace varve
