@@ -40,10 +40,9 @@ struct World {
     std::vector<std::string> volumes;
     for (uint32_t i = 0; i < plan.volume_count; ++i) volumes.push_back(text("volume", i + 1));
     if (setup.prepare) setup.prepare(store, plan, volumes);
-    nemesis =
-        std::make_unique<Nemesis>(loop, network, store, nodes, plan, random.next(), counts);
-    workload = std::make_unique<ClusterWorkload>(loop, nodes, checker, plan, volumes,
-                                                 random.next());
+    nemesis = std::make_unique<Nemesis>(loop, network, store, nodes, plan, random.next(), counts);
+    workload =
+        std::make_unique<ClusterWorkload>(loop, nodes, checker, plan, volumes, random.next());
   }
 
   std::string failure() const {

@@ -123,8 +123,7 @@ Task<void> ClusterWorkload::one_op(Volume* volume, Owner owner) {
 }
 
 Task<void> ClusterWorkload::write(Volume* volume, Owner owner, BlockRange range, bool zeroes) {
-  ClientOpPtr op =
-      new_op(*volume, zeroes ? ClientOp::Kind::kTrim : ClientOp::Kind::kWrite, range);
+  ClientOpPtr op = new_op(*volume, zeroes ? ClientOp::Kind::kTrim : ClientOp::Kind::kWrite, range);
   const uint32_t number = checker_.begin_write(owner.session, range, zeroes);
   for (uint64_t i = 0; i < range.count; ++i) {
     fill_block({volume->number, static_cast<uint32_t>(range.first + i), number},
@@ -179,8 +178,9 @@ Task<void> ClusterWorkload::final_reads(Volume* volume) {
     const Owner owner = *volume->owner;
     const BlockRange range{block, 1};
     co_await read(volume, owner, range);
-    if (!volume->owner) fail(text("a read of block ", block, " of ", volume->name,
-                                  " failed after everything was healed"));
+    if (!volume->owner)
+      fail(text("a read of block ", block, " of ", volume->name,
+                " failed after everything was healed"));
     co_await compare_members(volume, block);
   }
 }

@@ -1,6 +1,6 @@
 // ClusterWorkload: clients of a simulated cluster. Every volume has one owner, the client that
-// attached it last, and sometimes an owner before it that has not noticed. All answers are judged as
-// they come.
+// attached it last, and sometimes an owner before it that has not noticed. All answers are judged
+// as they come.
 //
 // Thread rule: the loop's thread, on its own run queue and clock. Ownership: borrows everything.
 #pragma once
