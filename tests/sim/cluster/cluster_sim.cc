@@ -250,7 +250,7 @@ int run(int count, char** words) {
     std::printf("plan: %s\n", draw_nemesis_plan(options.seed).text().c_str());
     return good ? 0 : 1;
   }
-  set_log_level(LogLevel::kError);
+  log_set_level(LogLevel::kNone);
   return run_all(options);
 }
 

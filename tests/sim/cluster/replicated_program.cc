@@ -2,7 +2,9 @@
 
 #include "core/base/crc32c.h"
 #include "core/base/text.h"
+#include "core/cluster/planner.h"
 #include "core/cluster/record_key.h"
+#include "core/format/superblock.h"
 
 namespace varve {
 namespace {
@@ -46,7 +48,7 @@ void ReplicatedProgram::prepare(SimMetadata& metadata, const NemesisPlan& plan,
   };
   ClusterRecord cluster;
   cluster.id = kCluster;
-  put(kClusterKey, encode_cluster_record(cluster));
+  put(std::string(kClusterKey), encode_cluster_record(cluster));
   for (uint32_t i = 0; i < plan.node_count; ++i) {
     const uint32_t id = i + 1;
     put(text(kNodePrefix, id), encode_node_record({.id = NodeId{id},
