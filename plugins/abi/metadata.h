@@ -114,8 +114,9 @@ struct varve_metadata {
                     uint64_t op_id);
   /* CHANGES for every key under `prefix` after `revision`, from now on until unwatch, however the
    * store can be reached meanwhile. Several changes of one key may be merged into the last; all
-   * changes of one revision come in one event, or come merged in later ones. No RESULT, never
-   * VARVE_E_AGAIN. */
+   * changes of one revision come in one event, or come merged in later ones. It begins with RESYNC
+   * when deletes since `revision` are forgotten already, or when the store has not reached it (a
+   * backup was put back). No RESULT, never VARVE_E_AGAIN. */
   int32_t (*watch)(struct varve_metadata_context* context, struct varve_bytes prefix,
                    uint64_t revision, uint64_t op_id);
   /* No event of the watch follows. VARVE_E_NOT_FOUND: no such watch. */

@@ -171,10 +171,11 @@ std::string Database::open_file() {
   }
   if (std::string wrong = prepare(); !wrong.empty()) return wrong;
   sqlite3_busy_timeout(handle_, 0);
-  // The log exists since the first read; now a power cut cannot take away file or log.
+  // The first read has made the log, or brought back what a process that died in COMMIT had written
+  // there without its sync. From here on a power cut takes away neither.
   StoreRow row;
   if (store_row(row) != Outcome::kDone) return join({"cannot be read: ", sqlite3_errmsg(handle_)});
-  return sync_folder();
+  return sync_log_and_folder();
 }
 
 bool Database::pragma(const char* sql, std::string& value) {
@@ -232,17 +233,20 @@ std::string Database::prepare() {
   return {};
 }
 
-std::string Database::sync_folder() const {
-  const UniqueFd folder(::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.valid() || fsync(folder.get()) != 0)
-    return join({"cannot be made durable: its folder: ", strerror(errno)});
+std::string Database::sync_log_and_folder() const {
+  for (const std::string& name : {path_ + "-wal", folder_of(path_)}) {
+    const UniqueFd file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.valid() || fsync(file.get()) != 0)
+      return join({"cannot be made durable: ", name, ": ", strerror(errno)});
+  }
   return {};
 }
 
 Outcome Database::failed(int code) {
   if (is_busy(code)) return Outcome::kBusy;
   trouble_ = join({path_, ": ", sqlite3_errmsg(handle_)});
-  if (const int number = sqlite3_system_errno(handle_); number != 0)
+  const bool of_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+  if (const int number = sqlite3_system_errno(handle_); of_system && number != 0)
     trouble_ += join({" (", strerror(number), ")"});
   return Outcome::kFailed;
 }

@@ -78,7 +78,7 @@ class Database {
   std::string check_owner(bool& empty);
   std::string make_tables();
   std::string prepare();
-  std::string sync_folder() const;
+  std::string sync_log_and_folder() const;
   bool pragma(const char* sql, std::string& value);
 
   Outcome begin(Query query);

@@ -162,7 +162,7 @@ TEST_CASE(
   REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
   signal(SIGXFSZ, SIG_IGN);
   rlimit small = before;
-  small.rlim_cur = std::filesystem::file_size(bench.file() + "-wal") + 4096;  // no disk has more
+  small.rlim_cur = std::filesystem::file_size(bench.file() + "-wal") + 4096;  // a full disk
   REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
   const std::string large(60'000, 'x');
   MetadataStore& store = bench.store->client(0);
