@@ -17,12 +17,16 @@ Task<bool> Primary::learn(Session* session) {
   const Sequence after = session->position;
   if (!session->ready()) co_return false;
   begin_receiving(*session);
-  if (!co_await send_fences(session)) co_return false;
+  bool done = co_await send_fences(session);
+  if (!done) co_return false;
   if (!VARVE_MUTANT(kAdmitEarly)) {
-    if (!co_await rewrite_diverged(session, after)) co_return false;
-    if (!co_await send_copies(session, after)) co_return false;
+    done = co_await rewrite_diverged(session, after);
+    if (!done) co_return false;
+    done = co_await send_copies(session, after);
+    if (!done) co_return false;
   }
-  if (!co_await admit_learner(session)) co_return false;
+  done = co_await admit_learner(session);
+  if (!done) co_return false;
   log_info("group", text(static_cast<uint32_t>(group_), ": disk group ",
                          static_cast<uint32_t>(session->member.disk_group), " is in sync again"));
   co_return true;
@@ -31,9 +35,11 @@ Task<bool> Primary::learn(Session* session) {
 Task<bool> Primary::send_fences(Session* session) {
   for (const AttachFence& fence : store_.fences()) {
     if (fence.group != group_) continue;
-    for (const VolumeRecord& record : store_.volume_records())
-      if (record.id == fence.volume && !co_await send_fence(session, fence, record))
-        co_return false;
+    for (const VolumeRecord& record : store_.volume_records()) {
+      if (record.id != fence.volume) continue;
+      const bool sent = co_await send_fence(session, fence, record);
+      if (!sent) co_return false;
+    }
   }
   co_return true;
 }
@@ -59,7 +65,8 @@ Task<bool> Primary::send_fence(Session* session, AttachFence fence, VolumeRecord
 // Where the learner has a number above ours, the two have parted: our value again, for all.
 Task<bool> Primary::rewrite_diverged(Session* session, Sequence after) {
   std::vector<ChangedBlocks> theirs;
-  if (!co_await collect_from(session, after, &theirs)) co_return false;
+  const bool collected = co_await collect_from(session, after, &theirs);
+  if (!collected) co_return false;
   for (const ChangedBlocks& run : theirs) {
     const std::vector<BlockVersion> ours = store_.versions(run.volume, run.range);
     for (uint64_t i = 0; i < run.range.count; ++i) {
@@ -154,7 +161,8 @@ Task<Status> Primary::send_copied_part(Session* session, ChangedBlocks part,
 
 Task<bool> Primary::admit_learner(Session* session) {
   const DiskGroupId id = session->member.disk_group;
-  if (!co_await take_turn()) co_return false;
+  const bool my_turn = co_await take_turn();
+  if (!my_turn) co_return false;
   GroupRecord wanted = seen_.record;
   wanted.in_sync.push_back(id);
   // From here on nothing is acknowledged, and nothing is read, without it (rule 1).

@@ -12,9 +12,12 @@ Task<void> Primary::tend(Session* session) {
   const DiskGroupId id = session->member.disk_group;
   while (!resigned_) {
     const bool current = session->epoch == state_.epoch && session->ready();
-    if (!current && !co_await prepare(session)) {
-      co_await remove_if_silent(session);
-      co_await pause(kRetryPause_ns);
+    if (!current) {
+      const bool prepared = co_await prepare(session);
+      if (!prepared) {
+        co_await remove_if_silent(session);
+        co_await pause(kRetryPause_ns);
+      }
       continue;
     }
     if (seen_.record.is_in_sync(id)) {
@@ -24,7 +27,9 @@ Task<void> Primary::tend(Session* session) {
       co_await remove_if_silent(session);
     } else if (!serving_) {
       co_await changed_.wait();
-    } else if (!co_await learn(session)) {
+    } else {
+      const bool learned = co_await learn(session);
+      if (learned) continue;
       end_receiving(*session);
       session->epoch = 0;
       co_await pause(2 * kTick_ns);
@@ -86,7 +91,8 @@ Task<void> Primary::remove_if_silent(Session* session) {
   const uint64_t now_ns = runtime_.clock.monotonic_ns();
   if (resigned_ || !is_required(session->member.disk_group)) co_return;
   if (now_ns - session->heard_ns <= kMemberSilence_ns) co_return;
-  if (!co_await remove(session->member.disk_group)) co_return;
+  const bool removed = co_await remove(session->member.disk_group);
+  if (!removed) co_return;
   log_warn("group", text(static_cast<uint32_t>(group_), ": disk group ",
                          static_cast<uint32_t>(session->member.disk_group),
                          " does not answer and is taken out; ", seen_.record.in_sync.size(), " of ",
@@ -94,7 +100,8 @@ Task<void> Primary::remove_if_silent(Session* session) {
 }
 
 Task<bool> Primary::remove(DiskGroupId id) {
-  if (!co_await take_turn()) co_return false;
+  const bool my_turn = co_await take_turn();
+  if (!my_turn) co_return false;
   bool removed = false;
   if (seen_.record.is_in_sync(id)) {
     GroupRecord wanted = seen_.record;
@@ -137,7 +144,8 @@ Task<bool> Primary::apply(GroupRecord wanted) {
     resign("its group's record was changed by somebody else");
     co_return false;
   }
-  if (resigned_ || !co_await make_epoch_durable(next.record.epoch)) {
+  const bool durable = co_await make_epoch_durable(next.record.epoch);
+  if (resigned_ || !durable) {
     resign("its epoch cannot be made durable");
     co_return false;
   }
@@ -150,7 +158,8 @@ Task<bool> Primary::apply(GroupRecord wanted) {
 }
 
 Task<bool> Primary::hand_over(DiskGroupId to) {
-  if (!co_await take_turn()) co_return false;
+  const bool my_turn = co_await take_turn();
+  if (!my_turn) co_return false;
   GroupRecord wanted = seen_.record;
   std::erase(wanted.in_sync, self_);
   wanted.primary = to;

@@ -32,9 +32,11 @@ Primary::~Primary() {
 Task<void> Primary::run() {
   ticked_ns_ = runtime_.clock.monotonic_ns();
   for (const auto& session : sessions_) session->heard_ns = ticked_ns_;
-  if (!co_await make_epoch_durable(office_)) resign("its epoch cannot be made durable");
+  const bool durable = co_await make_epoch_durable(office_);
+  if (!durable) resign("its epoch cannot be made durable");
   for (const auto& session : sessions_) tasks_.start(tend(session.get()));
-  if (co_await settle()) {
+  const bool settled = co_await settle();
+  if (settled) {
     serving_ = true;
     changed_.wake_all();
     log_info("group", text(static_cast<uint32_t>(group_), ": primary in epoch ", office_));
@@ -171,7 +173,9 @@ Task<Status> Primary::attach(AttachFence fence, VolumeRecord volume) {
           std::find(have.begin(), have.end(), session->member.disk_group) == have.end())
         next = session.get();
     if (next == nullptr && seen_.record.in_sync.size() >= seen_.record.min_in_sync) break;
-    if (next != nullptr && next->ready() && co_await send_fence(next, fence, volume))
+    bool sent = false;
+    if (next != nullptr && next->ready()) sent = co_await send_fence(next, fence, volume);
+    if (sent)
       have.push_back(next->member.disk_group);
     else
       co_await pause(kRetryPause_ns);
@@ -180,7 +184,8 @@ Task<Status> Primary::attach(AttachFence fence, VolumeRecord volume) {
   for (const auto& session : sessions_)
     if (session->receiving && !is_required(session->member.disk_group)) end_receiving(*session);
   const Sequence last = make_sequence(state_.epoch, counter_);
-  if (!co_await older_ended(fence.volume, last)) co_return ErrorCode::kStale;
+  const bool ended = co_await older_ended(fence.volume, last);
+  if (!ended) co_return ErrorCode::kStale;
   const auto fencing = fencing_.find(fence.volume);
   if (fencing != fencing_.end() && fencing->second <= fence.generation) fencing_.erase(fencing);
   co_return Status();

@@ -19,7 +19,8 @@ Task<Status> Primary::repair(VolumeId volume, BlockRange range) {
       const BlockVersion version = store_.versions(volume, one)[0];
       if (version.kind != BlockVersion::Kind::kDamaged) break;
       AlignedBuffer data(kBlockBytes);
-      if (!co_await fetch(volume, block, version.sequence, data.data())) {
+      const bool fetched = co_await fetch(volume, block, version.sequence, data.data());
+      if (!fetched) {
         log_error("group", text(static_cast<uint32_t>(group_), ": block ", block, " of volume ",
                                 static_cast<uint32_t>(volume), " is damaged on every member"));
         co_return ErrorCode::kDamaged;

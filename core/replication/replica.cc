@@ -80,8 +80,10 @@ bool Replica::should_take_over() const {
 
 Task<void> Replica::take_over() {
   Result<SeenRecord> seen = co_await read_record(&context_.metadata, context_.group);
-  if (seen.ok() && seen->revision >= seen_.revision && !stopping_ && co_await win_office(&*seen))
-    co_await hold_office(std::move(*seen));
+  bool won = false;
+  if (seen.ok() && seen->revision >= seen_.revision && !stopping_)
+    won = co_await win_office(&*seen);
+  if (won) co_await hold_office(std::move(*seen));
   taking_over_ = false;
 }
 

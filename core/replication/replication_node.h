@@ -44,6 +44,7 @@ class ReplicationNode final : public PeerHandler {
   // When something was last heard of the node, on our clock; our own start if nothing was.
   uint64_t heard_ns(NodeId node) const;
   void start();
+  bool stopping() const { return stopping_; }
   // Ends every office. Ends when nothing runs any more.
   Task<void> stop();
 

@@ -15,7 +15,8 @@ Task<bool> Primary::settle() {
   Sequence position = state_.position;
   while (!resigned_) {
     co_await members_prepared();
-    if (co_await check_log_ends(&position)) break;
+    const bool complete = co_await check_log_ends(&position);
+    if (complete) break;
   }
   if (resigned_) co_return false;
   std::vector<ChangedBlocks> runs;

@@ -51,12 +51,13 @@ Task<void> ClusterNode::stop() {
 }
 
 Task<void> ClusterNode::follow_view() {
-  uint64_t seen = 0;
-  do {
-    seen = view_.version();
+  bool more = true;
+  while (more) {
+    const uint64_t seen = view_.version();
     take_over_records();
     drop_deleted_volumes();
-  } while (co_await view_.changed_since(seen));
+    more = co_await view_.changed_since(seen);
+  }
 }
 
 void ClusterNode::take_over_records() {

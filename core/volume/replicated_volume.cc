@@ -42,7 +42,7 @@ Task<Status> ReplicatedVolume::attach() {
   for (const GroupId group : volume_.groups) {
     Status status = co_await attach_group(group);
     for (uint32_t attempt = 1; !status.ok() && passes(status.code()); ++attempt) {
-      if (closed_) co_return ErrorCode::kClosed;
+      if (closed_ || node_.stopping()) co_return ErrorCode::kClosed;
       co_await node_.retry_pause();
       if (attempt % kAttemptsBeforeRefresh == 0) co_await node_.refresh(group);
       status = co_await attach_group(group);
@@ -123,7 +123,7 @@ Task<Status> ReplicatedVolume::until_done(GroupIo io) {
   io.volume = volume_.id;
   io.attach_generation = volume_.generation;
   for (uint32_t attempt = 1;; ++attempt) {
-    if (closed_) co_return ErrorCode::kClosed;
+    if (closed_ || node_.stopping()) co_return ErrorCode::kClosed;
     if (fenced_) co_return ErrorCode::kBusy;
     Status status = co_await node_.io(io);
     if (status.code() == ErrorCode::kBusy) fenced_ = true;

@@ -46,11 +46,22 @@ class TcpConnection {
   bool in_line = false;  // for a buffer; the context's own mark
 
  private:
+  // Buffers that the payloads of the next messages are received into, if they look like the last.
+  struct Landing {
+    size_t count = 0;
+    size_t head_bytes = 0;  // frame and header of each
+    std::array<ReceiveBuffer, kMaxLandings> buffers;
+  };
+
   bool receive();
   bool read_socket();
+  Landing expect_landing(size_t kept);
+  void take_received(Landing& landing, size_t bytes);
+  void append_carry(const uint8_t* from, size_t length, size_t& bytes);
   void keep_rest(std::span<const uint8_t> bytes, size_t used);
   size_t parse(std::span<const uint8_t> bytes);
   bool parse_message(std::span<const uint8_t> bytes, size_t& used);
+  void begin_payload(const Frame& frame, const ReceiveBuffer& buffer, const uint8_t* header);
   void payload_arrived(uint64_t bytes);
   void send_all();
   bool send_once();
@@ -74,6 +85,8 @@ class TcpConnection {
   Frame arriving_frame_;
   std::array<uint8_t, VARVE_HEADER_BYTES_MAX> arriving_header_;
   uint64_t arriving_left_ = 0;
+  Frame expected_;             // the last one
+  size_t expected_count_ = 1;  // messages like it
 
   SendQueue out_;
   uint64_t front_sent_ = 0;  // bytes of the oldest that the kernel has

@@ -19,6 +19,7 @@ inline constexpr uint32_t kFrameBytes = 16;
 struct Frame {
   uint16_t header_bytes = 0;   // 1 to VARVE_HEADER_BYTES_MAX
   uint32_t payload_bytes = 0;  // at most VARVE_PAYLOAD_BYTES_MAX
+  bool operator==(const Frame&) const = default;
 };
 
 void encode_frame(const Frame& frame, uint8_t* to);

@@ -19,6 +19,10 @@ inline constexpr size_t kMaxQueuedSends = 256;           // messages until the k
 inline constexpr uint64_t kMaxQueuedBytes = 8ull << 20;  // theirs; one message may exceed it
 inline constexpr uint32_t kReceivesPerTurn = 4;          // then others get their turn
 inline constexpr size_t kSendVectors = 256;              // pieces in one sendmsg
+// Payloads that are received into buffers that were taken before anything was seen of them, in one
+// recvmsg. If they are not there, what came instead waits for its turn in memory of this size.
+inline constexpr uint64_t kMaxLandedBytes = 256 * 1024;
+inline constexpr size_t kMaxLandings = 16;
 // A payload above this is followed by little read-ahead, so that the next goes straight to its
 // buffer.
 inline constexpr uint32_t kCopiedPayloadBytes = 16 * 1024;

@@ -97,6 +97,7 @@ struct Session {
       case 6:
         piece = 1 + input.number();
         capacity = 1 + input.byte() % 64;
+        quiet = input.byte() % 2 == 1;
         return turn();
       default:
         if (input.byte() == 0) connection->disconnect();
@@ -119,7 +120,7 @@ struct Session {
       const ssize_t taken = ::send(peer.get(), bytes.data() + at, length, MSG_NOSIGNAL);
       if (taken > 0) at += static_cast<size_t>(taken);
       const bool was_waiting = connection->over() || connection->lacks_buffer();
-      turn();
+      if (!quiet || taken <= 0) turn();
       stuck = taken <= 0 && was_waiting;
     }
   }
@@ -211,7 +212,8 @@ struct Session {
   std::unique_ptr<varve::TcpConnection> connection;
   size_t piece = SIZE_MAX;
   uint32_t capacity = 64;
-  bool good = true;  // nothing but good messages so far
+  bool quiet = false;  // the host has no turn until the socket is full
+  bool good = true;    // nothing but good messages so far
   bool stuck = false;
   bool closed = false;
   uint64_t used = 0;
