@@ -63,6 +63,7 @@ class AnswerDuty {
 // Answered exactly once, or dropped.
 struct IncomingRequest {
   NodeId from{};
+  uint64_t boot = 0;  // from Hello: another after each start of that node's daemon
   ConnectionId connection = 0;
   MessageType type{};
   MessageBody body;  // exactly the type's struct

@@ -30,6 +30,7 @@ bool PeerLink::calls_wait() const {
 
 Task<Status> PeerLink::call(PeerCall& call, uint64_t deadline_ns) {
   if (stopped_ || (connection_ == 0 && address_.empty())) co_return ErrorCode::kClosed;
+  const PeersCore::Operation operation(core_);
   call.request_id = ++request_id_;
   call.encode({.type = call.type, .request_id = call.request_id, .body = call.body},
               call.payload_slices);
@@ -44,8 +45,10 @@ Task<Status> PeerLink::call(PeerCall& call, uint64_t deadline_ns) {
     const bool woken = co_await call.changed.wait_until(timers, deadline_ns);
     if (!woken && call.state != CallState::kEnded) abandon(call);
   }
-  const uint64_t grace_ns = core_.runtime().clock.monotonic_ns() + kSendGraceNs;
-  co_await core_.sends().memory_back(call, grace_ns);
+  if (call.with_transport) {
+    const uint64_t grace_ns = core_.runtime().clock.monotonic_ns() + kSendGraceNs;
+    co_await core_.sends().memory_back(call, grace_ns);
+  }
   co_return call.status;
 }
 

@@ -159,6 +159,7 @@ Status PeerServer::take_request(ConnectionId connection, Client& client, const M
   if (unanswered == kRequestsOfTypeMax) return damaged("more requests at a time than allowed");
   ++unanswered;
   arrived_.push_back({.from = client.node,
+                      .boot = client.boot,
                       .connection = connection,
                       .type = message.type,
                       .body = MessageBody(message.body),
@@ -201,12 +202,13 @@ Task<void> PeerServer::reply(const IncomingRequest& request, ErrorCode status,
   } else {
     VARVE_CHECK(payload_bytes == 0);
   }
-  co_await send_reply(request.connection, message, slices);
+  return send_reply(request.connection, message, slices);
 }
 
 Task<void> PeerServer::send_reply(ConnectionId connection, Message message, Slices slices) {
   Client* client = find(connection);
   if (client == nullptr || client->state != State::kReady) co_return;
+  const PeersCore::Operation operation(core_);
   OutgoingMessage reply(core_.runtime().ready);
   reply.encode(message, slices);
   client->replies.push_back(reply);
@@ -217,7 +219,7 @@ Task<void> PeerServer::send_reply(ConnectionId connection, Message message, Slic
     if (!woken && reply.queue_hook.is_linked())
       close(connection, *find(connection), "it takes no replies");
   }
-  co_await core_.sends().memory_back(reply, deadline_ns);
+  if (reply.with_transport) co_await core_.sends().memory_back(reply, deadline_ns);
 }
 
 // From a destructor, so it starts a task of its own.

@@ -36,6 +36,7 @@ class PeerServer final : public PeerEndpoint {
   void stop();
   // False: there are too many; the connection is to be closed.
   bool accept(ConnectionId connection);
+  // REQUIRES the body and the payload to be the type's; takes the duty at once.
   Task<void> reply(const IncomingRequest& request, ErrorCode status,
                    std::span<const std::byte> body, Slices slices);
 

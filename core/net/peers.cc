@@ -35,7 +35,7 @@ Task<Status> Peers::call_bytes(NodeId to, PeerCall& call, uint64_t deadline_ns) 
 
 Task<void> Peers::reply_bytes(const IncomingRequest& request, ErrorCode status,
                               std::span<const std::byte> body, Slices slices) {
-  return core_->reply(request, status, body, slices);
+  return core_->server().reply(request, status, body, slices);
 }
 
 }  // namespace varve

@@ -30,25 +30,23 @@ Task<void> PeersCore::stop() {
   buffers_.stop();
 }
 
-void PeersCore::operation_ended() {
-  --operation_count_;
-  if (stopped_) quiet_.wake_all();
+PeersCore::Operation::Operation(PeersCore& core) : core_(core) {
+  ++core_.operation_count_;
+}
+
+PeersCore::Operation::~Operation() {
+  --core_.operation_count_;
+  if (core_.stopped_) core_.quiet_.wake_all();
+}
+
+Task<Status> PeersCore::no_such_node() {
+  co_return ErrorCode::kClosed;
 }
 
 Task<Status> PeersCore::call(NodeId to, PeerCall& call, uint64_t deadline_ns) {
   const auto found = links_.find(to);
-  if (stopped_ || found == links_.end()) co_return ErrorCode::kClosed;
-  ++operation_count_;
-  const Status status = co_await found->second->call(call, deadline_ns);
-  operation_ended();
-  co_return status;
-}
-
-Task<void> PeersCore::reply(const IncomingRequest& request, ErrorCode status,
-                            std::span<const std::byte> body, Slices slices) {
-  ++operation_count_;
-  co_await server_.reply(request, status, body, slices);
-  operation_ended();
+  if (found == links_.end()) return no_such_node();
+  return found->second->call(call, deadline_ns);
 }
 
 void PeersCore::set_address(NodeId node, std::string address) {

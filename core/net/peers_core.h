@@ -26,10 +26,20 @@ class PeersCore final : public TransportSink {
   Status start(PeerHandler& handler);
   Task<void> stop();
   Task<Status> call(NodeId to, PeerCall& call, uint64_t deadline_ns);
-  Task<void> reply(const IncomingRequest& request, ErrorCode status,
-                   std::span<const std::byte> body, Slices slices);
   void set_address(NodeId node, std::string address);
   uint64_t connection_number(NodeId node) const;
+
+  // A call or a reply that is running: stop() waits for it.
+  class Operation {
+   public:
+    explicit Operation(PeersCore& core);
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+    ~Operation();
+
+   private:
+    PeersCore& core_;
+  };
 
   // For links and server.
   Runtime& runtime() { return runtime_; }
@@ -37,6 +47,7 @@ class PeersCore final : public TransportSink {
   const PeersOptions& options() const { return options_; }
   SendTable& sends() { return sends_; }
   TaskGroup& tasks() { return tasks_; }
+  PeerServer& server() { return server_; }
   // Starts a connect whose end the link is told; returns its op_id.
   Result<uint64_t> connect(PeerLink& link, const std::string& address);
 
@@ -49,7 +60,7 @@ class PeersCore final : public TransportSink {
   void closed(ConnectionId connection, ErrorCode why) override;
   void writable(ConnectionId connection) override;
   PeerEndpoint* find(ConnectionId connection) const;
-  void operation_ended();
+  static Task<Status> no_such_node();
 
   Runtime& runtime_;
   Transport& transport_;
@@ -62,7 +73,7 @@ class PeersCore final : public TransportSink {
   std::unordered_map<ConnectionId, PeerEndpoint*> endpoints_;  // until closed()
   std::unordered_map<uint64_t, PeerLink*> connects_;           // until connected()
   uint64_t connect_op_ = 0;
-  size_t operation_count_ = 0;  // calls and replies that are running
+  size_t operation_count_ = 0;
   bool stopped_ = false;
   WaitList quiet_;  // an operation has ended, or a connection is closed
 };

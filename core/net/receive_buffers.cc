@@ -42,8 +42,10 @@ std::span<std::byte> ReceiveBuffers::memory(uint64_t buffer) {
 
 Payload ReceiveBuffers::take(uint64_t buffer, uint32_t payload_bytes) {
   if (buffer == 0) return {};
+  const std::span<std::byte> bytes = memory(buffer);
+  VARVE_CHECK(payload_bytes <= bytes.size());
   ++taken_count_;
-  return Payload(this, buffer, memory(buffer).first(payload_bytes));
+  return Payload(this, buffer, bytes.first(payload_bytes));
 }
 
 void ReceiveBuffers::give_back(uint64_t buffer) {

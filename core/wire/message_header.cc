@@ -10,6 +10,15 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the structs are the bytes");
 
+// How a message begins in every version.
+struct Beginning {
+  uint32_t magic;
+  uint16_t version;
+  uint16_t type;
+};
+static_assert(sizeof(Beginning) == 8);
+static_assert(offsetof(MessageHeader, version) == offsetof(Beginning, version));
+
 struct TypeInfo {
   const char* name;
   uint32_t request_bytes;
@@ -86,14 +95,17 @@ size_t encode_message(const Message& message, MessageBytes& out) {
 }
 
 Result<Message> decode_message(std::span<const std::byte> bytes, uint32_t payload_bytes) {
+  Beginning beginning;
+  if (bytes.size() < sizeof beginning) return damaged("a message that is too short");
+  std::memcpy(&beginning, bytes.data(), sizeof beginning);
+  if (beginning.magic != kWireMagic) return damaged("bytes that are no message of ours");
+  if (beginning.version != kProtocolVersion)
+    return Status(ErrorCode::kUnsupported, "protocol version " + std::to_string(beginning.version) +
+                                               "; this node speaks " +
+                                               std::to_string(kProtocolVersion));
   MessageHeader header;
   if (bytes.size() < sizeof header) return damaged("a message that is too short");
   std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.magic != kWireMagic) return damaged("bytes that are no message of ours");
-  if (header.version != kProtocolVersion)
-    return Status(ErrorCode::kUnsupported, "protocol version " + std::to_string(header.version) +
-                                               "; this node speaks " +
-                                               std::to_string(kProtocolVersion));
   const std::span<const std::byte> body = bytes.subspan(sizeof header);
   if (header.body_bytes != body.size()) return damaged("a message of another size than announced");
   if (header.crc != crc_of(header, body)) return damaged("a message with a wrong checksum");

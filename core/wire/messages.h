@@ -89,6 +89,8 @@ struct PrepareRequest {
   Epoch epoch = 0;
   Epoch office = 0;
   DiskGroupId primary{};
+  uint32_t in_sync = 0;  // 1: the receiver is, and may take over later positions
+  uint32_t reserved = 0;
 };
 struct PrepareReply {
   Epoch epoch = 0;  // the durable one; larger than asked for: the asker is deposed

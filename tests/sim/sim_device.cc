@@ -63,6 +63,7 @@ void count_survival(Survival survival, const std::vector<uint8_t>& keep, FaultCo
 
 SimDevice::SimDevice(SimLoop& loop, DiskState disk, SimDeviceOptions options, uint64_t seed)
     : loop_(loop),
+      ready_(&loop.ready()),
       image_(std::move(disk.image)),
       options_(options),
       random_(seed),
@@ -121,7 +122,29 @@ void SimDevice::submit(IoRequest& request) {
   loop_.note(request.offset * 4 + static_cast<uint64_t>(request.kind));
   uint64_t delay_ns = options_.delay_min_ns + random_.below(options_.delay_spread_ns + 1);
   if (random_.chance(options_.slow_per_mille, 1000)) delay_ns *= 30;
-  loop_.schedule(delay_ns, [this, index] { complete(index); });
+  delay_ns *= slowness_;
+  loop_.schedule(delay_ns, [this, index, life = life_] { complete(index, life); });
+}
+
+void SimDevice::fail_in_flight() {
+  ++life_;
+  for (Flight& flight : flights_) {
+    if (flight.request == nullptr) continue;
+    ++io_events_;
+    flight.request->result = ErrorCode::kIoError;
+    ready_->push(flight.request->waiter);
+    flight.request = nullptr;
+  }
+  in_flight_ = 0;
+  writes_in_flight_ = 0;
+}
+
+void SimDevice::insert(DiskState disk) {
+  VARVE_CHECK(in_flight_ == 0);
+  image_ = std::move(disk.image);
+  cached_ = std::move(disk.cached);
+  durable_history_.clear();
+  unreadable_.clear();
 }
 
 void SimDevice::read_into(const IoRequest& request) const {
@@ -132,7 +155,8 @@ void SimDevice::read_into(const IoRequest& request) const {
   }
 }
 
-void SimDevice::complete(uint32_t index) {
+void SimDevice::complete(uint32_t index, uint32_t life) {
+  if (life != life_) return;
   Flight& flight = flights_[index];
   IoRequest& request = *flight.request;
   ++io_events_;
@@ -147,7 +171,7 @@ void SimDevice::complete(uint32_t index) {
   }
   flight.request = nullptr;
   loop_.note(request.offset * 4 + 3);
-  loop_.ready().push(request.waiter);
+  ready_->push(request.waiter);
 }
 
 bool SimDevice::fails(const Flight& flight) const {

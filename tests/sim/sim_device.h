@@ -76,6 +76,14 @@ class SimDevice final : public BlockDevice {
 
   // Off: every request fails and changes nothing. That is how a store is put down after a crash.
   void set_power(bool on) { powered_ = on; }
+  // Ends every request in flight with an error, now, without any effect.
+  void fail_in_flight();
+  // The next life's disk. REQUIRES nothing in flight.
+  void insert(DiskState disk);
+  // Where completions go from now on; the loop's own queue at first.
+  void set_run_queue(RunQueue& ready) { ready_ = &ready; }
+  // Requests submitted from now on take this many times as long.
+  void set_slowness(uint32_t factor) { slowness_ = factor; }
 
   // Reads that touch this block fail until it is written again.
   void make_unreadable(uint64_t offset) { unreadable_.insert(offset); }
@@ -112,7 +120,7 @@ class SimDevice final : public BlockDevice {
     bool fails = false;
     bool early_read = false;  // the read took its data when it was submitted
   };
-  void complete(uint32_t index);
+  void complete(uint32_t index, uint32_t life);
   bool fails(const Flight& flight) const;
   void take_effect(const Flight& flight);
   void complete_write(const Flight& flight);
@@ -129,6 +137,7 @@ class SimDevice final : public BlockDevice {
   void offend(std::string what);
 
   SimLoop& loop_;
+  RunQueue* ready_;
   DiskImage image_;
   SimDeviceOptions options_;
   Random random_;
@@ -142,6 +151,8 @@ class SimDevice final : public BlockDevice {
   uint64_t durable_count_ = 0;
   std::set<uint64_t> unreadable_;  // offsets of 4 KiB blocks
   bool powered_ = true;
+  uint32_t life_ = 0;  // completions of an earlier one are void
+  uint32_t slowness_ = 1;
   bool failed_a_write_ = false;
   uint32_t in_flight_ = 0;
   uint32_t writes_in_flight_ = 0;

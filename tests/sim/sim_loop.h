@@ -2,6 +2,7 @@
 // and seeded randomness. The same seed gives the same run, event by event.
 //
 // What is ready runs first and takes no time; when nothing is, time advances to the next event.
+// Several shards, each with its own queue and clock, can share one loop as participants.
 //
 // Thread rule: one thread. Ownership: owns its queue, clock and random; must outlive what runs on
 // it. Units: virtual nanoseconds.
@@ -19,6 +20,17 @@
 
 namespace varve {
 
+// What shares a loop: a shard of a simulated node.
+class SimParticipant {
+ public:
+  virtual ~SimParticipant() = default;
+  // Runs something that is ready; false: nothing was.
+  virtual bool run() = 0;
+  // The loop's time at which fire() is wanted; kNever: not at all.
+  virtual uint64_t next_deadline_ns() const = 0;
+  virtual void fire() = 0;
+};
+
 class SimLoop final : public Clock {
  public:
   explicit SimLoop(uint64_t seed);
@@ -30,6 +42,9 @@ class SimLoop final : public Clock {
 
   // `action` runs once, `delay_ns` from now. Events of one instant run in order of scheduling.
   void schedule(uint64_t delay_ns, std::function<void()> action);
+  // Not from inside run() or fire() of a participant.
+  void add(SimParticipant& participant) { participants_.push_back(&participant); }
+  void remove(SimParticipant& participant) { std::erase(participants_, &participant); }
   // Runs what is ready, or else the next event. False: nothing is left to do.
   bool step();
   // Until nothing is left, at most `step_limit` steps. False: it did not come to rest.
@@ -57,6 +72,9 @@ class SimLoop final : public Clock {
   static bool later(const Event& a, const Event& b) {
     return a.time_ns != b.time_ns ? a.time_ns > b.time_ns : a.number > b.number;
   }
+  bool run_participant();
+  // The one with the earliest deadline; null when none has any.
+  SimParticipant* next_participant() const;
   template <typename T>
   static Task<void> keep(Task<T> task, std::optional<T>* result) {
     result->emplace(co_await task);
@@ -71,6 +89,7 @@ class SimLoop final : public Clock {
   uint64_t event_count_ = 0;
   uint64_t hash_ = 0;
   std::vector<Event> events_;  // a heap, earliest first
+  std::vector<SimParticipant*> participants_;
 };
 
 template <typename T>

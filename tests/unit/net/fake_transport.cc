@@ -52,6 +52,14 @@ void FakeNetwork::resume() {
   for (auto& [connection, pipe] : pipes_) schedule(connection);
 }
 
+void FakeNetwork::resume_at_once() {
+  stalled = false;
+  std::vector<ConnectionId> connections;
+  for (const auto& [connection, pipe] : pipes_) connections.push_back(connection);
+  for (const ConnectionId connection : connections)
+    while (pipes_.contains(connection) && !pipes_.at(connection).sent.empty()) deliver(connection);
+}
+
 // The end of one direction's sender: its sends come back, then it is told.
 void FakeNetwork::end(ConnectionId connection, ErrorCode why) {
   const auto found = pipes_.find(connection);
@@ -90,8 +98,9 @@ Result<std::string> FakeTransport::listen(const std::string& address) {
 }
 
 Status FakeTransport::connect(const std::string& address, uint64_t op_id) {
+  ++connect_count;
   if (network_.lose_connects) return {};
-  network_.loop_.schedule(kFakeDelayNs, [this, alive = alive_, address, op_id] {
+  network_.loop_.schedule(network_.connect_ns, [this, alive = alive_, address, op_id] {
     if (*alive) arrived(address, op_id);
   });
   return {};

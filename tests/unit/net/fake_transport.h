@@ -33,9 +33,12 @@ class FakeNetwork {
 
   bool refuse_connects = false;
   bool lose_connects = false;  // connect() never ends
-  bool stalled = false;        // nothing arrives until resume()
-  size_t sends_max = 1000;     // on their way on one connection; then kBusy
+  uint64_t connect_ns = kFakeDelayNs;
+  bool stalled = false;     // nothing arrives until resume()
+  size_t sends_max = 1000;  // on their way on one connection; then kBusy
   void resume();
+  // All that is on its way, at once, as one poll of a transport may: nothing runs in between.
+  void resume_at_once();
 
  private:
   friend class FakeTransport;
@@ -77,6 +80,7 @@ class FakeTransport final : public Transport {
   Status send(ConnectionId connection, std::span<const std::byte> header,
               std::span<const std::span<const std::byte>> slices, uint64_t op_id) override;
 
+  int connect_count = 0;
   size_t posted_count() const { return posted_.size(); }
   size_t connection_count() const;
 

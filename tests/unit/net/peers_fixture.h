@@ -39,11 +39,15 @@ struct TestNode final : PeerHandler {
   }
   ~TestNode() override { stop(); }
 
+  // No more requests; the node is still there.
+  void stop_only() {
+    CHECK(loop.run(stop_all()));
+    CHECK(transport->connection_count() == 0);
+  }
   void stop() {
     if (peers == nullptr) return;
     kept.clear();
-    loop.run(stop_all());
-    CHECK(transport->connection_count() == 0);
+    stop_only();
     transport.reset();
     peers.reset();
   }
@@ -64,19 +68,21 @@ struct TestNode final : PeerHandler {
 
   // Prepare: its epoch comes back. Replicate: how it went. Io: blocks of 0x5a for a read.
   Task<void> answer(IncomingRequest request) {
+    const Slices nothing;
     if (request.type == MessageType::kPrepare) {
       const PrepareReply reply{.epoch = request.as<PrepareRequest>().epoch};
-      co_await peers->reply(request, status, reply, {});
+      co_await peers->reply(request, status, reply, nothing);
     } else if (request.type == MessageType::kReplicate) {
       bytes_seen.assign(request.payload.bytes().begin(), request.payload.bytes().end());
       const EmptyReply reply;
-      co_await peers->reply(request, status, reply, {});
+      co_await peers->reply(request, status, reply, nothing);
     } else if (request.type == MessageType::kIo) {
       const uint32_t blocks = request.as<IoWireRequest>().block_count;
       std::vector<std::byte> data(blocks_payload_bytes(blocks), std::byte{0x5a});
       const std::span<const std::byte> slice = data;
+      const Slices slices(&slice, 1);
       const IoWireReply reply{.office = 7};
-      co_await peers->reply(request, status, reply, Slices(&slice, 1));
+      co_await peers->reply(request, status, reply, slices);
     }
   }
   void answer_kept() {
@@ -115,10 +121,18 @@ struct TwoNodes {
   // One's call to two.
   Task<Status> prepare(Epoch epoch, uint64_t deadline_ns) {
     const PrepareRequest request{.epoch = epoch};
-    auto reply = co_await one.peers->call<PrepareReply>(NodeId{2}, request, {}, deadline_ns);
+    const Slices nothing;
+    auto reply = co_await one.peers->call<PrepareReply>(NodeId{2}, request, nothing, deadline_ns);
     if (!reply.ok()) co_return reply.status();
     CHECK(reply->body.epoch == epoch);
     co_return Status();
+  }
+  Task<void> prepare_from_two(Epoch epoch, uint64_t deadline_ns, std::vector<ErrorCode>* results) {
+    const PrepareRequest request{.epoch = epoch};
+    const Slices nothing;
+    const auto reply =
+        co_await two.peers->call<PrepareReply>(NodeId{1}, request, nothing, deadline_ns);
+    results->push_back(reply.code());
   }
   Task<Status> replicate(uint32_t blocks, std::byte fill, uint64_t deadline_ns) {
     std::vector<std::byte> data(blocks_payload_bytes(blocks), fill);
@@ -131,7 +145,8 @@ struct TwoNodes {
   }
   Task<Status> read(uint32_t blocks, uint64_t deadline_ns) {
     const IoWireRequest request{.block_count = blocks, .kind = IoKind::kRead};
-    auto reply = co_await one.peers->call<IoWireReply>(NodeId{2}, request, {}, deadline_ns);
+    const Slices nothing;
+    auto reply = co_await one.peers->call<IoWireReply>(NodeId{2}, request, nothing, deadline_ns);
     if (!reply.ok()) co_return reply.status();
     CHECK(reply->payload.bytes().size() == blocks_payload_bytes(blocks));
     CHECK(reply->payload.bytes()[0] == std::byte{0x5a});

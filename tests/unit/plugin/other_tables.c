@@ -74,6 +74,10 @@ static int32_t send(context_type* context, uint64_t connection, const struct var
   return VARVE_E_UNSUPPORTED;
 }
 #else
+static int32_t start(context_type* context, char* why, uint32_t why_bytes) {
+  (void)context, (void)why, (void)why_bytes;
+  return VARVE_E_UNSUPPORTED;
+}
 static int32_t range(context_type* context, struct varve_bytes prefix, uint64_t op_id) {
   (void)context, (void)prefix, (void)op_id;
   return VARVE_E_UNSUPPORTED;
@@ -87,6 +91,10 @@ static int32_t commit(context_type* context, const struct varve_compare* compare
 static int32_t watch(context_type* context, struct varve_bytes prefix, uint64_t revision,
                      uint64_t op_id) {
   (void)context, (void)prefix, (void)revision, (void)op_id;
+  return VARVE_E_UNSUPPORTED;
+}
+static int32_t unwatch(context_type* context, uint64_t op_id) {
+  (void)context, (void)op_id;
   return VARVE_E_UNSUPPORTED;
 }
 #endif
@@ -110,11 +118,13 @@ const struct varve_table* varve_plugin_entry(void) {
                                       .receive_post = receive_post,
                                       .send = send,
 #else
+                                      .start = start,
                                       .range = range,
                                       .commit = commit,
 #ifndef LACKS_WATCH
                                       .watch = watch,
 #endif
+                                      .unwatch = unwatch,
 #endif
                                       .poll = poll,
                                       .arm = zero,

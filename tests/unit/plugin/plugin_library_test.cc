@@ -72,9 +72,10 @@ TEST_CASE("plugins of each kind are loaded and described") {
   REQUIRE(metadata.ok());
   CHECK((*metadata)->kind() == VARVE_KIND_METADATA);
   CHECK((*metadata)->metadata().wait_fd != nullptr);
-  CHECK_THAT((*metadata)->describe(),
-             ContainsSubstring("kind:         metadata\n") &&
-                 ContainsSubstring("context_destroy range commit watch poll arm wait_fd\n"));
+  CHECK_THAT(
+      (*metadata)->describe(),
+      ContainsSubstring("kind:         metadata\n") &&
+          ContainsSubstring("context_destroy start range commit watch unwatch poll arm wait_fd\n"));
 }
 
 TEST_CASE("a plugin of another kind than is needed is refused in words") {

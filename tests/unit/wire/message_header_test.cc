@@ -97,7 +97,7 @@ TEST_CASE("another version is refused by name, whatever follows it") {
   const Result<Message> message = decode_message(bytes, 0);
   CHECK(message.code() == ErrorCode::kUnsupported);
   CHECK(message.status().message() == "protocol version 9; this node speaks 1");
-  bytes.resize(sizeof(MessageHeader));
+  bytes.resize(8);
   CHECK(decode_message(bytes, 0).code() == ErrorCode::kUnsupported);
 }
 

@@ -1,0 +1,84 @@
+// The simulated cluster, tried with a program that is right and with the same one with faults.
+#include "tests/sim/cluster/cluster_run.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+
+#include "tests/sim/cluster/register_program.h"
+
+namespace varve {
+namespace {
+
+ClusterSetup setup_with(PlantedFault fault) {
+  ClusterSetup setup;
+  setup.device_bytes = RegisterProgram::device_bytes();
+  setup.factory = [fault](const NodeEnvironment& environment) {
+    return std::make_unique<RegisterProgram>(environment, fault);
+  };
+  return setup;
+}
+
+TEST_CASE("a right program passes under all faults, and one seed is one run") {
+  const ClusterSetup setup = setup_with(PlantedFault::kNone);
+  ClusterFaultCounts counts;
+  uint64_t ops = 0;
+  uint64_t failed = 0;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    INFO("seed " << seed);
+    const ClusterResult result = run_cluster_seed(setup, seed);
+    INFO(result.failure);
+    REQUIRE(result.failure.empty());
+    counts.add(result.counts);
+    ops += result.ops;
+    failed += result.ops_failed;
+    if (seed % 20 == 0) CHECK(run_cluster_seed(setup, seed).hash == result.hash);
+  }
+  INFO(counts.table());
+  CHECK(ops > 20'000);
+  CHECK(failed < ops / 2);
+  for (const ClusterFault fault :
+       {ClusterFault::kNodeKilled, ClusterFault::kNodePowerCut, ClusterFault::kAllPowerCut,
+        ClusterFault::kCrashInIo, ClusterFault::kCrashInStart, ClusterFault::kNodePaused,
+        ClusterFault::kDeviceSlow, ClusterFault::kMessageLate, ClusterFault::kConnectionBroken,
+        ClusterFault::kPartitionOneWay, ClusterFault::kPartitionTwoWay,
+        ClusterFault::kPartitionTimedOut, ClusterFault::kOldConnectionLate}) {
+    INFO(cluster_fault_name(fault));
+    CHECK(counts.of(fault) > 0);
+  }
+}
+
+// The seed that found it; 0: none did.
+uint64_t hunt(PlantedFault fault, uint64_t seeds, std::string& failure) {
+  const ClusterSetup setup = setup_with(fault);
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    failure = run_cluster_seed(setup, seed).failure;
+    if (!failure.empty()) return seed;
+  }
+  return 0;
+}
+
+TEST_CASE("planted faults are found") {
+  struct Planted {
+    PlantedFault fault;
+    const char* name;
+    const char* found;  // part of what is said
+  };
+  for (const Planted planted :
+       {Planted{PlantedFault::kAnswersEarly, "answers early", "history of"},
+        Planted{PlantedFault::kForgetsFence, "forgets fence", "history of"},
+        Planted{PlantedFault::kStaleReads, "stale reads", "history of"},
+        Planted{PlantedFault::kLosesReplies, "loses replies", "have not ended"},
+        Planted{PlantedFault::kTornBlocks, "torn blocks", "garbage"},
+        Planted{PlantedFault::kReusesMemory, "reuses memory", "memory of a send changed"},
+        Planted{PlantedFault::kForgetsFlush, "forgets flush", "history of"},
+        Planted{PlantedFault::kHangsAtStop, "hangs at stop", "does not come to an end"}}) {
+    std::string failure;
+    const uint64_t seed = hunt(planted.fault, 300, failure);
+    INFO(planted.name << " at seed " << seed << ": " << failure);
+    CHECK(seed != 0);
+    CHECK(failure.find(planted.found) != std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace varve

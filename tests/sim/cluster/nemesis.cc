@@ -1,0 +1,155 @@
+#include "tests/sim/cluster/nemesis.h"
+
+namespace varve {
+
+namespace {
+constexpr uint64_t kTickNs = 50 * kMillisecond;
+constexpr uint64_t kSecondNs = 1000 * kMillisecond;
+}  // namespace
+
+Nemesis::Nemesis(SimLoop& loop, SimNetwork& network, SimMetadata& store, SimClusterNodes& nodes,
+                 const NemesisPlan& plan, uint64_t seed, ClusterFaultCounts& counts)
+    : loop_(loop),
+      network_(network),
+      store_(store),
+      nodes_(nodes),
+      plan_(plan),
+      random_(seed ^ 0x5ce19b7f04a2d683),
+      counts_(counts),
+      traps_(nodes.size()) {}
+
+template <typename Action>
+void Nemesis::later(uint64_t delay_ns, Action action) {
+  loop_.schedule(delay_ns, [this, action] {
+    if (active_) action();
+  });
+}
+
+void Nemesis::start() {
+  active_ = true;
+  network_.set_options(plan_.network());
+  store_.set_options(plan_.metadata());
+  later(kTickNs, [this] { tick(); });
+}
+
+bool Nemesis::strikes(FaultClass fault, uint64_t per_mille) {
+  const uint64_t strength = plan_.of(fault);
+  return strength > 0 && random_.chance(strength * per_mille, 1'000'000);
+}
+
+uint64_t Nemesis::draw_duration_ns(uint64_t max_ns) {
+  const uint64_t drawn_ns = random_.below(max_ns);
+  return random_.chance(2, 3) ? drawn_ns / 8 : drawn_ns;
+}
+
+void Nemesis::tick() {
+  if (strikes(FaultClass::kKill, 15)) crash_soon(CrashKind::kKill);
+  if (strikes(FaultClass::kPowerCut, 15)) crash_soon(CrashKind::kPowerCut);
+  if (strikes(FaultClass::kAllPowerCut, 4)) cut_power_of_all();
+  if (strikes(FaultClass::kPause, 20)) pause();
+  if (strikes(FaultClass::kTwoWayPartition, 25)) part(true);
+  if (strikes(FaultClass::kOneWayPartition, 25)) part(false);
+  if (strikes(FaultClass::kBreak, 30)) network_.break_connections(any_node(), any_node());
+  if (strikes(FaultClass::kStall, 30)) {
+    network_.stall(any_node(), any_node(), draw_duration_ns(3 * kSecondNs));
+  }
+  if (strikes(FaultClass::kSlowDevice, 10)) slow_a_device();
+  if (strikes(FaultClass::kMetadataPartition, 20)) cut_from_store();
+  later(kTickNs, [this] { tick(); });
+}
+
+// --- crashes
+
+void Nemesis::crash(uint32_t node, CrashKind kind) {
+  traps_[node].reset();
+  if (!nodes_[node]->alive()) return;
+  nodes_[node]->crash(kind);
+  restart_later(node, 4 * kSecondNs);
+}
+
+// Half of the crashes come at once, the others with a request to the device: those find something.
+void Nemesis::crash_soon(CrashKind kind) {
+  const uint32_t node = any_node();
+  if (random_.chance(1, 2)) return crash(node, kind);
+  traps_[node] = {nodes_[node]->device().io_events() + 1 + random_.below(12), kind};
+}
+
+void Nemesis::after_step() {
+  for (uint32_t node = 0; node < traps_.size(); ++node) {
+    if (!traps_[node] || !active_ || nodes_[node]->device().io_events() < traps_[node]->io_events)
+      continue;
+    crash(node, traps_[node]->kind);
+  }
+}
+
+void Nemesis::cut_power_of_all() {
+  counts_.add(ClusterFault::kAllPowerCut);
+  for (uint32_t node = 0; node < nodes_.size(); ++node) crash(node, CrashKind::kPowerCut);
+}
+
+void Nemesis::restart_later(uint32_t node, uint64_t delay_max_ns) {
+  later(draw_duration_ns(delay_max_ns), [this, node] {
+    if (nodes_[node]->alive()) return;
+    nodes_[node]->restart();
+    if (!random_.chance(plan_.of(FaultClass::kCrashLoop), 2000)) return;
+    const CrashKind kind = random_.chance(1, 2) ? CrashKind::kKill : CrashKind::kPowerCut;
+    traps_[node] = {nodes_[node]->device().io_events() + 1 + random_.below(30), kind};
+  });
+}
+
+// --- everything else
+
+void Nemesis::pause() {
+  const uint32_t node = any_node();
+  if (nodes_[node]->paused()) return;
+  nodes_[node]->pause();
+  later(draw_duration_ns(12 * kSecondNs), [this, node] { nodes_[node]->resume(); });
+}
+
+// One node from another, or one from all others, in one direction or both.
+void Nemesis::part(bool both_ways) {
+  counts_.add(both_ways ? ClusterFault::kPartitionTwoWay : ClusterFault::kPartitionOneWay);
+  const uint32_t node = any_node();
+  const bool from_all = random_.chance(1, 2);
+  const bool outgoing = random_.chance(1, 2);
+  const uint32_t other = any_node();
+  const uint64_t duration_ns = draw_duration_ns(12 * kSecondNs);
+  for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer == node || (!from_all && peer != other)) continue;
+    if (both_ways || outgoing) network_.cut(node, peer);
+    if (both_ways || !outgoing) network_.cut(peer, node);
+    later(duration_ns, [this, node, peer] {
+      network_.heal(node, peer);
+      network_.heal(peer, node);
+    });
+  }
+}
+
+void Nemesis::slow_a_device() {
+  counts_.add(ClusterFault::kDeviceSlow);
+  const uint32_t node = any_node();
+  nodes_[node]->device().set_slowness(static_cast<uint32_t>(2 + random_.below(200)));
+  later(draw_duration_ns(8 * kSecondNs), [this, node] { nodes_[node]->device().set_slowness(1); });
+}
+
+void Nemesis::cut_from_store() {
+  const uint32_t node = any_node();
+  store_.cut(node);
+  later(draw_duration_ns(10 * kSecondNs), [this, node] { store_.heal(node); });
+}
+
+void Nemesis::heal() {
+  active_ = false;
+  network_.set_options({});
+  network_.heal_all();
+  store_.set_options({});
+  store_.heal_all();
+  for (uint32_t node = 0; node < nodes_.size(); ++node) {
+    traps_[node].reset();
+    nodes_[node]->device().set_slowness(1);
+    nodes_[node]->resume();
+    if (!nodes_[node]->alive()) nodes_[node]->restart();
+  }
+}
+
+}  // namespace varve
