@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/base/text.h"
+#include "tests/sim/cluster/cluster_trace.h"
 #include "tests/sim/cluster/cluster_workload.h"
 #include "tests/sim/cluster/nemesis.h"
 
@@ -16,6 +17,7 @@ struct World {
   NemesisPlan plan;
   ClusterFaultCounts counts;
   SimLoop loop;
+  ClusterTrace trace{loop};
   ClusterChecker checker{loop};
   SimNetwork network;
   SimMetadata store;
@@ -41,9 +43,9 @@ struct World {
     for (uint32_t i = 0; i < plan.volume_count; ++i) volumes.push_back(text("volume", i + 1));
     if (setup.prepare) setup.prepare(store, plan, volumes);
     nemesis =
-        std::make_unique<Nemesis>(loop, network, store, nodes, plan, random.next(), counts);
-    workload = std::make_unique<ClusterWorkload>(loop, nodes, checker, plan, volumes,
-                                                 random.next());
+        std::make_unique<Nemesis>(loop, network, store, nodes, plan, random.next(), counts, trace);
+    workload = std::make_unique<ClusterWorkload>(loop, nodes, checker, plan, volumes, random.next(),
+                                                 trace);
   }
 
   std::string failure() const {
@@ -119,10 +121,12 @@ std::string run_phases(World& world, const ClusterSetup& setup) {
 
 }  // namespace
 
-ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed) {
+ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed, bool verbose) {
   NemesisPlan plan = draw_nemesis_plan(seed);
   if (setup.adjust) setup.adjust(plan);
   auto world = std::make_unique<World>(setup, plan, seed);
+  world->trace.set_verbose(verbose);
+  world->trace.say("plan: ", plan.text());
   ClusterResult result;
   result.failure = run_phases(*world, setup);
   result.hash = world->loop.hash();
@@ -135,7 +139,7 @@ ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed) {
   if (result.failure.empty()) return result;
   if (!result.failure.ends_with('\n')) result.failure += '\n';
   for (const auto& node : world->nodes) result.failure += node->state_line() + "\n";
-  result.failure += text("  plan: ", plan.text(), "\n");
+  result.failure += text("  plan: ", plan.text(), "\n", world->trace.last_lines());
   (void)world.release();  // requests are under way: it cannot be taken apart
   return result;
 }

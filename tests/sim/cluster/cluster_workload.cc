@@ -9,12 +9,13 @@ namespace varve {
 
 ClusterWorkload::ClusterWorkload(SimLoop& loop, SimClusterNodes& nodes, ClusterChecker& checker,
                                  const NemesisPlan& plan, const std::vector<std::string>& volumes,
-                                 uint64_t seed)
+                                 uint64_t seed, ClusterTrace& trace)
     : loop_(loop),
       nodes_(nodes),
       checker_(checker),
       plan_(plan),
       random_(seed ^ 0x1d4fa86b93e7c052),
+      trace_(trace),
       tasks_(loop.ready()) {
   for (const std::string& name : volumes) {
     volumes_.push_back({.number = checker.add_volume(name, plan.volume_blocks), .name = name});
@@ -73,6 +74,8 @@ Task<void> ClusterWorkload::attach(Volume* volume) {
   co_await perform(volume, *node, op);
   checker_.end_attach(session, op->result.ok());
   volume->attaching = false;
+  trace_.say("session ", session, " attach of ", volume->name, " at node ", *node, ": ",
+             op->result.message());
   if (!op->result.ok()) co_return;
   volume->earlier = volume->owner;
   volume->owner = {session, *node};
@@ -123,8 +126,7 @@ Task<void> ClusterWorkload::one_op(Volume* volume, Owner owner) {
 }
 
 Task<void> ClusterWorkload::write(Volume* volume, Owner owner, BlockRange range, bool zeroes) {
-  ClientOpPtr op =
-      new_op(*volume, zeroes ? ClientOp::Kind::kTrim : ClientOp::Kind::kWrite, range);
+  ClientOpPtr op = new_op(*volume, zeroes ? ClientOp::Kind::kTrim : ClientOp::Kind::kWrite, range);
   const uint32_t number = checker_.begin_write(owner.session, range, zeroes);
   for (uint64_t i = 0; i < range.count; ++i) {
     fill_block({volume->number, static_cast<uint32_t>(range.first + i), number},
@@ -179,8 +181,9 @@ Task<void> ClusterWorkload::final_reads(Volume* volume) {
     const Owner owner = *volume->owner;
     const BlockRange range{block, 1};
     co_await read(volume, owner, range);
-    if (!volume->owner) fail(text("a read of block ", block, " of ", volume->name,
-                                  " failed after everything was healed"));
+    if (!volume->owner)
+      fail(text("a read of block ", block, " of ", volume->name,
+                " failed after everything was healed"));
     co_await compare_members(volume, block);
   }
 }

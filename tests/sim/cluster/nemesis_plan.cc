@@ -7,12 +7,10 @@ namespace varve {
 
 const char* fault_class_name(FaultClass fault) {
   static constexpr const char* kNames[kFaultClassCount] = {
-      "kill",         "power-cut",     "all-power-cut",   "crash-loop",
-      "pause",        "partition",     "one-way",         "break",
-      "late",         "stall",         "busy",            "buffers",
-      "connect-fail", "linger",        "clock-rate",      "slow-device",
-      "md-unknown",   "md-unavailable", "md-slow",        "md-stale",
-      "watch-lost",   "md-partition",  "migrate",
+      "kill",         "power-cut", "all-power-cut", "crash-loop",   "pause",      "partition",
+      "one-way",      "break",     "late",          "stall",        "busy",       "buffers",
+      "connect-fail", "linger",    "clock-rate",    "slow-device",  "md-unknown", "md-unavailable",
+      "md-slow",      "md-stale",  "watch-lost",    "md-partition", "migrate",
   };
   return kNames[static_cast<size_t>(fault)];
 }
@@ -69,10 +67,10 @@ SimDeviceOptions NemesisPlan::device() const {
 }
 
 std::string NemesisPlan::text() const {
-  std::string out = varve::text(
-      node_count, " nodes, ", volume_count, " volumes of ", volume_blocks, " blocks, depth ", depth,
-      ", up to ", op_blocks_max, " blocks, ", read_percent, " % reads, ", trim_percent,
-      " % trims, ", safety_ns / 1'000'000'000, " s;");
+  std::string out =
+      varve::text(node_count, " nodes, ", volume_count, " volumes of ", volume_blocks,
+                  " blocks, depth ", depth, ", up to ", op_blocks_max, " blocks, ", read_percent,
+                  " % reads, ", trim_percent, " % trims, ", safety_ns / 1'000'000'000, " s;");
   for (size_t i = 0; i < kFaultClassCount; ++i) {
     if (strength[i] == 0) continue;
     out += varve::text(" ", fault_class_name(static_cast<FaultClass>(i)), "=", strength[i]);

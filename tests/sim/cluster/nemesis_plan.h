@@ -1,5 +1,6 @@
-// NemesisPlan: what one seed's run is made of: how many nodes, clients and volumes, which faults are
-// on, and how strong each is. Every fault class is on with probability 0.6, its strength uniform.
+// NemesisPlan: what one seed's run is made of: how many nodes, clients and volumes, which faults
+// are on, and how strong each is. Every fault class is on with probability 0.6, its strength
+// uniform.
 //
 // Thread rule: plain values. Units: nanoseconds of the loop's time.
 #pragma once

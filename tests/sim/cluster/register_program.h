@@ -21,13 +21,12 @@ namespace varve {
 
 enum class PlantedFault : uint8_t {
   kNone,
-  kAnswersEarly,      // acknowledges before the write is durable
-  kForgetsFence,      // serves older attach generations
-  kStaleReads,        // other nodes keep what they have read
-  kLosesReplies,      // never answers some requests
-  kTornBlocks,        // overwrites blocks in place
-  kReusesMemory,      // changes the memory of a send
-  kForgetsFlush,      // serves what the disk's cache held when it was killed
+  kAnswersEarly,  // acknowledges before the write is durable
+  kForgetsFence,  // serves older attach generations
+  kStaleReads,    // other nodes keep what they have read
+  kLosesReplies,  // never answers some requests
+  kTornBlocks,    // overwrites blocks in place
+  kReusesMemory,  // changes the memory of a send
   kHangsAtStop,
 };
 

@@ -64,8 +64,8 @@ class SimClusterNode {
   bool settled() const;
   bool paused() const { return alive() && life_->shard.paused(); }
 
-  void restart();                // REQUIRES !alive()
-  void crash(CrashKind kind);    // nothing when it is not alive
+  void restart();              // REQUIRES !alive()
+  void crash(CrashKind kind);  // nothing when it is not alive
   void pause();
   void resume();
 
