@@ -5,6 +5,7 @@
 #include "core/base/text.h"
 #include "tests/sim/cluster/cluster_trace.h"
 #include "tests/sim/cluster/cluster_workload.h"
+#include "tests/sim/cluster/leave_behind.h"
 #include "tests/sim/cluster/nemesis.h"
 
 namespace varve {
@@ -140,7 +141,7 @@ ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed, bool ve
   if (!result.failure.ends_with('\n')) result.failure += '\n';
   for (const auto& node : world->nodes) result.failure += node->state_line() + "\n";
   result.failure += text("  plan: ", plan.text(), "\n", world->trace.last_lines());
-  (void)world.release();  // requests are under way: it cannot be taken apart
+  leave_behind(std::move(world));
   return result;
 }
 

@@ -84,5 +84,47 @@ TEST_CASE("planted faults are found") {
   }
 }
 
+// A register whose first starts find no metadata store.
+class LateProgram final : public RegisterProgram {
+ public:
+  explicit LateProgram(const NodeEnvironment& environment)
+      : RegisterProgram(environment, PlantedFault::kNone), life_(environment.life) {}
+  Task<Status> start() override {
+    if (life_ % 3 != 0) co_return ErrorCode::kUnavailable;
+    Status status = co_await RegisterProgram::start();
+    co_return status;
+  }
+
+ private:
+  const uint64_t life_;
+};
+
+TEST_CASE("a node that does not reach the metadata store at its start is started again") {
+  ClusterSetup setup = setup_with(PlantedFault::kNone);
+  setup.factory = [](const NodeEnvironment& environment) {
+    return std::make_unique<LateProgram>(environment);
+  };
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const ClusterResult result = run_cluster_seed(setup, seed);
+    INFO(result.failure);
+    CHECK(result.failure.empty());
+    CHECK(result.ops > 0);
+  }
+}
+
+TEST_CASE("every fault class is on in six of ten plans") {
+  std::array<uint32_t, kFaultClassCount> on{};
+  for (uint64_t seed = 1; seed <= 1000; ++seed) {
+    const NemesisPlan plan = draw_nemesis_plan(seed);
+    for (size_t i = 0; i < kFaultClassCount; ++i) on[i] += plan.strength[i] > 0;
+    CHECK(plan.node_count >= 3);
+    CHECK(plan.node_count <= 5);
+  }
+  for (const uint32_t count : on) {
+    CHECK(count > 500);
+    CHECK(count < 700);
+  }
+}
+
 }  // namespace
 }  // namespace varve

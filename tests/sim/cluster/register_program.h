@@ -30,7 +30,7 @@ enum class PlantedFault : uint8_t {
   kHangsAtStop,
 };
 
-class RegisterProgram final : public NodeProgram, private TransportSink {
+class RegisterProgram : public NodeProgram, private TransportSink {
  public:
   RegisterProgram(const NodeEnvironment& environment, PlantedFault fault);
   ~RegisterProgram() override;
