@@ -465,9 +465,14 @@ TEST_CASE("a posted receive buffer that is written is noticed") {
 }
 
 TEST_CASE("malformed posts and sends are noticed") {
-  SECTION("unregistered memory") {
+  SECTION("an empty slice") {
     Wrong wrong;
-    CHECK_FALSE(wrong.send({wrong.memory.data() + 4 * kBlockBytes, 8}).ok());
+    CHECK_FALSE(wrong.send({}).ok());
+    CHECK_FALSE(wrong.network.offence().empty());
+  }
+  SECTION("a receive buffer in unregistered memory") {
+    Wrong wrong;
+    CHECK_FALSE(wrong.b.post_receive({wrong.memory.data(), kBlockBytes}, 1).ok());
     CHECK_FALSE(wrong.network.offence().empty());
   }
   SECTION("an unaligned receive buffer") {
