@@ -19,6 +19,20 @@ enum class Mutant {
   kDropTrimMemory,            // forget a trim when its segment is cleaned
   kStopAtFirstDamagedBatch,   // take damage for the torn end of the log
   kForgetSlotGeneration,      // accept batches of a slot's former life
+
+  // Of the replication protocol (docs/replication.md):
+  kLearnerAdoptsPosition,     // a learner takes over positions before it is admitted
+  kAdmitEarly,                // admit a learner that lacks something
+  kAcknowledgeWithoutMember,  // answer while an in-sync member does not have it
+  kIgnoreAttachGeneration,    // let an older attach generation write
+  kKeepEpochOnRestart,        // a primary goes on in the epoch that it had before it restarted
+  kSkipLeaseCheck,            // answer reads without a lease
+  kRepairUnderOldNumber,      // settle under the number that the block has
+  kSkipSettlement,            // serve without settling blocks in doubt
+  kResendOutOfOrder,  // let an operation overtake one that it overlaps and that is sent again
+  kForgetGraceTime,   // take over without waiting for leases that were granted
+  kTrustReadAfterUnknownCas,  // a read that does not show a change proves that it failed
+  kAcceptFormerOffice,        // serve operations that were sent to an earlier primaryship
 };
 
 // Set by the test, once, before anything runs.

@@ -141,8 +141,10 @@ void Cleaner::collect_entry(Window& window, uint32_t victim, const Entry& entry,
   uint32_t run = 0;  // live blocks that end before block i
   for (uint32_t i = 0; i <= entry.count; ++i) {
     const bool taken = i < entry.count && live(*volume, entry, victim, i);
-    if (taken && entry.op == EntryOp::kZero && entry.sequence < forget_below) {
-      // Rule 6: no older version lies anywhere else, and what lies here goes with this mark.
+    if (taken && entry.op == EntryOp::kZero && entry.sequence < forget_below &&
+        map_.may_forget(GroupId{entry.group}, entry.sequence)) {
+      // Rule 6: every member has it, no older version lies anywhere else, and what lies here goes
+      // with this mark.
       map_.forget_zero(VolumeId{entry.volume}, entry.first_block() + i, victim, entry.sequence);
       continue;
     }

@@ -32,9 +32,9 @@ class Grammar {
     add_volume();
     add_disk();
     on(app_.add_subcommand("status", "how the node and its disk groups are"), Action::kStatus);
-    for (const char* name : {"cluster", "snapshot", "attach", "detach", "node", "top"}) {
-      add_not_built(app_, name, name);
-    }
+    add_cluster();
+    add_attachments();
+    for (const char* name : {"snapshot", "top"}) add_not_built(app_, name, name);
   }
 
   Command parse(std::vector<std::string> words) {
@@ -77,6 +77,7 @@ class Grammar {
     add_size(create, "--size", size_, "rounded up to 4 KiB")->required();
     create->add_option("--disk-group", command_.disk_group, "default: the one with most free space")
         ->type_name("NAME");
+    add_copies(create, "in a cluster: on so many nodes; default: the cluster's");
     on(volume->add_subcommand("list", "all volumes"), Action::kVolumeList);
     CLI::App* show = volume->add_subcommand("show", "one volume");
     on(show, Action::kVolumeShow);
@@ -89,6 +90,39 @@ class Grammar {
     for (const char* name : {"resize", "clone", "set"}) {
       add_not_built(*volume, name, text("volume ", name));
     }
+  }
+
+  void add_copies(CLI::App* app, const char* help) {
+    app->add_option("--copies", command_.copies, help)
+        ->type_name("N")
+        ->check([](const std::string& words) {
+          const bool allowed = words.size() == 1 && words[0] >= '1' && words[0] <= '3';
+          return allowed ? std::string() : text("\"", words, "\" is not 1, 2 or 3");
+        });
+  }
+
+  void add_cluster() {
+    CLI::App* cluster = app_.add_subcommand("cluster", "several nodes that work as one");
+    cluster->require_subcommand(1);
+    CLI::App* init = cluster->add_subcommand(
+        "init", "make the cluster whose metadata store the node's config names");
+    on(init, Action::kClusterInit);
+    add_copies(init, "of volumes that ask for none; default: one per node, at most 3");
+    CLI::App* node = app_.add_subcommand("node", "the nodes of the cluster");
+    node->require_subcommand(1);
+    on(node->add_subcommand("list", "all nodes"), Action::kNodeList);
+    for (const char* name : {"drain", "resume"}) add_not_built(*node, name, text("node ", name));
+  }
+
+  void add_attachments() {
+    CLI::App* attach = app_.add_subcommand("attach", "let this node, and no other, use a volume");
+    on(attach, Action::kAttach);
+    add_name(attach, "VOLUME", "the volume");
+    attach->add_flag("--force", command_.force, "take it from a node that still uses it");
+    CLI::App* detach = app_.add_subcommand("detach", "let a volume go, for another node to use");
+    on(detach, Action::kDetach);
+    add_name(detach, "VOLUME", "the volume");
+    detach->add_flag("--force", command_.force, "also from another node, which is cut off");
   }
 
   void add_disk() {

@@ -22,6 +22,10 @@ struct Command {
     kVolumeDelete,
     kDiskAdd,
     kDiskList,
+    kClusterInit,
+    kNodeList,
+    kAttach,
+    kDetach,
     kStatus,
   };
 
@@ -36,6 +40,8 @@ struct Command {
   uint64_t size_bytes = 0;
   uint64_t segment_bytes = 0;
   bool wipe = false;
+  uint32_t copies = 0;  // volume create, cluster init; 0: the default
+  bool force = false;   // attach, detach
 };
 
 // `words` without the program's name.

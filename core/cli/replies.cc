@@ -131,6 +131,7 @@ std::string volume_table(const std::vector<std::vector<std::string>>& rows) {
 std::string create_volume_body(const Command& command) {
   Json body = {{"name", command.name}, {"size_bytes", command.size_bytes}};
   if (!command.disk_group.empty()) body["disk_group"] = command.disk_group;
+  if (command.copies != 0) body["copies"] = command.copies;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -139,6 +140,16 @@ std::string add_disk_body(const Command& command) {
   if (command.size_bytes != 0) body["size_bytes"] = command.size_bytes;
   if (command.segment_bytes != 0) body["segment_bytes"] = command.segment_bytes;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string cluster_init_body(const Command& command) {
+  Json body = Json::object();
+  if (command.copies != 0) body["copies"] = command.copies;
+  return body.dump();
+}
+
+std::string attachment_body(const Command& command) {
+  return Json{{"force", command.force}}.dump();
 }
 
 std::string error_text(const std::string& body) {
@@ -176,6 +187,44 @@ std::string volumes_text(const std::string& body) {
 
 std::string disk_groups_text(const std::string& body) {
   return groups_table(parse(body));
+}
+
+std::string cluster_text(const std::string& body) {
+  const Json reply = parse(body);
+  const Json cluster = member(reply, "cluster");
+  const uint64_t copies = number_of(cluster, "copies");
+  const std::string words = copies == 0 ? "one copy per node, at most 3"
+                                        : text(copies, copies == 1 ? " copy" : " copies");
+  return text("cluster ", string_of(cluster, "id"), " (", words, "): ", string_of(reply, "message"),
+              "\n");
+}
+
+std::string nodes_text(const std::string& body) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& node : list_of(parse(body), "nodes")) {
+    rows.push_back({string_of(node, "name"), text(number_of(node, "id")),
+                    bool_of(node, "heard") ? "up" : "silent", string_of(node, "version"),
+                    text(number_of(node, "disk_group_count")), size_of(node, "capacity_bytes"),
+                    text(number_of(node, "primary_count"), "/", number_of(node, "group_count")),
+                    string_of(node, "address")});
+  }
+  return table_text({{"NODE"},
+                     {"ID", Align::kRight},
+                     {"STATE"},
+                     {"VERSION"},
+                     {"DISK GROUPS", Align::kRight},
+                     {"CAPACITY", Align::kRight},
+                     {"PRIMARY OF", Align::kRight},
+                     {"ADDRESS"}},
+                    rows);
+}
+
+std::string attachment_text(const std::string& body) {
+  const Json attachment = member(parse(body), "attachment");
+  const std::string node = string_of(attachment, "node");
+  return text("volume ", string_of(attachment, "volume"), ": ",
+              node.empty() ? "detached" : text("attached on node ", node), ", generation ",
+              number_of(attachment, "generation"), "\n");
 }
 
 std::string status_text(const std::string& body) {

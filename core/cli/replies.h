@@ -13,6 +13,8 @@ namespace varve {
 
 std::string create_volume_body(const Command& command);
 std::string add_disk_body(const Command& command);
+std::string cluster_init_body(const Command& command);
+std::string attachment_body(const Command& command);
 
 // The reason in an error reply; the body itself where it holds none.
 std::string error_text(const std::string& body);
@@ -22,6 +24,9 @@ std::string deleted_text(const std::string& body);
 std::string volume_text(const std::string& body);
 std::string volumes_text(const std::string& body);
 std::string disk_groups_text(const std::string& body);
+std::string cluster_text(const std::string& body);
+std::string nodes_text(const std::string& body);
+std::string attachment_text(const std::string& body);
 std::string status_text(const std::string& body);
 
 struct OperationView {

@@ -120,6 +120,14 @@ Exchange exchange(HttpClient& client, const Command& command) {
       return {client.get("/v1/disk-groups"), disk_groups_text};
     case Command::Action::kDiskAdd:
       return {client.post("/v1/disk-groups", add_disk_body(command)), nullptr};
+    case Command::Action::kClusterInit:
+      return {client.post("/v1/cluster", cluster_init_body(command)), cluster_text};
+    case Command::Action::kNodeList:
+      return {client.get("/v1/nodes"), nodes_text};
+    case Command::Action::kAttach:
+      return {client.post(volume + "/attach", attachment_body(command)), attachment_text};
+    case Command::Action::kDetach:
+      return {client.post(volume + "/detach", attachment_body(command)), attachment_text};
     default:
       return {client.get("/v1/status"), status_text};
   }

@@ -5,7 +5,9 @@
 #include <tuple>
 
 #include "core/base/text.h"
+#include "core/config/cluster_sections.h"
 #include "core/config/config_section.h"
+#include "core/config/plugin_section.h"
 
 namespace varve {
 namespace {
@@ -13,32 +15,17 @@ namespace {
 constexpr std::array<std::string_view, 2> kDurabilityWords = {"flush", "plp"};
 constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "warn", "error"};
 
-constexpr size_t kNameBytesMax = 64;
 constexpr std::string_view kNameGrammar =
     "1 to 64 of letters, digits, '.', '_' and '-', the first a letter or digit";
 constexpr std::string_view kPathGrammar = "the absolute path of a block device or a file";
-constexpr std::string_view kPluginGrammar =
-    "the name of a plugin (\"nbd\") or the absolute path of a shared object";
 constexpr std::string_view kPlaintextHint =
     "must be loopback or a unix socket, because nothing is encrypted; allow_plaintext = true lets "
     "any machine in";
 
-bool is_letter_or_digit(char letter) {
-  return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-         (letter >= '0' && letter <= '9');
-}
-
-bool is_name(std::string_view name) {
-  if (name.empty() || name.size() > kNameBytesMax || !is_letter_or_digit(name.front()))
-    return false;
-  return std::all_of(name.begin(), name.end(), [](char letter) {
-    return is_letter_or_digit(letter) || letter == '.' || letter == '_' || letter == '-';
-  });
-}
-
 void read_node(ConfigSection section, NodeConfig& config) {
   if (auto name = section.take_string("name", kNameGrammar)) {
-    if (!is_name(*name)) section.fail(section.take("name"), "name", text("must be ", kNameGrammar));
+    if (!is_config_name(*name))
+      section.fail(section.take("name"), "name", text("must be ", kNameGrammar));
     config.name = *name;
   }
   if (auto level = section.take_word("log_level", kLogLevelWords)) {
@@ -63,7 +50,8 @@ void read_disk_group(ConfigSection section, NodeConfig& config) {
   DiskGroupConfig group;
   if (auto name = section.take_string("name", kNameGrammar)) {
     group.name = *name;
-    if (!is_name(*name)) section.fail(section.take("name"), "name", text("must be ", kNameGrammar));
+    if (!is_config_name(*name))
+      section.fail(section.take("name"), "name", text("must be ", kNameGrammar));
   } else if (section.take("name") == nullptr) {
     section.fail_missing("name", kNameGrammar);
   }
@@ -92,50 +80,10 @@ void read_disk_group(ConfigSection section, NodeConfig& config) {
   config.disk_groups.push_back(std::move(group));
 }
 
-// Appends one option, or one per element of a list. False: the value is of a kind that no option
-// has.
-bool append_options(const TomlValue& value, const std::string& key, bool in_list,
-                    std::vector<ServiceOption>& options) {
-  switch (value.kind) {
-    case TomlValue::Kind::kString:
-      options.push_back({key, value.string});
-      return value.string.find('\0') == std::string::npos;
-    case TomlValue::Kind::kInteger:
-      options.push_back({key, text(value.integer)});
-      return true;
-    case TomlValue::Kind::kBoolean:
-      options.push_back({key, value.boolean ? "true" : "false"});
-      return true;
-    case TomlValue::Kind::kList:
-      return !in_list && std::all_of(value.children.begin(), value.children.end(),
-                                     [&](const TomlValue& element) {
-                                       return append_options(element, key, true, options);
-                                     });
-    case TomlValue::Kind::kTable:
-    case TomlValue::Kind::kOther:
-      return false;
-  }
-  return false;
-}
-
 void read_service(ConfigSection section, const TomlValue& table, NodeConfig& config) {
   ServiceConfig service{.place = table.place};
-  if (auto plugin = section.take_string("plugin", kPluginGrammar)) {
-    service.plugin = *plugin;
-    if (!is_name(*plugin) && !plugin->starts_with('/')) {
-      section.fail(section.take("plugin"), "plugin", text("must be ", kPluginGrammar));
-    }
-  } else if (section.take("plugin") == nullptr) {
-    section.fail_missing("plugin", kPluginGrammar);
-  }
-  for (const TomlValue& value : table.children) {
-    if (value.key == "plugin") continue;
-    section.take(value.key);
-    if (!append_options(value, value.key, false, service.options)) {
-      section.fail(&value, value.key,
-                   "must be a string, a whole number, true, false, or a list of these");
-    }
-  }
+  service.plugin = take_plugin(section, "plugin", "nbd");
+  service.options = take_options(section, table, {"plugin"});
   config.services.push_back(std::move(service));
 }
 
@@ -192,11 +140,7 @@ ConfigReading read_node_config(std::string_view toml) {
   each_table(top, "service", [&](const TomlValue& table) {
     read_service(ConfigSection("service", table, errors), table, reading.config);
   });
-  for (const std::string_view later : {"metadata", "transport"}) {
-    if (const TomlValue* section = top.take(later)) {
-      top.fail(section, later, "not built yet in this release; remove the section");
-    }
-  }
+  read_cluster_sections(top, errors, reading.config);
   top.finish();
   std::sort(errors.begin(), errors.end(), [](const auto& left, const auto& right) {
     return std::tie(left.place.line, left.place.column, left.key, left.message) <

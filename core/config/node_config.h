@@ -4,6 +4,7 @@
 // Errors: all of them at once, each with its place; see ConfigError.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,12 +34,30 @@ struct ServiceConfig {
   std::vector<ServiceOption> options;  // the plugin checks them
 };
 
+// Where the cluster's records are.
+struct MetadataConfig {
+  TomlPlace place;
+  std::string plugin;                  // as in ServiceConfig
+  std::vector<ServiceOption> options;  // the plugin checks them
+};
+
+// How this node speaks with the others.
+struct TransportConfig {
+  TomlPlace place;
+  std::string plugin;                  // as in ServiceConfig
+  ListenAddress listen;                // of this machine; other nodes are told it
+  std::vector<ServiceOption> options;  // the plugin checks them; allow_plaintext is one of them
+};
+
 struct NodeConfig {
   std::string name;  // empty: the machine's host name
   LogLevel log_level = LogLevel::kInfo;
   ListenAddress admin{.host = "127.0.0.1", .port = 7070};
   std::vector<DiskGroupConfig> disk_groups;  // in the file's order
   std::vector<ServiceConfig> services;
+  // Both in a cluster, else neither.
+  std::optional<MetadataConfig> metadata;
+  std::optional<TransportConfig> transport;
 };
 
 struct ConfigError {

@@ -10,6 +10,11 @@ namespace {
 constexpr std::chrono::milliseconds kStatusDeadline(5'000);
 constexpr std::chrono::milliseconds kChangeDeadline(30'000);  // waits for durable writes
 
+Status no_cluster() {
+  return {ErrorCode::kUnsupported,
+          "this node is in no cluster: its config has no [metadata] and [transport]"};
+}
+
 }  // namespace
 
 Result<NodeStatus> ShardBackend::status() {
@@ -37,6 +42,22 @@ Result<OperationStatus> ShardBackend::add_disk(const AddDisk& request) {
 Result<OperationStatus> ShardBackend::operation(uint64_t id) {
   return call_shard<OperationStatus>(loop_, node_.requests(), kStatusDeadline,
                                      [this, id] { return node_.operation(id); });
+}
+
+Result<ClusterInitialised> ShardBackend::cluster_init(uint32_t) {
+  return no_cluster();
+}
+
+Result<std::vector<ClusterNodeStatus>> ShardBackend::nodes() {
+  return no_cluster();
+}
+
+Result<AttachmentStatus> ShardBackend::attach(const std::string&, bool) {
+  return no_cluster();
+}
+
+Result<AttachmentStatus> ShardBackend::detach(const std::string&, bool) {
+  return no_cluster();
 }
 
 }  // namespace varve

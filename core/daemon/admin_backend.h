@@ -6,8 +6,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/base/error.h"
+#include "core/daemon/cluster_status.h"
 #include "core/daemon/disk_add.h"
 #include "core/daemon/node.h"
 #include "core/daemon/node_status.h"
@@ -25,6 +27,11 @@ class AdminBackend {
                                              const std::string& disk_group) = 0;
   virtual Result<OperationStatus> add_disk(const AddDisk& request) = 0;
   virtual Result<OperationStatus> operation(uint64_t id) = 0;
+  // kUnsupported, this and what follows: the node is in no cluster.
+  virtual Result<ClusterInitialised> cluster_init(uint32_t copies) = 0;
+  virtual Result<std::vector<ClusterNodeStatus>> nodes() = 0;
+  virtual Result<AttachmentStatus> attach(const std::string& volume, bool force) = 0;
+  virtual Result<AttachmentStatus> detach(const std::string& volume, bool force) = 0;
 };
 
 // Ownership: borrows loop and node; both must outlive it and every call on it.
@@ -38,6 +45,10 @@ class ShardBackend final : public AdminBackend {
                                      const std::string& disk_group) override;
   Result<OperationStatus> add_disk(const AddDisk& request) override;
   Result<OperationStatus> operation(uint64_t id) override;
+  Result<ClusterInitialised> cluster_init(uint32_t copies) override;
+  Result<std::vector<ClusterNodeStatus>> nodes() override;
+  Result<AttachmentStatus> attach(const std::string& volume, bool force) override;
+  Result<AttachmentStatus> detach(const std::string& volume, bool force) override;
 
  private:
   UringLoop& loop_;

@@ -18,6 +18,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/base/units.h"
+#include "core/cluster/cluster_record.h"
 #include "core/daemon/metrics.h"
 
 namespace varve {
@@ -145,6 +146,24 @@ Json to_json(const ServiceStatus& service) {
           {"in_flight_count", service.in_flight_count}};
 }
 
+Json to_json(const ClusterNodeStatus& node) {
+  return {{"id", node.id},
+          {"name", node.name},
+          {"address", node.address},
+          {"version", node.version},
+          {"heard", node.heard},
+          {"disk_group_count", node.disk_group_count},
+          {"capacity_bytes", node.capacity_bytes},
+          {"group_count", node.group_count},
+          {"primary_count", node.primary_count}};
+}
+
+Json to_json(const AttachmentStatus& attachment) {
+  return {{"volume", attachment.volume},
+          {"node", attachment.node},
+          {"generation", attachment.generation}};
+}
+
 template <typename T>
 Json list_json(const std::vector<T>& values) {
   Json list = Json::array();
@@ -258,6 +277,7 @@ void post_volumes(AdminBackend& backend, const Request& request, Response& respo
   create.name = body.take_string("name", true);
   create.size_bytes = body.take_number("size_bytes", true, kSizeMax);
   create.disk_group = body.take_string("disk_group", false);
+  create.copies = static_cast<uint32_t>(body.take_number("copies", false, kCopiesMax));
   if (Status status = body.status(); !status.ok()) return reply_error(response, status);
   const auto created = backend.create_volume(create);
   if (!created.ok()) return reply_error(response, created.status());
@@ -317,6 +337,43 @@ void get_operation(AdminBackend& backend, const Request& request, Response& resp
   reply_json(response, 200, {{"operation", to_json(*operation)}});
 }
 
+void post_cluster(AdminBackend& backend, const Request& request, Response& response) {
+  Body body(request.body);
+  const uint64_t copies = body.take_number("copies", false, kCopiesMax);
+  if (Status status = body.status(); !status.ok()) return reply_error(response, status);
+  const auto cluster = backend.cluster_init(static_cast<uint32_t>(copies));
+  if (!cluster.ok()) return reply_error(response, cluster.status());
+  reply_json(response, cluster->existed ? 200 : 201,
+             {{"cluster", {{"id", cluster->id}, {"copies", cluster->copies}}},
+              {"message", cluster->existed ? "is initialised already" : "initialised"}});
+}
+
+void get_nodes(AdminBackend& backend, const Request&, Response& response) {
+  const auto nodes = backend.nodes();
+  if (!nodes.ok()) return reply_error(response, nodes.status());
+  reply_json(response, 200, {{"nodes", list_json(*nodes)}});
+}
+
+using Attaching = Result<AttachmentStatus> (AdminBackend::*)(const std::string& volume, bool force);
+
+void post_attachment(AdminBackend& backend, const Request& request, Response& response,
+                     Attaching attaching) {
+  Body body(request.body);
+  const bool force = body.take_bool("force");
+  if (Status status = body.status(); !status.ok()) return reply_error(response, status);
+  const auto attachment = (backend.*attaching)(request.matches[1], force);
+  if (!attachment.ok()) return reply_error(response, attachment.status());
+  reply_json(response, 200, {{"attachment", to_json(*attachment)}});
+}
+
+void post_attach(AdminBackend& backend, const Request& request, Response& response) {
+  post_attachment(backend, request, response, &AdminBackend::attach);
+}
+
+void post_detach(AdminBackend& backend, const Request& request, Response& response) {
+  post_attachment(backend, request, response, &AdminBackend::detach);
+}
+
 struct Route {
   const char* method;
   const char* path;     // as in docs/openapi.yaml
@@ -333,6 +390,10 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/volumes", "/v1/volumes", post_volumes},
     {"GET", "/v1/volumes/{name}", "/v1/volumes/([^/]+)", get_volume},
     {"DELETE", "/v1/volumes/{name}", "/v1/volumes/([^/]+)", delete_volume},
+    {"POST", "/v1/volumes/{name}/attach", "/v1/volumes/([^/]+)/attach", post_attach},
+    {"POST", "/v1/volumes/{name}/detach", "/v1/volumes/([^/]+)/detach", post_detach},
+    {"POST", "/v1/cluster", "/v1/cluster", post_cluster},
+    {"GET", "/v1/nodes", "/v1/nodes", get_nodes},
     {"GET", "/v1/disk-groups", "/v1/disk-groups", get_disk_groups},
     {"POST", "/v1/disk-groups", "/v1/disk-groups", post_disk_groups},
     {"GET", "/v1/operations/{id}", "/v1/operations/([0-9]+)", get_operation},

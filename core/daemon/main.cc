@@ -64,6 +64,11 @@ std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
       }
     }
   }
+  if (checked->config.metadata) {
+    reading.errors.push_back({checked->config.metadata->place, "metadata",
+                              "varved does not run in a cluster yet in this release; remove "
+                              "[metadata] and [transport]"});
+  }
   for (const ConfigError& error : reading.errors) {
     print(stderr, text(config_error_text(path, error), "\n"));
   }

@@ -101,6 +101,10 @@ Result<DiskGroup*> NodeVolumes::group_for(const CreateVolume& request) const {
 
 Task<Result<CreatedVolume>> NodeVolumes::create(CreateVolume request) {
   if (held_names_.contains(request.name)) co_return name_is_held(request.name);
+  if (request.copies > 1) {
+    co_return Status(ErrorCode::kUnsupported,
+                     text(request.copies, " copies need a cluster; this node keeps one"));
+  }
   const std::vector<Place> places = places_of(request.name);
   if (!places.empty()) {
     const Place& place = places.front();

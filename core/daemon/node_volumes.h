@@ -26,6 +26,7 @@ struct CreateVolume {
   std::string name;
   uint64_t size_bytes = 0;
   std::string disk_group;  // empty: the one with most free space
+  uint32_t copies = 0;     // 0: the default; a node that is in no cluster has one
 };
 
 struct CreatedVolume {

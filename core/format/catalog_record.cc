@@ -16,6 +16,101 @@ void put(std::vector<std::byte>& out, const void* from, size_t bytes) {
   out.insert(out.end(), begin, begin + bytes);
 }
 
+template <typename Struct>
+void put(std::vector<std::byte>& out, const Struct& value) {
+  put(out, &value, sizeof value);
+}
+
+void put_volume(std::vector<std::byte>& out, const VolumeRecord& record) {
+  put(out, RecordHeader{.number = record.blocks,
+                        .id = static_cast<uint32_t>(record.id),
+                        .name_bytes = static_cast<uint16_t>(record.name.size()),
+                        .kind = RecordKind::kVolume,
+                        .group_count = static_cast<uint8_t>(record.groups.size())});
+  put(out, record.groups.data(), record.groups.size() * sizeof(GroupId));
+  put(out, record.name.data(), record.name.size());
+}
+
+void put_group(std::vector<std::byte>& out, const MemberState& group) {
+  put(out, RecordHeader{.number = group.position,
+                        .id = static_cast<uint32_t>(group.id),
+                        .kind = RecordKind::kGroup});
+  put(out, GroupTail{.everyone = group.everyone, .epoch = group.epoch});
+}
+
+void put_fence(std::vector<std::byte>& out, const AttachFence& fence) {
+  put(out, RecordHeader{.number = fence.generation,
+                        .id = static_cast<uint32_t>(fence.volume),
+                        .kind = RecordKind::kFence});
+  put(out, uint64_t{static_cast<uint32_t>(fence.group)});
+}
+
+// What is left to read of a payload. Every take() says whether there was enough.
+struct Rest {
+  std::span<const std::byte> bytes;
+  template <typename Struct>
+  bool take(Struct& value) {
+    if (bytes.size() < sizeof value) return false;
+    value = load_struct<Struct>(bytes.data());
+    bytes = bytes.subspan(sizeof value);
+    return true;
+  }
+  bool take(std::string& text, size_t length) {
+    if (bytes.size() < length) return false;
+    text.assign(reinterpret_cast<const char*>(bytes.data()), length);
+    bytes = bytes.subspan(length);
+    return true;
+  }
+};
+
+bool take_volume(Rest& rest, const RecordHeader& header, CatalogPayload& payload) {
+  VolumeRecord record{.id = VolumeId{header.id}, .blocks = header.number, .name = {}, .groups = {}};
+  if (header.group_count > kVolumeGroupsMax) return false;
+  for (uint32_t i = 0; i < header.group_count; ++i) {
+    GroupId group{};
+    if (!rest.take(group) || group == GroupId{}) return false;
+    record.groups.push_back(group);
+  }
+  if (!rest.take(record.name, header.name_bytes)) return false;
+  if (header.id == 0 || header.id >= payload.next_volume) return false;
+  if (record.blocks > kVolumeBlocksMax || !volume_name_allowed(record.name)) return false;
+  payload.records.push_back(std::move(record));
+  return true;
+}
+
+bool take_group(Rest& rest, const RecordHeader& header, CatalogPayload& payload) {
+  GroupTail tail;
+  if (!rest.take(tail) || header.id == 0 || tail.epoch > kEpochMax) return false;
+  payload.groups.push_back({.id = GroupId{header.id},
+                            .epoch = tail.epoch,
+                            .position = header.number,
+                            .everyone = tail.everyone});
+  return true;
+}
+
+bool take_fence(Rest& rest, const RecordHeader& header, CatalogPayload& payload) {
+  uint64_t group = 0;
+  if (!rest.take(group) || group == 0 || group > UINT32_MAX || header.id == 0) return false;
+  payload.fences.push_back({.group = GroupId{static_cast<uint32_t>(group)},
+                            .volume = VolumeId{header.id},
+                            .generation = header.number});
+  return true;
+}
+
+bool take_record(Rest& rest, CatalogPayload& payload) {
+  RecordHeader header;
+  if (!rest.take(header)) return false;
+  switch (header.kind) {
+    case RecordKind::kVolume:
+      return take_volume(rest, header, payload);
+    case RecordKind::kGroup:
+      return take_group(rest, header, payload);
+    case RecordKind::kFence:
+      return take_fence(rest, header, payload);
+  }
+  return false;
+}
+
 }  // namespace
 
 bool volume_name_allowed(std::string_view name) {
@@ -26,19 +121,16 @@ bool volume_name_allowed(std::string_view name) {
 }
 
 std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
+  const size_t count = payload.records.size() + payload.groups.size() + payload.fences.size();
   CatalogHeader header;
-  header.record_count = static_cast<uint32_t>(payload.records.size());
+  header.record_count = static_cast<uint32_t>(count);
   header.next_volume = payload.next_volume;
   header.complete = payload.complete ? 1 : 0;
   std::vector<std::byte> out;
-  put(out, &header, sizeof header);
-  for (const VolumeRecord& record : payload.records) {
-    const RecordHeader at{.blocks = record.blocks,
-                          .volume = static_cast<uint32_t>(record.id),
-                          .name_bytes = static_cast<uint16_t>(record.name.size())};
-    put(out, &at, sizeof at);
-    put(out, record.name.data(), record.name.size());
-  }
+  put(out, header);
+  for (const VolumeRecord& record : payload.records) put_volume(out, record);
+  for (const MemberState& group : payload.groups) put_group(out, group);
+  for (const AttachFence& fence : payload.fences) put_fence(out, fence);
   header.bytes = static_cast<uint32_t>(out.size());
   std::memcpy(out.data(), &header, sizeof header);
   out.resize(round_up(out.size(), kBlockBytes));
@@ -46,22 +138,17 @@ std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
 }
 
 std::optional<CatalogPayload> decode_catalog(std::span<const std::byte> bytes) {
-  if (bytes.size() < sizeof(CatalogHeader)) return {};
-  const auto header = load_struct<CatalogHeader>(bytes.data());
-  if (header.magic != kCatalogMagic || header.bytes > bytes.size()) return {};
-  CatalogPayload payload{.complete = header.complete == 1, .next_volume = header.next_volume};
-  size_t at = sizeof header;
-  for (uint32_t i = 0; i < header.record_count; ++i) {
-    if (header.bytes < at + sizeof(RecordHeader)) return {};
-    const auto record = load_struct<RecordHeader>(bytes.data() + at);
-    at += sizeof record;
-    if (header.bytes < at + record.name_bytes) return {};
-    std::string name(reinterpret_cast<const char*>(bytes.data() + at), record.name_bytes);
-    at += record.name_bytes;
-    if (record.volume == 0 || record.volume >= header.next_volume) return {};
-    if (record.blocks > kVolumeBlocksMax || !volume_name_allowed(name)) return {};
-    payload.records.push_back({VolumeId{record.volume}, record.blocks, std::move(name)});
-  }
+  Rest rest{bytes};
+  CatalogHeader header;
+  if (!rest.take(header)) return {};
+  if (header.magic != kCatalogMagic || header.bytes > bytes.size() || header.bytes < sizeof header)
+    return {};
+  rest.bytes = rest.bytes.first(header.bytes - sizeof header);
+  CatalogPayload payload;
+  payload.complete = header.complete == 1;
+  payload.next_volume = header.next_volume;
+  for (uint32_t i = 0; i < header.record_count; ++i)
+    if (!take_record(rest, payload)) return {};
   return payload;
 }
 

@@ -65,7 +65,8 @@ Result<Superblock> decode_superblock(std::span<const std::byte> block, uint64_t 
                   text("the disk group has format ", superblock.version,
                        "; this release reads formats up to ", kFormatVersion));
   if (!sealed(block, 0)) return Status(ErrorCode::kDamaged, "the superblock fails its checksum");
-  if (superblock.incompatible_features != 0 || superblock.readonly_features != 0)
+  if ((superblock.incompatible_features & ~kIncompatibleFeaturesKnown) != 0 ||
+      superblock.readonly_features != 0)
     return Status(ErrorCode::kNewerFormat, "the disk group uses features of a newer release");
   const bool geometry_holds =
       superblock.version == kFormatVersion && superblock.block_bytes == kBlockBytes &&

@@ -21,6 +21,11 @@ inline constexpr uint32_t kSegmentBytesMin = 64 * 1024;
 inline constexpr uint32_t kSegmentBytesMax = 256 * 1024 * 1024;
 inline constexpr uint64_t kSuperblockSpacing = 64 * kKiB;
 
+// Bits of incompatible_features. A disk group of a cluster: its sequence numbers and catalog
+// records belong to replication groups.
+inline constexpr uint64_t kFeatureCluster = 1;
+inline constexpr uint64_t kIncompatibleFeaturesKnown = kFeatureCluster;
+
 struct Superblock {
   std::array<char, 8> magic = kSuperblockMagic;
   uint32_t version = kFormatVersion;

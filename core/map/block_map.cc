@@ -26,8 +26,12 @@ BlockState state_of(const Entry& entry, uint32_t slot, const uint32_t* crcs, uin
 
 }  // namespace
 
-void BlockMap::add_volume(VolumeId id, uint64_t block_count) {
-  volumes_[static_cast<uint32_t>(id)] = std::make_unique<VolumeMap>(block_count);
+void BlockMap::add_volume(VolumeId id, uint64_t block_count, std::vector<GroupId> groups) {
+  auto& volume = volumes_[static_cast<uint32_t>(id)];
+  if (volume == nullptr)
+    volume = std::make_unique<VolumeMap>(block_count, std::move(groups));
+  else
+    volume->grow(block_count);
 }
 
 void BlockMap::drop_volume(VolumeId id) {
@@ -118,7 +122,8 @@ void BlockMap::forget_old_zeroes_of(VolumeMap& volume, const std::vector<Sequenc
   std::vector<uint64_t> old;
   volume.for_each_leaf([&](uint64_t first_block, const Leaf& leaf) {
     for (uint32_t i = 0; i < kLeafBlocks; ++i) {
-      if (leaf.kind[i] == BlockKind::kZero && leaf.sequence[i] < forget_below[leaf.slot[i]])
+      if (leaf.kind[i] == BlockKind::kZero && leaf.sequence[i] < forget_below[leaf.slot[i]] &&
+          may_forget(volume.group_of(first_block + i), leaf.sequence[i]))
         old.push_back(first_block + i);
     }
   });

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -23,7 +24,8 @@ class BlockMap {
  public:
   explicit BlockMap(SlotTable& slots) : slots_(slots) {}
 
-  void add_volume(VolumeId id, uint64_t block_count);
+  // A volume that is there already only grows.
+  void add_volume(VolumeId id, uint64_t block_count, std::vector<GroupId> groups);
   // The volume is gone at once; what it held is given up by drop_some().
   void drop_volume(VolumeId id);
   // Gives up a piece of the dropped volumes. False when nothing is left to give up.
@@ -37,6 +39,13 @@ class BlockMap {
   void relocate(const Append& append);
   // A trim mark that no older version can contradict any more is forgotten.
   void forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence sequence);
+  // Rule 6: a mark of a replication group is remembered until every member has it.
+  void set_group_floor(GroupId group, Sequence everyone) { group_floors_[group] = everyone; }
+  bool may_forget(GroupId group, Sequence sequence) const {
+    if (group == GroupId{}) return true;
+    const auto floor = group_floors_.find(group);
+    return floor != group_floors_.end() && sequence <= floor->second;
+  }
   // The same for all marks at once, at recovery: slots that were freed because their marks could be
   // forgotten, and that were not written since, show these marks again.
   void forget_old_zeroes();
@@ -59,6 +68,7 @@ class BlockMap {
   SlotTable& slots_;
   std::unordered_map<uint32_t, std::unique_ptr<VolumeMap>> volumes_;
   std::vector<std::unique_ptr<VolumeMap>> dropped_;
+  std::map<GroupId, Sequence> group_floors_;
   uint64_t live_blocks_ = 0;
   uint64_t live_marks_ = 0;
   uint64_t damaged_blocks_ = 0;

@@ -3,9 +3,12 @@
 //
 // Memory: a leaf takes 19 bytes a block, so 4.75 GiB for each TiB that was written in full.
 //
+// In a cluster extent i belongs to replication group groups[i % size].
+//
 // Thread rule: one shard's thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -44,6 +47,7 @@ struct BlockState {
 };
 
 struct Leaf {
+  Sequence sequence_max = 0;  // highest that any of its blocks ever had
   std::array<Sequence, kLeafBlocks> sequence{};
   std::array<uint32_t, kLeafBlocks> slot{};
   std::array<uint32_t, kLeafBlocks> crc{};
@@ -59,6 +63,7 @@ struct Leaf {
     slot[index] = state.slot;
     crc[index] = state.crc;
     sequence[index] = state.sequence;
+    sequence_max = std::max(sequence_max, state.sequence);
   }
 };
 
@@ -68,9 +73,15 @@ struct Extent {
 
 class VolumeMap {
  public:
-  explicit VolumeMap(uint64_t block_count) : block_count_(block_count) {}
+  VolumeMap(uint64_t block_count, std::vector<GroupId> groups)
+      : block_count_(block_count), groups_(std::move(groups)) {}
 
   uint64_t block_count() const { return block_count_; }
+  // REQUIRES no less than before.
+  void grow(uint64_t block_count) { block_count_ = std::max(block_count_, block_count); }
+  GroupId group_of(uint64_t block) const {
+    return groups_.empty() ? GroupId{} : groups_[block / kExtentBlocks % groups_.size()];
+  }
   BlockState get(uint64_t block) const {
     const Leaf* leaf = find_leaf(block);
     return leaf == nullptr ? BlockState{} : leaf->get(block % kLeafBlocks);
@@ -83,6 +94,9 @@ class VolumeMap {
   }
   // Made when it is not there; `made` tells.
   Leaf& leaf(uint64_t block, bool& made);
+  bool has_extent(uint64_t extent) const {
+    return extent < extents_.size() && extents_[extent] != nullptr;
+  }
   // Every leaf, with the number of its first block.
   void for_each_leaf(const std::function<void(uint64_t, const Leaf&)>& visit) const;
   // Gives up one extent that holds something, or nothing when the map is empty.
@@ -92,6 +106,7 @@ class VolumeMap {
 
  private:
   uint64_t block_count_;
+  std::vector<GroupId> groups_;
   std::vector<std::unique_ptr<Extent>> extents_;
 };
 

@@ -5,77 +5,36 @@
 // wants one, and made again, with growing pauses, while requests come. The first message on each is
 // Hello: another cluster, or an unknown protocol, is refused, with a line in the log.
 //
-// Requests to one node are sent in the order of the call()s. When the connection is lost, every
-// request on it ends with kClosed: it may or may not have been served. Nothing is sent again here.
+// Requests of one type to one node are sent in the order of the call()s; so are those of different
+// types, unless too many of one type are without a reply (limits.h): then those of other types go
+// ahead. When the connection is lost, every request on it, or waiting for its turn on it, ends with
+// kClosed: it may or may not have been served. Nothing is sent again here. A request that finds no
+// connection waits for one.
 //
-// Thread rule: one shard's thread. Ownership: runtime, transport and handler are borrowed and
-// outlive this. Before the destructor: await stop().
+// Thread rule: one shard's thread. Ownership: runtime, transport and handler are borrowed. At the
+// end: await stop(), destroy the transport, which holds receive buffers and a reference to its sink
+// until then, then this. No IncomingRequest or Payload may be left by then.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/ids.h"
+#include "core/net/incoming_request.h"
+#include "core/net/peer_call.h"
 #include "core/net/transport.h"
 #include "core/runtime/runtime.h"
 #include "core/runtime/task.h"
-#include "core/wire/messages.h"
+#include "core/wire/message_header.h"
 
 namespace varve {
 
 class PeersCore;
 
-// A payload that has arrived, 4 KiB-aligned. Gives its receive buffer back when it is destroyed: do
-// not keep it longer than needed.
-class Payload {
- public:
-  Payload() = default;
-  Payload(PeersCore* owner, uint64_t buffer, std::span<std::byte> bytes)
-      : owner_(owner), buffer_(buffer), bytes_(bytes) {}
-  Payload(Payload&& other) noexcept { *this = std::move(other); }
-  Payload& operator=(Payload&& other) noexcept;
-  ~Payload();
-
-  std::span<std::byte> bytes() const { return bytes_; }
-
- private:
-  PeersCore* owner_ = nullptr;
-  uint64_t buffer_ = 0;
-  std::span<std::byte> bytes_;
-};
-
-using Slices = std::span<const std::span<const std::byte>>;
-
-// A request that has arrived: dropped, or answered exactly once.
-struct IncomingRequest {
-  NodeId from{};
-  ConnectionId connection = 0;
-  MessageType type{};
-  std::vector<std::byte> body;  // exactly the size of the type's struct
-  Payload payload;
-  uint64_t request_id = 0;
-
-  // REQUIRES the type to be Body's.
-  template <typename Body>
-  Body as() const;
-};
-
-class PeerHandler {
- public:
-  virtual ~PeerHandler() = default;
-  // Called in the order of arrival of each connection, through the run queue; takes the request
-  // over and answers it now or later. Counts and lengths in it have been checked against its
-  // payload; all other fields are the peer's word.
-  virtual void handle(IncomingRequest request) = 0;
-};
-
 template <typename Body>
-struct Reply {
+struct IncomingReply {
   Body body;
   Payload payload;
 };
@@ -84,7 +43,7 @@ struct PeersOptions {
   Uuid cluster{};
   NodeId node{};
   uint64_t boot = 0;
-  uint32_t receive_buffers_small = 256;  // of 16 KiB
+  uint32_t receive_buffers_small = 256;  // of 20 KiB
   uint32_t receive_buffers_large = 32;   // of 1 MiB and a bit
 };
 
@@ -99,16 +58,19 @@ class Peers {
   Result<std::string> listen(const std::string& address);
   // Where a node is. A changed address counts from the next connection on.
   void set_address(NodeId node, std::string address);
-  // No further requests; those on their way end with kClosed. Ends when nothing is on its way.
+  // No further requests; those on their way end with kClosed, those that wait to be handed over are
+  // dropped. Ends when nothing is on its way.
   Task<void> stop();
 
   // Errors: what the peer answered; kClosed (the connection was lost, or there is none and no
-  // address); kTimedOut (at `deadline_ns`; a late reply is dropped). The memory of `slices` must
-  // stay unchanged until the task ends.
-  template <typename Reply_, typename Request>
-  Task<Result<Reply<Reply_>>> call(NodeId to, Request request, Slices slices, uint64_t deadline_ns);
+  // address); kTimedOut (at `deadline_ns`; a late reply is dropped). The memory of `slices`, and
+  // the spans themselves, must stay unchanged until the task ends.
+  template <typename Body, typename Request>
+  Task<Result<IncomingReply<Body>>> call(NodeId to, Request request, Slices slices,
+                                         uint64_t deadline_ns);
 
-  // Answers `request`. The task ends when the memory of `slices` is free again.
+  // Answers `request`, once. A status other than kOk goes without payload. The task ends when the
+  // memory of `slices` is free again; without slices, when the transport has copied the reply.
   template <typename Body>
   Task<void> reply(const IncomingRequest& request, ErrorCode status, Body body, Slices slices);
 
@@ -116,7 +78,29 @@ class Peers {
   uint64_t connection_number(NodeId node) const;
 
  private:
+  Task<Status> call_bytes(NodeId to, PeerCall& call, uint64_t deadline_ns);
+  Task<void> reply_bytes(const IncomingRequest& request, ErrorCode status,
+                         std::span<const std::byte> body, Slices slices);
+
+  Runtime& runtime_;
   std::unique_ptr<PeersCore> core_;
 };
+
+template <typename Body, typename Request>
+Task<Result<IncomingReply<Body>>> Peers::call(NodeId to, Request request, Slices slices,
+                                              uint64_t deadline_ns) {
+  static_assert(std::is_same_v<Body, typename ReplyOf<Request>::Type>);
+  PeerCall call(runtime_.ready, Request::kType, body_bytes(request), slices);
+  const Status status = co_await call_bytes(to, call, deadline_ns);
+  if (!status.ok()) co_return status;
+  co_return IncomingReply<Body>{load_body<Body>(call.reply_body.bytes()), std::move(call.payload)};
+}
+
+template <typename Body>
+Task<void> Peers::reply(const IncomingRequest& request, ErrorCode status, Body body,
+                        Slices slices) {
+  VARVE_CHECK(sizeof(Body) == body_bytes_of(request.type, true));
+  co_await reply_bytes(request, status, body_bytes(body), slices);
+}
 
 }  // namespace varve

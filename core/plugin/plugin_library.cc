@@ -3,24 +3,26 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "core/base/text.h"
-#include "core/plugin/service_callbacks.h"
+#include "core/plugin/table_callbacks.h"
 
 namespace varve {
 namespace {
 
-std::string_view kind_name(uint32_t kind) {
+// How many bytes of a kind's table are known here; 0: an unknown kind.
+size_t known_bytes(uint32_t kind) {
   switch (kind) {
     case VARVE_KIND_TRANSPORT:
-      return "transport";
+      return sizeof(varve_transport);
     case VARVE_KIND_METADATA:
-      return "metadata";
+      return sizeof(varve_metadata);
     case VARVE_KIND_SERVICE:
-      return "service";
+      return sizeof(varve_service);
     default:
-      return "unknown";
+      return 0;
   }
 }
 
@@ -32,7 +34,12 @@ std::string loader_message() {
 
 }  // namespace
 
-PluginLibrary::PluginLibrary(std::string path) : path_(std::move(path)) {}
+PluginLibrary::PluginLibrary(std::string path) : path_(std::move(path)) {
+  static_assert(offsetof(varve_service, option_help) == offsetof(Head, option_help));
+  static_assert(offsetof(varve_transport, option_help) == offsetof(Head, option_help));
+  static_assert(offsetof(varve_metadata, option_help) == offsetof(Head, option_help));
+  std::memset(&tables_, 0, sizeof(tables_));
+}
 
 Result<std::unique_ptr<PluginLibrary>> PluginLibrary::open(const std::string& path) {
   if (!path.starts_with('/')) {
@@ -69,41 +76,65 @@ Status PluginLibrary::read_table(void* object) {
             text("was built for plugin ABI ", table->abi_major, ".", table->abi_minor,
                  "; this release needs ", VARVE_ABI_MAJOR, ".x")};
   }
-  if (table->kind != VARVE_KIND_SERVICE) {
-    return {ErrorCode::kUnsupported, text("is of kind ", kind_name(table->kind), " (", table->kind,
-                                          "); this release loads service plugins only")};
+  if (known_bytes(table->kind) == 0) {
+    return {ErrorCode::kUnsupported,
+            text("is of kind ", plugin_kind_name(table->kind), " (", table->kind,
+                 "); this release loads service, transport and metadata plugins")};
   }
-  std::memcpy(&service_, table, std::min<size_t>(plugin_struct_bytes_, sizeof(service_)));
-  if (service_.table.name == nullptr || service_.table.name[0] == '\0') {
+  std::memcpy(&tables_, table, std::min<size_t>(plugin_struct_bytes_, known_bytes(table->kind)));
+  varve_table& ours = tables_.head.table;
+  if (ours.name == nullptr || ours.name[0] == '\0') {
     return {ErrorCode::kInvalidArgument, "has no name in its table"};
   }
-  if (service_.table.version == nullptr) service_.table.version = "";
-  if (service_.table.description == nullptr) service_.table.description = "";
+  if (ours.version == nullptr) ours.version = "";
+  if (ours.description == nullptr) ours.description = "";
+  return check_callbacks();
+}
+
+Status PluginLibrary::check_callbacks() const {
   std::string missing;
-  for (const ServiceCallback& callback : required_service_callbacks()) {
-    if (callback.present(service_)) continue;
+  for (const TableCallback& callback : required_callbacks(kind())) {
+    if (callback.present(table())) continue;
     missing += text(missing.empty() ? "" : ", ", callback.name);
   }
-  if (!missing.empty()) {
-    return {ErrorCode::kInvalidArgument, text("lacks required callbacks: ", missing)};
-  }
-  return {};
+  if (missing.empty()) return {};
+  return {ErrorCode::kInvalidArgument, text("lacks required callbacks: ", missing)};
+}
+
+Status PluginLibrary::need_kind(uint32_t kind) const {
+  if (kind == this->kind()) return {};
+  return {ErrorCode::kUnsupported,
+          text(path_, ": is of kind ", plugin_kind_name(this->kind()), "; a plugin of kind ",
+               plugin_kind_name(kind), " is needed here")};
+}
+
+const varve_service& PluginLibrary::service() const {
+  VARVE_CHECK(kind() == VARVE_KIND_SERVICE);
+  return tables_.service;
+}
+const varve_transport& PluginLibrary::transport() const {
+  VARVE_CHECK(kind() == VARVE_KIND_TRANSPORT);
+  return tables_.transport;
+}
+const varve_metadata& PluginLibrary::metadata() const {
+  VARVE_CHECK(kind() == VARVE_KIND_METADATA);
+  return tables_.metadata;
 }
 
 std::string PluginLibrary::describe() const {
-  const varve_table& table = service_.table;
+  const varve_table& table = this->table();
   std::string out =
       text("file:         ", path_, "\nname:         ", table.name,
            "\nversion:      ", table.version, "\ndescription:  ", table.description,
-           "\nkind:         ", kind_name(table.kind), "\nABI:          ", table.abi_major, ".",
-           table.abi_minor, " (this release: ", VARVE_ABI_MAJOR, ".", VARVE_ABI_MINOR,
+           "\nkind:         ", plugin_kind_name(table.kind), "\nABI:          ", table.abi_major,
+           ".", table.abi_minor, " (this release: ", VARVE_ABI_MAJOR, ".", VARVE_ABI_MINOR,
            ")\ntable:        ", plugin_struct_bytes_,
-           " bytes (this release: ", sizeof(varve_service), ")\ncallbacks:   ");
-  for (const ServiceCallback& callback : required_service_callbacks()) {
-    if (callback.present(service_)) out += text(" ", callback.name);
+           " bytes (this release: ", known_bytes(table.kind), ")\ncallbacks:   ");
+  for (const TableCallback& callback : required_callbacks(table.kind)) {
+    if (callback.present(table)) out += text(" ", callback.name);
   }
   out += "\noptions:\n";
-  std::string_view help = service_.option_help ? service_.option_help : "";
+  std::string_view help = tables_.head.option_help ? tables_.head.option_help : "";
   if (help.empty()) help = "none";
   while (!help.empty()) {
     const size_t end = std::min(help.find('\n'), help.size());

@@ -1,4 +1,4 @@
-// PluginLibrary: one shared object with a plugin table that passed every check.
+// PluginLibrary: one shared object with a plugin table, of any kind, that passed every check.
 //
 // The table is copied into a zeroed struct of our own, the smaller of the two sizes, so that a
 // plugin built against older or newer headers is read correctly. Loading runs the object's
@@ -14,33 +14,56 @@
 #include <string_view>
 
 #include "core/base/error.h"
+#include "plugins/abi/metadata.h"
 #include "plugins/abi/service.h"
+#include "plugins/abi/transport.h"
 
 namespace varve {
 
 class PluginLibrary {
  public:
   // `path` is absolute. kNotFound, kInvalidArgument (no plugin, or a broken one), kUnsupported
-  // (another ABI or a kind that is not built yet); the message says what was wrong and what is
-  // needed.
+  // (another ABI or an unknown kind); the message says what was wrong and what is needed.
   static Result<std::unique_ptr<PluginLibrary>> open(const std::string& path);
   PluginLibrary(const PluginLibrary&) = delete;
   PluginLibrary& operator=(const PluginLibrary&) = delete;
 
-  const varve_service& service() const { return service_; }
-  std::string_view name() const { return service_.table.name; }
-  std::string_view version() const { return service_.table.version; }
+  uint32_t kind() const { return table().kind; }  // VARVE_KIND_...
+  // kUnsupported, in words, when the plugin is of another kind.
+  Status need_kind(uint32_t kind) const;
+
+  // The table of its kind; the others must not be asked for.
+  const varve_service& service() const;
+  const varve_transport& transport() const;
+  const varve_metadata& metadata() const;
+
+  std::string_view name() const { return table().name; }
+  std::string_view version() const { return table().version; }
 
   // What `varved --describe-plugin` prints: several lines.
   std::string describe() const;
 
  private:
+  // What every table begins with.
+  struct Head {
+    varve_table table;
+    const char* option_help;
+  };
+  union Tables {
+    Head head;
+    varve_service service;
+    varve_transport transport;
+    varve_metadata metadata;
+  };
+
   explicit PluginLibrary(std::string path);
   Status read_table(void* object);  // `object` is dlopen's
+  Status check_callbacks() const;
+  const varve_table& table() const { return tables_.head.table; }
 
   std::string path_;
   uint32_t plugin_struct_bytes_ = 0;
-  varve_service service_{};
+  Tables tables_;  // zeroed, then copied into
 };
 
 // The file of the plugin that the config calls `plugin`: itself when absolute, else

@@ -8,7 +8,8 @@
 // Rules: parameters by value, or references to what outlives the task; no lambda with captures as a
 // coroutine; a task that has started must be awaited to its end before it is destroyed; no braced
 // temporary in the arguments of an awaited call, and no `?:` between tasks (g++ 12 destroys them
-// twice): name it first, or use `if`.
+// twice): name it first, or use `if`; no co_await in the condition of an `if` or a loop (g++ 12
+// loses the task when it is in a `while` that runs no round): name the result first.
 #pragma once
 
 #include <coroutine>

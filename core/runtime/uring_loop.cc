@@ -274,7 +274,7 @@ void UringLoop::enter(Wait wait) {
     result = io_uring_submit(ring_.get());
   } else if (wait == Wait::kSleep &&
              (queue_head_ == nullptr || in_ring_count_ == completion_room_)) {
-    result = sleep();
+    result = wait_for_events();
   } else {  // what did not fit into the ring needs another turn, not a sleep
     result = io_uring_submit_and_get_events(ring_.get());
   }
@@ -287,7 +287,7 @@ void UringLoop::enter(Wait wait) {
   VARVE_CHECK(result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM);
 }
 
-int UringLoop::sleep() {
+int UringLoop::wait_for_events() {
   const uint64_t deadline_ns = timers_.next_deadline_ns();
   if (deadline_ns == kNever) return io_uring_submit_and_wait(ring_.get(), 1);
   const uint64_t now_ns = clock_.monotonic_ns();

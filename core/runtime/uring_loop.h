@@ -121,7 +121,7 @@ class UringLoop {
   enum class Wait { kNoEvents, kNone, kSleep };
   void enter(Wait wait);
   void reap();
-  int sleep();
+  int wait_for_events();
   bool kernel_wants_enter() const;
 
   template <typename T>

@@ -33,7 +33,13 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
   VARVE_CO_TRY(co_await reader.load());
   if (!catalog_.load(reader.catalog_payloads()))
     co_return Status(ErrorCode::kDamaged, "the catalog's records contradict each other");
-  for (const auto& [id, record] : catalog_.volumes()) map_.add_volume(record.id, record.blocks);
+  for (const auto& [id, record] : catalog_.volumes())
+    map_.add_volume(record.id, record.blocks, record.groups);
+  for (const auto& [id, group] : catalog_.groups()) {
+    map_.set_group_floor(id, group.everyone);
+    // What is committed had been in the log, even if nothing of it is left there.
+    log_ends_[static_cast<uint32_t>(id)] = group.position;
+  }
 
   uint32_t generation = 0;
   for (uint32_t i = 0; i < slots_.count(); ++i) {
@@ -55,7 +61,8 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
   };
   VARVE_CO_TRY(co_await reader.replay(take));
   map_.forget_old_zeroes();
-  if (sequence > kSequenceMax)
+  const bool in_cluster = (superblock_.incompatible_features & kFeatureCluster) != 0;
+  if (sequence > kSequenceMax && !in_cluster)
     co_return Status(ErrorCode::kDamaged, "the log's sequence numbers make no sense");
   next_sequence_ = sequence + kSequenceGap;
 
@@ -81,6 +88,7 @@ void StoreCore::adopt(const SegmentContent& content) {
   slots_.at(content.slot).data_sequence_min = content.data_sequence_min;
   const uint32_t* crcs = content.footer.crcs.data();
   for (const Entry& entry : content.footer.entries) {
+    note_log_end(entry);
     if (entry.op != EntryOp::kCatalog) map_.apply(entry, content.slot, crcs);
     crcs += entry.data_blocks();
     if (entry.op != EntryOp::kData) continue;

@@ -79,6 +79,8 @@ Task<Status> Store::format(Runtime& runtime, BlockDevice& device, FormatOptions 
   if (!planned.ok()) co_return planned.status();
   Superblock& superblock = *planned;
   superblock.disk = options.disk == Uuid{} ? random_uuid(runtime.random) : options.disk;
+  superblock.cluster = options.cluster;
+  if (options.cluster != Uuid{}) superblock.incompatible_features |= kFeatureCluster;
   superblock.created_seconds = runtime.clock.wall_seconds();
   const Geometry geometry(superblock);
 
@@ -146,7 +148,7 @@ std::vector<VolumeInfo> Store::volumes() const {
 
 Task<Status> Store::write(VolumeId id, BlockRange range, const std::byte* data,
                           const uint32_t* crcs) {
-  return core_->write(id, range, data, crcs);
+  return core_->write({}, id, range, data, crcs);
 }
 
 Task<Status> Store::read(VolumeId id, BlockRange range, std::byte* out) {
@@ -171,6 +173,68 @@ StoreStats Store::stats() const {
 
 const Uuid& Store::disk() const {
   return core_->superblock().disk;
+}
+
+const Uuid& Store::cluster() const {
+  return core_->superblock().cluster;
+}
+
+Task<Status> Store::put_group(MemberState group) {
+  return core_->put_group(group);
+}
+
+std::vector<MemberState> Store::groups() const {
+  std::vector<MemberState> groups;
+  for (const auto& [id, group] : core_->catalog().groups()) groups.push_back(group);
+  return groups;
+}
+
+Task<Status> Store::put_fence(AttachFence fence, VolumeRecord volume) {
+  return core_->put_fence(fence, std::move(volume));
+}
+
+uint64_t Store::fence(GroupId group, VolumeId volume) const {
+  return core_->catalog().fence(group, volume);
+}
+
+std::vector<AttachFence> Store::fences() const {
+  return core_->catalog().fences();
+}
+
+std::vector<VolumeRecord> Store::volume_records() const {
+  std::vector<VolumeRecord> records;
+  for (const auto& [id, record] : core_->catalog().volumes()) records.push_back(record);
+  return records;
+}
+
+Task<Status> Store::write_as(GroupStamp stamp, VolumeId id, BlockRange range, const std::byte* data,
+                             const uint32_t* crcs) {
+  return core_->write(stamp, id, range, data, crcs);
+}
+
+Task<Status> Store::zero_as(GroupStamp stamp, VolumeId id, BlockRange range) {
+  return core_->zero(stamp, id, range);
+}
+
+std::vector<BlockRange> Store::used_ranges(VolumeId id, BlockRange range) const {
+  return core_->used_ranges(id, range);
+}
+
+bool Store::has_room(uint64_t block_count) const {
+  return core_->has_room(block_count);
+}
+
+Sequence Store::log_end(GroupId group) const {
+  return core_->log_end(group);
+}
+
+ChangedPage Store::changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
+                           size_t runs_max) const {
+  return core_->changed(group, after, volume, block, runs_max);
+}
+
+std::vector<BlockVersion> Store::versions(VolumeId id, BlockRange range) const {
+  return core_->versions(id, range);
 }
 
 }  // namespace varve

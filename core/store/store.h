@@ -21,6 +21,7 @@
 #include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/device/block_device.h"
+#include "core/format/catalog_record.h"
 #include "core/runtime/runtime.h"
 #include "core/runtime/task.h"
 
@@ -30,6 +31,8 @@ struct FormatOptions {
   // Names the disk group. Zero: drawn at random. Never one that the device had before: what an
   // earlier store with the same name left behind would pass for this one's.
   Uuid disk{};
+  // The cluster that the disk group will belong to; zero: none, a store on its own.
+  Uuid cluster{};
   uint32_t segment_bytes = 64 * 1024 * 1024;  // power of two, 64 KiB to 256 MiB
   // Told (done, total) slots while formatting. May be empty.
   std::function<void(uint64_t, uint64_t)> progress;
@@ -77,6 +80,34 @@ struct StoreStats {
   bool failed = false;     // a device write failed: reads only
 };
 
+// Who wrote a block, and when, in a cluster: the replication group's number for the operation.
+struct GroupStamp {
+  GroupId group{};
+  Sequence sequence = 0;
+  // Settlement, repair and catch-up may use room that is refused to clients.
+  bool reserved_room = false;
+};
+
+struct BlockVersion {
+  enum class Kind : uint8_t { kNone, kData, kZero, kDamaged };
+  Kind kind = Kind::kNone;
+  uint32_t crc = 0;       // of data
+  Sequence sequence = 0;  // 0: never written
+};
+
+// Blocks of one volume that changed in one operation.
+struct ChangedBlocks {
+  VolumeId volume{};
+  BlockRange range;
+  Sequence sequence = 0;
+};
+struct ChangedPage {
+  std::vector<ChangedBlocks> runs;
+  // Where to go on; volume 0: that was all.
+  VolumeId next_volume{};
+  uint64_t next_block = 0;
+};
+
 class StoreCore;  // the rooms behind the door; see store_core.h
 
 class Store {
@@ -121,6 +152,41 @@ class Store {
 
   StoreStats stats() const;
   const Uuid& disk() const;
+  const Uuid& cluster() const;  // zero: none
+
+  // As a member of replication groups (docs/replication.md). The store keeps what it is told; the
+  // protocol is its caller's.
+
+  // Ends when it is durable. kStale: a newer epoch is durable. Positions never fall.
+  Task<Status> put_group(MemberState group);
+  std::vector<MemberState> groups() const;
+  // The volume (added when it is not there) and the attach generation of its blocks in one group.
+  // Ends when both are durable. kStale: a newer generation is durable.
+  Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
+  uint64_t fence(GroupId group, VolumeId volume) const;  // 0: none
+  std::vector<AttachFence> fences() const;
+  std::vector<VolumeRecord> volume_records() const;
+
+  // As write(); the range lies in one extent. The higher number wins, whatever comes first.
+  Task<Status> write_as(GroupStamp stamp, VolumeId id, BlockRange range, const std::byte* data,
+                        const uint32_t* crcs);
+  // The whole range reads as zeroes from this number on; remembered also where nothing was written.
+  Task<Status> zero_as(GroupStamp stamp, VolumeId id, BlockRange range);
+  // The parts of the range that a trim must name: they hold something.
+  std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
+
+  // Whether a write_as() without reserved_room of so many blocks that starts now finds room.
+  bool has_room(uint64_t block_count) const;
+
+  // Highest number that the log has of the group.
+  Sequence log_end(GroupId group) const;
+  // Blocks of the group with a number above `after`, from (volume, block) on, about `runs_max`
+  // runs.
+  ChangedPage changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
+                      size_t runs_max) const;
+  // What each block of the range is now; a read() that is awaited next, without anything in
+  // between, returns these versions.
+  std::vector<BlockVersion> versions(VolumeId id, BlockRange range) const;
 
  private:
   explicit Store(std::unique_ptr<StoreCore> core);

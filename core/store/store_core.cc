@@ -58,6 +58,7 @@ void StoreCore::durable(StreamKind stream, const Append& append) {
     return;
   }
   map_.apply(append.entry, append.slot, append.crcs);
+  note_log_end(append.entry);
   user_blocks_ += append.entry.data_blocks();
   if (!space_.empty()) space_.wake_all();
 }
@@ -91,7 +92,7 @@ Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t siz
                           " % full: no new volumes; delete or trim something first"));
   if (!enter()) co_return ErrorCode::kClosed;
   const Result<VolumeRecord> record = co_await catalog_.create(std::move(name), blocks);
-  if (record.ok()) map_.add_volume(record->id, record->blocks);
+  if (record.ok()) map_.add_volume(record->id, record->blocks, {});
   leave();
   if (!record.ok()) co_return record.status();
   co_return info_of(*record);

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/cleaning/cleaner.h"
@@ -37,11 +38,24 @@ class StoreCore : public DurableSink {
   VolumeInfo info_of(const VolumeRecord& record) const;
   const Catalog& catalog() const { return catalog_; }
 
-  Task<Status> write(VolumeId id, BlockRange range, const std::byte* data, const uint32_t* crcs);
+  Task<Status> write(GroupStamp stamp, VolumeId id, BlockRange range, const std::byte* data,
+                     const uint32_t* crcs);
   Task<Status> read(VolumeId id, BlockRange range, std::byte* out);
   Task<Status> trim(VolumeId id, BlockRange range);
   Status block_status(VolumeId id, BlockRange range, std::vector<BlockStatusRun>& runs) const;
   Task<void> space_freed();
+
+  Task<Status> put_group(MemberState group);
+  Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
+  Task<Status> zero(GroupStamp stamp, VolumeId id, BlockRange range);
+  std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
+  bool has_room(uint64_t block_count) const {
+    return taken_blocks() + block_count <= write_limit_blocks();
+  }
+  Sequence log_end(GroupId group) const;
+  ChangedPage changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
+                      size_t runs_max) const;
+  std::vector<BlockVersion> versions(VolumeId id, BlockRange range) const;
 
   StoreStats stats() const;
   const Superblock& superblock() const { return superblock_; }
@@ -66,10 +80,11 @@ class StoreCore : public DurableSink {
   void leave();
 
   Task<Status> append_all(std::vector<Append>& appends);
-  Append make_append(VolumeId id, BlockRange piece, EntryOp op);
-  void cut_write(VolumeId id, BlockRange range, const std::byte* data, const uint32_t* crcs,
-                 std::vector<Append>& appends);
-  Task<Status> write_pieces(VolumeId id, BlockRange range, const std::byte* data,
+  // With a stamp of no group the next number of this store.
+  Append make_append(GroupStamp stamp, VolumeId id, BlockRange piece, EntryOp op);
+  void cut_write(GroupStamp stamp, VolumeId id, BlockRange range, const std::byte* data,
+                 const uint32_t* crcs, std::vector<Append>& appends);
+  Task<Status> write_pieces(GroupStamp stamp, VolumeId id, BlockRange range, const std::byte* data,
                             const uint32_t* crcs);
   Task<Status> trim_pieces(VolumeId id, BlockRange range);
 
@@ -80,9 +95,11 @@ class StoreCore : public DurableSink {
 
   uint64_t capacity_blocks() const;
   uint64_t write_limit_blocks() const { return capacity_blocks() * 95 / 100; }
+  uint64_t reserved_limit_blocks() const { return capacity_blocks() * 98 / 100; }
   uint64_t taken_blocks() const;
   Task<void> give_up_dropped();
 
+  void note_log_end(const Entry& entry);
   void adopt(const SegmentContent& content);
   Task<Status> seal_recovered(std::vector<SegmentContent> unsealed);
 
@@ -96,9 +113,10 @@ class StoreCore : public DurableSink {
   Catalog catalog_;
   Cleaner cleaner_;
   Sequence next_sequence_ = 1;
-  uint64_t pending_blocks_ = 0;  // user data on its way into the log
-  uint64_t user_blocks_ = 0;     // made durable since open
-  uint32_t requests_ = 0;        // in flight
+  std::unordered_map<uint32_t, Sequence> log_ends_;  // by group
+  uint64_t pending_blocks_ = 0;                      // user data on its way into the log
+  uint64_t user_blocks_ = 0;                         // made durable since open
+  uint32_t requests_ = 0;                            // in flight
   bool closing_ = false;
   bool closed_ = false;
   bool dropping_ = false;

@@ -16,10 +16,11 @@ bool needs_trim(BlockKind kind) {
 
 }  // namespace
 
-Append StoreCore::make_append(VolumeId id, BlockRange piece, EntryOp op) {
+Append StoreCore::make_append(GroupStamp stamp, VolumeId id, BlockRange piece, EntryOp op) {
   Append append;
-  append.entry = {.sequence = next_sequence_++,
+  append.entry = {.sequence = stamp.group == GroupId{} ? next_sequence_++ : stamp.sequence,
                   .volume = static_cast<uint32_t>(id),
+                  .group = static_cast<uint32_t>(stamp.group),
                   .extent = static_cast<uint32_t>(piece.first / kExtentBlocks),
                   .offset = static_cast<uint16_t>(piece.first % kExtentBlocks),
                   .count = static_cast<uint16_t>(piece.count),
@@ -39,27 +40,28 @@ Task<Status> StoreCore::append_all(std::vector<Append>& appends) {
   co_return Status();
 }
 
-Task<Status> StoreCore::write(VolumeId id, BlockRange range, const std::byte* data,
-                              const uint32_t* crcs) {
+Task<Status> StoreCore::write(GroupStamp stamp, VolumeId id, BlockRange range,
+                              const std::byte* data, const uint32_t* crcs) {
   VARVE_CO_TRY(check_range(id, range));
   if (range.count == 0) co_return Status();
   if (writer_.failed()) co_return ErrorCode::kIoError;
-  if (taken_blocks() + range.count > write_limit_blocks()) co_return ErrorCode::kNoSpace;
+  const uint64_t limit = stamp.reserved_room ? reserved_limit_blocks() : write_limit_blocks();
+  if (taken_blocks() + range.count > limit) co_return ErrorCode::kNoSpace;
   if (!enter()) co_return ErrorCode::kClosed;
   pending_blocks_ += range.count;
-  const Status status = co_await write_pieces(id, range, data, crcs);
+  const Status status = co_await write_pieces(stamp, id, range, data, crcs);
   pending_blocks_ -= range.count;
   leave();
   co_return status;
 }
 
-void StoreCore::cut_write(VolumeId id, BlockRange range, const std::byte* data,
+void StoreCore::cut_write(GroupStamp stamp, VolumeId id, BlockRange range, const std::byte* data,
                           const uint32_t* crcs, std::vector<Append>& appends) {
   const uint64_t piece_max = geometry_.append_blocks_max();
   for (uint64_t block = range.first; block < range.end();) {
     const uint64_t extent_end = round_up(block + 1, kExtentBlocks);
     const uint64_t count = std::min({piece_max, extent_end - block, range.end() - block});
-    Append append = make_append(id, {block, count}, EntryOp::kData);
+    Append append = make_append(stamp, id, {block, count}, EntryOp::kData);
     append.data = data + (block - range.first) * kBlockBytes;
     append.crcs = crcs + (block - range.first);
     appends.push_back(append);
@@ -67,10 +69,10 @@ void StoreCore::cut_write(VolumeId id, BlockRange range, const std::byte* data,
   }
 }
 
-Task<Status> StoreCore::write_pieces(VolumeId id, BlockRange range, const std::byte* data,
-                                     const uint32_t* crcs) {
+Task<Status> StoreCore::write_pieces(GroupStamp stamp, VolumeId id, BlockRange range,
+                                     const std::byte* data, const uint32_t* crcs) {
   std::vector<Append> appends;
-  cut_write(id, range, data, crcs, appends);
+  cut_write(stamp, id, range, data, crcs, appends);
   co_return co_await append_all(appends);
 }
 
@@ -104,7 +106,7 @@ Task<Status> StoreCore::trim_pieces(VolumeId id, BlockRange range) {
       if (joins)
         last->entry.count = static_cast<uint16_t>(last->entry.count + (end - block));
       else
-        appends.push_back(make_append(id, {block, end - block}, EntryOp::kZero));
+        appends.push_back(make_append({}, id, {block, end - block}, EntryOp::kZero));
     }
     block = end;
     if (appends.size() < kTrimRunsMax) continue;

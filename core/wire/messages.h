@@ -89,6 +89,8 @@ struct PrepareRequest {
   Epoch epoch = 0;
   Epoch office = 0;
   DiskGroupId primary{};
+  uint32_t in_sync = 0;  // 1: the receiver is, and may take over later positions
+  uint32_t reserved = 0;
 };
 struct PrepareReply {
   Epoch epoch = 0;  // the durable one; larger than asked for: the asker is deposed
@@ -104,7 +106,7 @@ struct ChangedRequest {
   GroupId group{};
   Epoch epoch = 0;
   Sequence after = 0;
-  VolumeId volume{};         // where to go on; 0: from the beginning
+  VolumeId volume{};  // where to go on; 0: from the beginning
   uint32_t run_count_max = 0;
   uint64_t block = 0;
 };
@@ -184,14 +186,13 @@ struct StatusRun {
 
 // The bytes are the struct: no padding that could carry what memory held before.
 template <typename... Body>
-inline constexpr bool kBodiesFit =
-    ((std::is_trivially_copyable_v<Body> && sizeof(Body) <= kBodyBytesMax &&
-      sizeof(Body) % 8 == 0) &&
-     ...);
-static_assert(kBodiesFit<EmptyReply, HelloRequest, HelloReply, BeaconRequest, BeaconReply,
-                         ReplicateRequest, PrepareRequest, PrepareReply, ChangedRequest,
-                         ChangedReply, FetchRequest, FenceRequest, AttachRequest, IoWireRequest,
-                         IoWireReply>);
+inline constexpr bool kBodiesFit = ((std::is_trivially_copyable_v<Body> &&
+                                     sizeof(Body) <= kBodyBytesMax && sizeof(Body) % 8 == 0) &&
+                                    ...);
+static_assert(
+    kBodiesFit<EmptyReply, HelloRequest, HelloReply, BeaconRequest, BeaconReply, ReplicateRequest,
+               PrepareRequest, PrepareReply, ChangedRequest, ChangedReply, FetchRequest,
+               FenceRequest, AttachRequest, IoWireRequest, IoWireReply>);
 static_assert(sizeof(GroupEpoch) == 8 && sizeof(ChangedRun) == 24 && sizeof(StatusRun) == 16);
 
 }  // namespace varve

@@ -6,11 +6,13 @@
  * Between connections nothing is promised.
  *
  * Completions are pulled: every accepted connect and send ends in exactly one event, also after the
- * connection is gone and after disconnect. A refused call (negative result) gets none. After
- * CLOSED no RECEIVED of that connection follows, and its number is never used again.
+ * connection is gone and after disconnect. A refused call (negative result) gets none. CLOSED is
+ * the last event of its connection: the sends have had their OP_DONE, no RECEIVED follows, and the
+ * number is never used again.
  *
  * Until its OP_DONE the memory of a send belongs to the plugin. A receive buffer that was posted
- * belongs to the plugin until a RECEIVED names it; context_destroy gives back the rest.
+ * belongs to the plugin until a RECEIVED names it, whatever becomes of the connection that was
+ * filling it; context_destroy gives back the rest.
  *
  * Sleeping: the host calls poll until it returns 0, then arm; when arm returns 0 the host may sleep
  * until wait_fd becomes readable.
@@ -29,7 +31,7 @@ extern "C" {
 /* A payload is at most this long: 1 MiB of data and what goes with it. */
 #define VARVE_PAYLOAD_BYTES_MAX (1024u * 1024u + 16384u)
 
-/* Memory inside an arena that the host registered. */
+/* Memory inside an arena that the host registered; not empty, on any alignment. */
 struct varve_slice {
   void* data;
   uint64_t bytes;
@@ -46,12 +48,19 @@ struct varve_message {
 };
 
 /* Values of varve_transport_event.kind. */
-#define VARVE_EVENT_CONNECTED 1u /* op_id of connect; result; connection when VARVE_OK */
-#define VARVE_EVENT_ACCEPTED 2u  /* connection: a peer has connected to our listener */
-#define VARVE_EVENT_RECEIVED 3u  /* connection, header; op_id of the receive buffer, 0 if none */
-#define VARVE_EVENT_OP_DONE 4u   /* op_id of send; result: VARVE_OK does not mean "arrived" */
-#define VARVE_EVENT_CLOSED 5u    /* connection, result: why; once per connection */
-#define VARVE_EVENT_WRITABLE 6u  /* connection: send said AGAIN, try again */
+/* op_id of connect; result: VARVE_OK and the connection, VARVE_E_NOT_FOUND when nobody answers
+ * there (refused, unreachable, or silent for too long), VARVE_E_IO when the fault is on this side.
+ */
+#define VARVE_EVENT_CONNECTED 1u
+#define VARVE_EVENT_ACCEPTED 2u /* connection: a peer has connected to our listener */
+#define VARVE_EVENT_RECEIVED 3u /* connection, header; op_id of the receive buffer, 0 if none */
+/* op_id of send; result: VARVE_OK does not mean "arrived"; VARVE_E_CLOSED: lost with its
+ * connection, which does not mean "did not arrive". */
+#define VARVE_EVENT_OP_DONE 4u
+/* connection, once; result, why: VARVE_OK after disconnect, VARVE_E_CLOSED when the peer did it,
+ * VARVE_E_DAMAGED when it sent what is no message, VARVE_E_IO when it was lost. */
+#define VARVE_EVENT_CLOSED 5u
+#define VARVE_EVENT_WRITABLE 6u /* connection: send had said AGAIN, try again; once per refusal */
 
 /* 64 bytes for ever. */
 struct varve_transport_event {
@@ -89,15 +98,18 @@ struct varve_transport {
    * with the port that was chosen for port 0. */
   int32_t (*listen)(struct varve_transport_context* context, const char* address, char* bound,
                     uint32_t bound_bytes, char* why, uint32_t why_bytes);
+  /* VARVE_E_INVALID: no address; VARVE_E_AGAIN: too many connections. What else goes wrong is told
+   * by CONNECTED, which comes within a time that the plugin bounds. */
   int32_t (*connect)(struct varve_transport_context* context, const char* address, uint64_t op_id);
-  /* Sends that are on the way get their OP_DONE, then CLOSED follows. */
+  /* Sends that are on the way get their OP_DONE, then CLOSED follows; the plugin does not wait for
+   * the peer. VARVE_E_CLOSED: no such connection. */
   int32_t (*disconnect)(struct varve_transport_context* context, uint64_t connection);
   /* A buffer for one payload, 4096-aligned; op_id is not 0. A payload goes into the smallest posted
    * buffer that can hold it; without one the connection waits (and with it its peer). */
   int32_t (*receive_post)(struct varve_transport_context* context, const struct varve_slice* buffer,
                           uint64_t op_id);
   /* VARVE_E_AGAIN: too much is on its way on this connection; WRITABLE follows. VARVE_E_CLOSED: no
-   * such connection. */
+   * such connection, or it is being closed. VARVE_E_INVALID: header or slices are not as above. */
   int32_t (*send)(struct varve_transport_context* context, uint64_t connection,
                   const struct varve_message* message, uint64_t op_id);
   /* Does what can be done without blocking; fills in at most `capacity` events, returns how many.

@@ -59,6 +59,27 @@ TEST_CASE("every command is parsed with its options") {
   CHECK(good("status").action == Action::kStatus);
 }
 
+TEST_CASE("commands of a cluster are parsed with their options") {
+  CHECK(good("cluster init").action == Action::kClusterInit);
+  CHECK(good("cluster init").copies == 0);
+  CHECK(good("cluster init --copies 2").copies == 2);
+  CHECK(good("node list").action == Action::kNodeList);
+  const Command attach = good("attach v1 --force");
+  CHECK(attach.action == Action::kAttach);
+  CHECK(attach.name == "v1");
+  CHECK(attach.force);
+  CHECK(good("detach v1").action == Action::kDetach);
+  CHECK_FALSE(good("detach v1").force);
+  CHECK(good("volume create v1 --size 1GiB --copies 3").copies == 3);
+  for (const char* number : {"0", "4", "two", "-1", "1.0", "+1"}) {
+    CHECK(usage_error(std::string("cluster init --copies ") + number).find("is not 1, 2 or 3") !=
+          std::string::npos);
+  }
+  CHECK(usage_error("attach").find("VOLUME") != std::string::npos);
+  CHECK_FALSE(usage_error("cluster").empty());
+  CHECK_FALSE(usage_error("node").empty());
+}
+
 TEST_CASE("options of the whole program may stand anywhere") {
   for (const char* line : {"-o json --config /c status", "status -o json --config /c",
                            "--config=/c status --output=json"}) {
@@ -88,7 +109,8 @@ TEST_CASE("wrong usage is told with what is allowed") {
 
 TEST_CASE("help exists for everything and names its command") {
   for (const char* words : {"", "volume", "volume create", "volume list", "volume show",
-                            "volume delete", "disk", "disk add", "disk list", "status"}) {
+                            "volume delete", "disk", "disk add", "disk list", "status", "cluster",
+                            "cluster init", "node", "node list", "attach", "detach"}) {
     const Command command = good(std::string(words) + " --help");
     CHECK(command.action == Action::kHelp);
     const std::string usage = std::string("Usage: varve") + (*words ? " " : "") + words;
@@ -100,10 +122,9 @@ TEST_CASE("help exists for everything and names its command") {
 }
 
 TEST_CASE("what this release does not have says so and is refused") {
-  for (const char* words :
-       {"cluster", "cluster init", "snapshot create v@s", "volume resize v --size 1GiB",
-        "volume clone a b", "volume set v x=y", "attach v", "detach v --force", "node list", "top",
-        "disk remove d", "disk replace a b"}) {
+  for (const char* words : {"snapshot create v@s", "volume resize v --size 1GiB",
+                            "volume clone a b", "volume set v x=y", "node drain n", "node resume n",
+                            "top", "disk remove d", "disk replace a b"}) {
     const Command command = good(words);
     INFO(words);
     CHECK(command.action == Action::kNotBuilt);

@@ -23,6 +23,36 @@ TEST_CASE("requests carry what was asked for and nothing else") {
   CHECK(add_disk_body(command) == R"({"disk_group":"v\"1","size_bytes":4096,"wipe":false})");
 }
 
+TEST_CASE("requests to a cluster carry copies and force") {
+  Command command;
+  CHECK(cluster_init_body(command) == "{}");
+  CHECK(attachment_body(command) == R"({"force":false})");
+  command.copies = 2;
+  command.force = true;
+  CHECK(cluster_init_body(command) == R"({"copies":2})");
+  CHECK(attachment_body(command) == R"({"force":true})");
+  command.name = "v";
+  command.size_bytes = 4096;
+  CHECK(create_volume_body(command) == R"({"copies":2,"name":"v","size_bytes":4096})");
+}
+
+TEST_CASE("a cluster, its nodes and attachments are shown for people") {
+  CHECK(cluster_text(R"({"cluster":{"id":"ab","copies":2},"message":"initialised"})") ==
+        "cluster ab (2 copies): initialised\n");
+  CHECK(cluster_text(R"({"cluster":{"id":"ab","copies":0},"message":"x"})") ==
+        "cluster ab (one copy per node, at most 3): x\n");
+  CHECK(nodes_text(R"({"nodes":[{"id":1,"name":"node1","address":"10.0.0.1:7071","version":"1",
+    "heard":true,"disk_group_count":2,"capacity_bytes":1073741824,"group_count":48,
+    "primary_count":16},{"id":2,"name":"b","address":"x"}]})") ==
+        "NODE   ID  STATE   VERSION  DISK GROUPS  CAPACITY  PRIMARY OF  ADDRESS\n"
+        "node1   1  up      1                  2      1GiB       16/48  10.0.0.1:7071\n"
+        "b       2  silent                     0        0B         0/0  x\n");
+  CHECK(attachment_text(R"({"attachment":{"volume":"v","node":"a","generation":3}})") ==
+        "volume v: attached on node a, generation 3\n");
+  CHECK(attachment_text(R"({"attachment":{"volume":"v","node":"","generation":4}})") ==
+        "volume v: detached, generation 4\n");
+}
+
 TEST_CASE("volumes are shown with sizes for people") {
   const std::string volume =
       R"({"name":"v1","disk_group":"d","size_bytes":10737418240,"used_bytes":4096,"in_use":true})";

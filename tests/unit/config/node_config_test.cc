@@ -37,7 +37,7 @@ TEST_CASE("every example config is accepted") {
     REQUIRE(content.ok());
     CHECK(errors_of(*content) == std::vector<std::string>{});
   }
-  CHECK(count >= 1);
+  CHECK(count >= 2);
 }
 
 TEST_CASE("a full config becomes plain structs") {
@@ -110,11 +110,71 @@ TEST_CASE("unknown keys and sections are errors") {
                  "node.zzzzzz: unknown key; known here: \"name\", \"log_level\""));
 }
 
-TEST_CASE("what is not built yet is refused as such") {
-  for (const std::string section : {"metadata", "transport"}) {
-    const auto lines = errors_of("[" + section + "]\nuse = \"x\"\n" + kGroup);
-    CHECK(contains(lines, "node.toml:1:2: " + section + ": not built yet in this release"));
+TEST_CASE("a node of a cluster says where the metadata is and where others reach it") {
+  const ConfigReading reading = read_node_config(std::string(kGroup) + R"(
+[metadata]
+use = "metadata_sqlite"
+path = "/srv/varve/cluster.db"
+[transport]
+use = "/opt/fast.so"
+listen = "10.0.0.1:7071"
+allow_plaintext = true
+keepalive_s = 5
+)");
+  REQUIRE(reading.errors.empty());
+  REQUIRE(reading.config.metadata);
+  CHECK(reading.config.metadata->plugin == "metadata_sqlite");
+  CHECK(reading.config.metadata->place.line == 5);
+  REQUIRE(reading.config.metadata->options.size() == 1);
+  CHECK(reading.config.metadata->options[0].key == "path");
+  REQUIRE(reading.config.transport);
+  CHECK(reading.config.transport->plugin == "/opt/fast.so");
+  CHECK(reading.config.transport->listen.to_text() == "10.0.0.1:7071");
+  REQUIRE(reading.config.transport->options.size() == 2);
+  CHECK(reading.config.transport->options[0].key == "allow_plaintext");
+  CHECK(reading.config.transport->options[1].value == "5");
+  CHECK_FALSE(read_node_config(kGroup).config.metadata);
+}
+
+TEST_CASE("a cluster's sections come together or not at all") {
+  const std::string metadata = "[metadata]\nuse = \"metadata_sqlite\"\n";
+  const std::string transport = "[transport]\nuse = \"tcp\"\nlisten = \"127.0.0.1:7071\"\n";
+  CHECK(errors_of(metadata + transport + kGroup).empty());
+  CHECK(contains(errors_of(metadata + kGroup),
+                 "node.toml:1:2: metadata: [transport] is missing; a node of a cluster has both"));
+  CHECK(contains(errors_of(transport + kGroup),
+                 "node.toml:1:2: transport: [metadata] is missing; a node of a cluster has both"));
+  CHECK(contains(errors_of("metadata = 1\n" + transport + kGroup),
+                 "node.toml:1:1: metadata: must be written as a section: [metadata]"));
+}
+
+TEST_CASE("what a cluster's sections must say is told where it is wrong or missing") {
+  const auto lines = errors_of(std::string("[metadata]\nuse = \"../x\"\npath = 1.5\n") +
+                               "[transport]\nuse = 7\n" + kGroup);
+  REQUIRE(lines.size() == 4);
+  CHECK(
+      lines[0].starts_with("node.toml:2:1: metadata.use: must be the name of a plugin "
+                           "(\"metadata_sqlite\")"));
+  CHECK(lines[1].starts_with("node.toml:3:1: metadata.path: must be a string, a whole number"));
+  CHECK(lines[2].starts_with("node.toml:4:2: transport.listen: missing; must be \"HOST:PORT\""));
+  CHECK(lines[3].starts_with("node.toml:5:1: transport.use: must be the name of a plugin"));
+}
+
+TEST_CASE("nodes talk beyond loopback only when plaintext is allowed, at an address of theirs") {
+  const auto with_listen = [](const std::string& listen, const std::string& more = "") {
+    return errors_of("[metadata]\nuse = \"m\"\n[transport]\nuse = \"tcp\"\nlisten = \"" + listen +
+                     "\"\n" + more + kGroup);
+  };
+  const std::string allowed = "allow_plaintext = true\n";
+  CHECK(with_listen("[::1]:7071").empty());
+  CHECK(with_listen("10.0.0.1:7071", allowed).empty());
+  CHECK(contains(with_listen("10.0.0.1:7071"),
+                 "node.toml:5:1: transport.listen: \"10.0.0.1:7071\" must be loopback, because "
+                 "nothing is encrypted; allow_plaintext = true"));
+  for (const char* listen : {"0.0.0.0:7071", "[::]:7071", "unix:/run/x", "7071", "node1"}) {
+    CHECK(contains(with_listen(listen, allowed), "is not \"HOST:PORT\""));
   }
+  CHECK(contains(with_listen("10.0.0.1:1", "allow_plaintext = 1\n"), "must be true or false"));
 }
 
 TEST_CASE("names and paths of disk groups are not shared") {

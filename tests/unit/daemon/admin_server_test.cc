@@ -22,6 +22,8 @@ struct FakeBackend final : AdminBackend {
   AddDisk add;
   std::string deleted;
   bool existed = false;
+  uint32_t copies = 9;
+  std::string attached;
 
   Result<NodeStatus> status() override {
     if (!failure.ok()) return failure;
@@ -46,6 +48,25 @@ struct FakeBackend final : AdminBackend {
   Result<OperationStatus> operation(uint64_t id) override {
     if (!failure.ok()) return failure;
     return OperationStatus{.id = id, .state = OperationStatus::State::kDone};
+  }
+  Result<ClusterInitialised> cluster_init(uint32_t wanted) override {
+    if (!failure.ok()) return failure;
+    copies = wanted;
+    return ClusterInitialised{.id = "ab", .copies = wanted, .existed = existed};
+  }
+  Result<std::vector<ClusterNodeStatus>> nodes() override {
+    if (!failure.ok()) return failure;
+    return std::vector<ClusterNodeStatus>{{.id = 3, .name = "node3", .heard = true}};
+  }
+  Result<AttachmentStatus> attach(const std::string& volume, bool force) override {
+    if (!failure.ok()) return failure;
+    attached = text("attach ", volume, force ? " by force" : "");
+    return AttachmentStatus{.volume = volume, .node = "node3", .generation = 7};
+  }
+  Result<AttachmentStatus> detach(const std::string& volume, bool force) override {
+    if (!failure.ok()) return failure;
+    attached = text("detach ", volume, force ? " by force" : "");
+    return AttachmentStatus{.volume = volume, .node = "", .generation = 8};
   }
 };
 
@@ -135,6 +156,31 @@ TEST_CASE("volumes are made, listed, shown and deleted") {
   CHECK(fixture.get("/v1/volumes/w").status == 404);
   CHECK(fixture.remove("/v1/volumes/v?disk_group=d").status == 200);
   CHECK(fixture.backend.deleted == "v@d");
+}
+
+TEST_CASE("a cluster is initialised, its nodes are listed, its volumes attached and detached") {
+  Fixture fixture;
+  const HttpReply made = fixture.post("/v1/cluster", R"({"copies":2})");
+  CHECK(made.status == 201);
+  CHECK(has(made, "\"id\": \"ab\""));
+  CHECK(fixture.backend.copies == 2);
+  fixture.backend.existed = true;
+  CHECK(fixture.post("/v1/cluster", "{}").status == 200);
+  CHECK(fixture.backend.copies == 0);
+  CHECK(fixture.post("/v1/cluster", R"({"copies":4})").status == 400);
+  CHECK(has(fixture.get("/v1/nodes"), "\"name\": \"node3\""));
+  CHECK(has(fixture.post("/v1/volumes/v/attach", "{}"), "\"generation\": 7"));
+  CHECK(fixture.backend.attached == "attach v");
+  CHECK(has(fixture.post("/v1/volumes/v/detach", R"({"force":true})"), "\"node\": \"\""));
+  CHECK(fixture.backend.attached == "detach v by force");
+  CHECK(fixture.post("/v1/volumes/v/attach", R"({"force":1})").status == 400);
+  fixture.post("/v1/volumes", R"({"name":"v","size_bytes":4096,"copies":3})");
+  CHECK(fixture.backend.create.copies == 3);
+  fixture.backend.failure = {ErrorCode::kUnsupported, "this node is in no cluster"};
+  for (const char* path : {"/v1/cluster", "/v1/volumes/v/attach", "/v1/volumes/v/detach"}) {
+    CHECK(fixture.post(path, "{}").status == 501);
+  }
+  CHECK(fixture.get("/v1/nodes").status == 501);
 }
 
 TEST_CASE("disk groups are added by an operation that can be followed") {

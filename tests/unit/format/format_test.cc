@@ -43,7 +43,7 @@ TEST_CASE("a superblock tells absent, damaged, newer and misplaced apart") {
   newer.version = kFormatVersion + 1;
   CHECK(decode_superblock(superblock_of(newer), kDeviceBytes).code() == ErrorCode::kNewerFormat);
   Superblock feature = planned;
-  feature.incompatible_features = 1;
+  feature.incompatible_features = kIncompatibleFeaturesKnown + 1;
   CHECK(decode_superblock(superblock_of(feature), kDeviceBytes).code() == ErrorCode::kNewerFormat);
 }
 

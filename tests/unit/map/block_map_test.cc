@@ -14,7 +14,7 @@ struct Bench {
       slots.at(i).stream = StreamKind::kUser;
       slots.at(i).generation = i + 1;
     }
-    map.add_volume(kVolume, 1000);
+    map.add_volume(kVolume, 1000, {});
   }
   static Entry entry(Sequence sequence, uint16_t block, uint16_t count, uint16_t position,
                      EntryOp op = EntryOp::kData) {

@@ -58,9 +58,44 @@ TEST_CASE("another ABI major is refused, naming both") {
              ContainsSubstring("was built for plugin ABI 2.0; this release needs 1.x"));
 }
 
-TEST_CASE("other kinds are refused") {
-  CHECK_THAT(refusal("wrong_kind", ErrorCode::kUnsupported),
-             ContainsSubstring("is of kind transport"));
+TEST_CASE("plugins of each kind are loaded and described") {
+  const auto transport = PluginLibrary::open(test_plugin("idle_transport"));
+  REQUIRE(transport.ok());
+  CHECK((*transport)->kind() == VARVE_KIND_TRANSPORT);
+  CHECK((*transport)->transport().wait_fd != nullptr);
+  CHECK_THAT((*transport)->describe(),
+             ContainsSubstring("kind:         transport\n") &&
+                 ContainsSubstring("memory_register memory_unregister listen connect disconnect "
+                                   "receive_post send poll arm wait_fd\n") &&
+                 ContainsSubstring("  none = NONE   nothing"));
+  const auto metadata = PluginLibrary::open(test_plugin("idle_metadata"));
+  REQUIRE(metadata.ok());
+  CHECK((*metadata)->kind() == VARVE_KIND_METADATA);
+  CHECK((*metadata)->metadata().wait_fd != nullptr);
+  CHECK_THAT(
+      (*metadata)->describe(),
+      ContainsSubstring("kind:         metadata\n") &&
+          ContainsSubstring("context_destroy start range commit watch unwatch poll arm wait_fd\n"));
+}
+
+TEST_CASE("a plugin of another kind than is needed is refused in words") {
+  const auto library = PluginLibrary::open(test_plugin("idle_transport"));
+  REQUIRE(library.ok());
+  CHECK((*library)->need_kind(VARVE_KIND_TRANSPORT).ok());
+  const Status status = (*library)->need_kind(VARVE_KIND_SERVICE);
+  CHECK(status.code() == ErrorCode::kUnsupported);
+  CHECK_THAT(std::string(status.message()),
+             ContainsSubstring("is of kind transport; a plugin of kind service is needed"));
+}
+
+TEST_CASE("a table is measured by the callbacks of its own kind") {
+  CHECK_THAT(refusal("wrong_kind", ErrorCode::kInvalidArgument),
+             ContainsSubstring("lacks required callbacks: send, poll, arm, wait_fd"));
+  CHECK(refusal("metadata_without_watch", ErrorCode::kInvalidArgument)
+            .ends_with("lacks required callbacks: watch"));
+}
+
+TEST_CASE("an unknown kind is refused") {
   CHECK_THAT(refusal("unknown_kind", ErrorCode::kUnsupported),
              ContainsSubstring("is of kind unknown (99)"));
 }

@@ -113,6 +113,11 @@ TEST_CASE("a refused option is told in the plugin's words") {
   CHECK(plugin.status().message() == "unknown option; allowed: volume = NAME");
 }
 
+TEST_CASE("a plugin of another kind is no service") {
+  const auto library = load("idle_metadata");
+  CHECK(ServicePlugin::create(*library, {}).code() == ErrorCode::kUnsupported);
+}
+
 TEST_CASE("a plugin that fails badly at the start is refused with a reason") {
   CHECK_THAT(Lying("no instance").message(), ContainsSubstring("made no instance"));
   CHECK_THAT(Lying("no reason").message(), ContainsSubstring("without saying why (-2)"));

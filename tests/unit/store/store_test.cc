@@ -3,84 +3,13 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
-#include <memory>
 
-#include "core/base/aligned_buffer.h"
-#include "core/base/crc32c.h"
-#include "tests/sim/sim_device.h"
-#include "tests/sim/sim_loop.h"
+#include "tests/unit/store/store_bench.h"
 
 namespace varve {
-namespace {
-
-constexpr uint32_t kSegmentBytes = 64 * 1024;
-
-// A device, a loop and at most one open store.
-class Bench {
- public:
-  explicit Bench(uint32_t slot_count)
-      : loop_(7),
-        runtime_(loop_.runtime()),
-        device_(loop_, {DiskImage(slot_count * kSegmentBytes + 256 * 1024), {}}, {}, 3) {}
-  ~Bench() {
-    if (store_) close();
-  }
-
-  Status format() {
-    return *loop_.run(Store::format(runtime_, device_, {.segment_bytes = kSegmentBytes}));
-  }
-  Status open() {
-    auto opened = loop_.run(Store::open(runtime_, device_, {}));
-    if (!opened->ok()) return opened->status();
-    store_ = std::move(**opened);
-    return {};
-  }
-  void close() {
-    CHECK(loop_.run(store_->close())->ok());
-    store_.reset();
-  }
-  void close_failed() {
-    CHECK(loop_.run(store_->close())->code() == ErrorCode::kIoError);
-    store_.reset();
-  }
-  RunQueue& ready() { return loop_.ready(); }
-  Store& store() { return *store_; }
-
-  VolumeId create(std::string name, uint64_t blocks) {
-    return (*loop_.run(store_->create_volume(std::move(name), blocks * kBlockBytes)))->id;
-  }
-  Status write(VolumeId id, BlockRange range, uint8_t fill) {
-    AlignedBuffer data(range.count * kBlockBytes);
-    std::memset(data.data(), fill, data.size());
-    std::vector<uint32_t> crcs(range.count);
-    crc32c_blocks(data.data(), range.count, crcs.data());
-    return *loop_.run(store_->write(id, range, data.data(), crcs.data()));
-  }
-  // The byte that fills the block, or -1 for an error or mixed content.
-  int read(VolumeId id, uint64_t block) {
-    AlignedBuffer data(kBlockBytes);
-    std::memset(data.data(), 0xee, data.size());
-    if (!loop_.run(store_->read(id, {block, 1}, data.data()))->ok()) return -1;
-    for (const std::byte byte : data.span())
-      if (byte != data.data()[0]) return -1;
-    return static_cast<int>(data.data()[0]);
-  }
-  Status trim(VolumeId id, BlockRange range) { return *loop_.run(store_->trim(id, range)); }
-  Status remove(VolumeId id) { return *loop_.run(store_->delete_volume(id)); }
-  void settle() { CHECK(loop_.drain()); }
-  SimDevice& device() { return device_; }
-
- private:
-  SimLoop loop_;
-  Runtime runtime_;
-  SimDevice device_;
-  std::unique_ptr<Store> store_;
-};
-
-}  // namespace
 
 TEST_CASE("what was written is read back, also after the store was closed and opened") {
-  Bench bench(20);
+  StoreBench bench(20);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const VolumeId id = bench.create("one", 100);
@@ -102,7 +31,7 @@ TEST_CASE("what was written is read back, also after the store was closed and op
 }
 
 TEST_CASE("block status tells data from holes, neighbours merged") {
-  Bench bench(20);
+  StoreBench bench(20);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const VolumeId id = bench.create("one", 1000);
@@ -119,7 +48,7 @@ TEST_CASE("block status tells data from holes, neighbours merged") {
 }
 
 TEST_CASE("overwrites many times the store's size are cleaned away and nothing is lost") {
-  Bench bench(20);
+  StoreBench bench(20);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const uint64_t blocks = bench.store().stats().capacity_blocks * 7 / 10;
@@ -141,7 +70,7 @@ TEST_CASE("overwrites many times the store's size are cleaned away and nothing i
 }
 
 TEST_CASE("a full store refuses writes, serves the rest, and takes writes again after a trim") {
-  Bench bench(20);
+  StoreBench bench(20);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const VolumeId id = bench.create("one", 1000);
@@ -156,7 +85,7 @@ TEST_CASE("a full store refuses writes, serves the rest, and takes writes again 
 }
 
 TEST_CASE("a device that fails a write ends the waiting for space, and the store says so") {
-  Bench bench(20);
+  StoreBench bench(20);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const VolumeId id = bench.create("one", 1000);
@@ -178,7 +107,7 @@ TEST_CASE("a device that fails a write ends the waiting for space, and the store
 }
 
 TEST_CASE("a block that the device cannot read stops neither cleaning nor writing") {
-  Bench bench(20);
+  StoreBench bench(20);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const VolumeId id = bench.create("one", 1000);
@@ -204,7 +133,7 @@ TEST_CASE("a block that the device cannot read stops neither cleaning nor writin
 }
 
 TEST_CASE("a deleted volume is gone, its space comes back, and its number is not used again") {
-  Bench bench(20);
+  StoreBench bench(20);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const VolumeId first = bench.create("one", 50);
@@ -222,7 +151,7 @@ TEST_CASE("a deleted volume is gone, its space comes back, and its number is not
 }
 
 TEST_CASE("catalog segments follow each other for as long as volumes come and go") {
-  Bench bench(20);
+  StoreBench bench(20);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const VolumeId kept = bench.create("kept", 10);
@@ -236,11 +165,11 @@ TEST_CASE("catalog segments follow each other for as long as volumes come and go
 }
 
 TEST_CASE("a device that is too small or was never formatted is refused in words") {
-  Bench small(4);
+  StoreBench small(4);
   const Status refused = small.format();
   CHECK(refused.code() == ErrorCode::kInvalidArgument);
   CHECK(refused.message().find("needs at least") != std::string_view::npos);
-  Bench blank(20);
+  StoreBench blank(20);
   CHECK(blank.open().code() == ErrorCode::kNotFormatted);
 }
 

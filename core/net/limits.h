@@ -1,0 +1,43 @@
+// Every bound of the traffic between nodes, in one place.
+//
+// Thread rule: constants. Units are in the names.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/units.h"
+#include "core/net/transport.h"
+#include "core/runtime/timer_queue.h"
+#include "core/wire/message_payload.h"
+
+namespace varve {
+
+// Requests of one type on one connection that have no reply yet: a sender keeps more back, and a
+// receiver closes a connection that brings more. By type, so that requests which wait for something
+// at the other side never hold back those that it waits for.
+inline constexpr uint32_t kRequestsOfTypeMax = 256;
+
+// A payload goes into the smallest class that holds it. Small: 16 KiB of data with its checksums.
+inline constexpr uint32_t kSmallBufferBytes = 20 * kKiB;
+inline constexpr uint32_t kLargeBufferBytes = round_up(kPayloadBytesMax, kBlockBytes);
+static_assert(blocks_payload_bytes(4) <= kSmallBufferBytes);
+static_assert(blocks_payload_bytes(kMessageBlocksMax) <= kPayloadBytesMax);
+
+// From connect() to the answer to Hello.
+inline constexpr uint64_t kConnectNs = 2000 * kMillisecond;
+// After a connection that failed: at first, then doubled up to the largest.
+inline constexpr uint64_t kReconnectPauseMinNs = 50 * kMillisecond;
+inline constexpr uint64_t kReconnectPauseMaxNs = 1000 * kMillisecond;
+
+// Who has connected says Hello within this time, and so many may be about to.
+inline constexpr uint64_t kHelloNs = 5000 * kMillisecond;
+inline constexpr uint32_t kStrangersMax = 64;
+// Connections that others have made, altogether.
+inline constexpr uint32_t kAcceptedMax = 1024;
+
+// How long after a call's deadline the transport may keep its payload, and how long a reply may be
+// on its way: then the connection does not move, and is closed.
+inline constexpr uint64_t kSendGraceNs = 1000 * kMillisecond;
+inline constexpr uint64_t kReplySendNs = 10'000 * kMillisecond;
+
+}  // namespace varve

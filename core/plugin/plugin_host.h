@@ -1,0 +1,36 @@
+// What the host gives to every plugin, and how it takes a plugin's words and codes.
+//
+// Thread rule: only the plugin's log calls may come from other threads.
+// Ownership: the library must outlive the host table.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/config/node_config.h"
+#include "core/plugin/plugin_library.h"
+
+namespace varve {
+
+// A table whose log lines carry the plugin's name. Must stay where it is while the plugin lives.
+varve_host plugin_host(const PluginLibrary& library);
+
+// Options as they cross the ABI; they point into `options`.
+std::vector<varve_option> plugin_options(std::span<const ServiceOption> options);
+
+// Room for a plugin's explanation, which may lack its final NUL.
+struct PluginWords {
+  std::array<char, 512> bytes{};
+  uint32_t room() const { return static_cast<uint32_t>(bytes.size()); }
+  std::string text_or(std::string_view otherwise) const;
+};
+
+// The code of a set-up call that failed.
+ErrorCode plugin_error(int32_t result);
+
+}  // namespace varve

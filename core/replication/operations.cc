@@ -1,0 +1,206 @@
+// The way of reads, writes and trims through the primary.
+#include <algorithm>
+
+#include "core/base/mutant.h"
+#include "core/replication/limits.h"
+#include "core/replication/primary.h"
+
+namespace varve {
+
+Task<Status> Primary::write(IoOrigin origin, VolumeId volume, BlockRange range,
+                            const std::byte* data, const uint32_t* crcs) {
+  Call call(*this);
+  while (in_flight_count_ >= kGroupInFlightMax && !resigned_) co_await changed_.wait();
+  co_await settled(volume, range);
+  VARVE_CO_TRY(admit(origin, volume));
+  if (!store_.has_room(range.count)) co_return ErrorCode::kNoSpace;
+  GroupOperation operation(runtime_.ready);
+  operation.volume = volume;
+  operation.range = range;
+  operation.data = data;
+  operation.crcs = crcs;
+  co_return co_await run_operation(&operation);
+}
+
+Task<Status> Primary::trim(IoOrigin origin, VolumeId volume, BlockRange range) {
+  Call call(*this);
+  while (true) {
+    co_await settled(volume, range);
+    VARVE_CO_TRY(admit(origin, volume));
+    if (!overlaps_uncommitted(volume, range)) break;
+    co_await changed_.wait();
+  }
+  // Every member must log the same: the primary names what there is to trim.
+  for (const BlockRange& used : store_.used_ranges(volume, range)) {
+    VARVE_CO_TRY(admit(origin, volume));
+    GroupOperation operation(runtime_.ready);
+    operation.op = ReplicateOp::kZero;
+    operation.volume = volume;
+    operation.range = used;
+    VARVE_CO_TRY(co_await run_operation(&operation));
+  }
+  co_return Status();
+}
+
+Task<Status> Primary::read(IoOrigin origin, VolumeId volume, BlockRange range, std::byte* out) {
+  Call call(*this);
+  VARVE_CO_TRY(admit(origin, volume));
+  for (int attempt = 0;; ++attempt) {
+    co_await settled(volume, range);
+    co_await committed(volume, range);
+    if (resigned_) co_return ErrorCode::kStale;
+    const Status status = co_await store_.read(volume, range, out);
+    if (status.ok()) break;
+    if (status.code() != ErrorCode::kDamaged || attempt == 3) co_return status;
+    VARVE_CO_TRY(co_await repair(volume, range));
+  }
+  // Checked when replying: whoever took over meanwhile may have acknowledged something newer.
+  while (!resigned_ && !leases_hold())
+    co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTick_ns);
+  if (resigned_) co_return ErrorCode::kStale;
+  co_return Status();
+}
+
+Task<Status> Primary::status(IoOrigin origin, VolumeId volume, BlockRange range,
+                             std::vector<BlockStatusRun>* runs) {
+  Call call(*this);
+  VARVE_CO_TRY(admit(origin, volume));
+  co_await settled(volume, range);
+  co_await committed(volume, range);
+  while (!resigned_ && !leases_hold())
+    co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTick_ns);
+  if (resigned_) co_return ErrorCode::kStale;
+  co_return store_.block_status(volume, range, *runs);
+}
+
+bool Primary::overlaps_uncommitted(VolumeId volume, BlockRange range) const {
+  for (const GroupOperation& operation : in_flight_)
+    if (!operation.committed && operation.overlaps(volume, range)) return true;
+  return false;
+}
+
+Task<void> Primary::committed(VolumeId volume, BlockRange range) {
+  while (!resigned_ && overlaps_uncommitted(volume, range)) co_await changed_.wait();
+}
+
+Task<Status> Primary::run_operation(GroupOperation* operation) {
+  if (operation->sequence == 0) operation->sequence = make_sequence(state_.epoch, ++counter_);
+  in_flight_.push_back(*operation);
+  ++in_flight_count_;
+  ++operation->task_count;
+  tasks_.start(log_here(operation));
+  for (const auto& session : sessions_)
+    if (session->receiving) start_send(*session, *operation);
+  while (operation->task_count > 0 || (!operation->committed && !resigned_))
+    co_await operation->changed.wait();
+  in_flight_.erase(in_flight_.iterator_to(*operation));
+  --in_flight_count_;
+  changed_.wake_all();
+  if (!operation->committed) co_return ErrorCode::kStale;
+  co_return Status();
+}
+
+Task<void> Primary::log_here(GroupOperation* operation) {
+  const GroupStamp stamp{group_, operation->sequence, operation->reserved_room};
+  while (true) {
+    Status status;
+    if (operation->op == ReplicateOp::kData)
+      status = co_await store_.write_as(stamp, operation->volume, operation->range, operation->data,
+                                        operation->crcs);
+    else
+      status = co_await store_.zero_as(stamp, operation->volume, operation->range);
+    if (status.ok()) {
+      operation->durable_on.push_back(self_);
+      break;
+    }
+    if (status.code() != ErrorCode::kNoSpace) {
+      // Others may have it: whether it counts is for the next primary to settle.
+      resign(status.message());
+      break;
+    }
+    if (resigned_) break;
+    co_await pause(kRetryPause_ns);
+  }
+  end_part(*operation);
+}
+
+void Primary::start_send(Session& session, GroupOperation& operation) {
+  ++operation.task_count;
+  tasks_.start(send(&session, &operation));
+}
+
+Task<void> Primary::send(Session* session, GroupOperation* operation) {
+  const uint64_t data_blocks = operation->op == ReplicateOp::kData ? operation->range.count : 0;
+  const std::span<const std::byte> parts[2] = {
+      {operation->data, data_blocks * kBlockBytes},
+      std::as_bytes(std::span(operation->crcs, data_blocks))};
+  const Slices slices = data_blocks > 0 ? Slices(parts) : Slices();
+  while (session->receiving && !resigned_) {
+    if (!session->ready()) {
+      co_await session->changed.wait();
+      continue;
+    }
+    ReplicateRequest request;
+    request.group = group_;
+    request.epoch = session->epoch;
+    request.sequence = operation->sequence;
+    request.position = state_.position;
+    request.everyone = state_.everyone;
+    request.volume = operation->volume;
+    request.block_count = static_cast<uint32_t>(operation->range.count);
+    request.first_block = operation->range.first;
+    request.op = operation->op;
+    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+    const auto reply =
+        co_await peers_.call<EmptyReply>(session->member.node, request, slices, deadline_ns);
+    if (reply.ok()) {
+      answered(*session, ErrorCode::kOk);
+      operation->durable_on.push_back(session->member.disk_group);
+      break;
+    }
+    answered(*session, reply.code());
+    co_await pause(kRetryPause_ns);
+  }
+  end_part(*operation);
+}
+
+void Primary::end_part(GroupOperation& operation) {
+  --operation.task_count;
+  evaluate(operation);
+  operation.changed.wake_all();
+}
+
+void Primary::evaluate(GroupOperation& operation) {
+  if (operation.committed || resigned_ || !operation.is_durable_on(self_)) return;
+  if (seen_.record.in_sync.size() < seen_.record.min_in_sync) return;
+  for (const auto& session : sessions_) {
+    const DiskGroupId id = session->member.disk_group;
+    if (is_required(id) && !operation.is_durable_on(id) && !VARVE_MUTANT(kAcknowledgeWithoutMember))
+      return;
+  }
+  operation.committed = true;
+  operation.changed.wake_all();
+  advance_position();
+  changed_.wake_all();
+}
+
+void Primary::evaluate_all() {
+  for (GroupOperation& operation : in_flight_) evaluate(operation);
+}
+
+void Primary::advance_position() {
+  // Blocks in doubt have numbers below those of settlement.
+  if (!serving_ || !in_doubt_.empty()) return;
+  if (seen_.record.in_sync.size() < seen_.record.min_in_sync) return;
+  Sequence position = make_sequence(state_.epoch, counter_);
+  for (const GroupOperation& operation : in_flight_) {
+    if (operation.committed) continue;
+    position = operation.sequence - 1;
+    break;
+  }
+  state_.position = std::max(state_.position, position);
+  if (seen_.record.in_sync.size() == seen_.record.members.size() && !pending_)
+    state_.everyone = state_.position;
+}
+
+}  // namespace varve

@@ -1,0 +1,218 @@
+// Primary: one term of office of this node's member in one group, from winning the epoch to its
+// end. docs/replication.md is the protocol.
+//
+//     run(): make the epoch durable -> prepare the members -> settle -> serve until resigned
+//
+// Whatever proves that somebody else may have taken over (a newer epoch, a lost compare-and-swap,
+// a store that fails) makes it resign: nothing is acknowledged any more, waiting calls end with
+// kStale, and the replica decides whether to take office again.
+//
+// Thread rule: one shard's thread. Ownership: borrows everything; the destructor requires that
+// run() has ended.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/aligned_buffer.h"
+#include "core/net/peers.h"
+#include "core/replication/group_operation.h"
+#include "core/replication/record_change.h"
+#include "core/runtime/task_group.h"
+#include "core/store/store.h"
+
+namespace varve {
+
+// Who asks: which frontend, by which right, over which of its connections.
+struct IoOrigin {
+  NodeId node{};
+  uint64_t attach_generation = 0;
+  uint64_t connection = 0;
+};
+
+struct PrimaryContext {
+  Runtime& runtime;
+  Peers& peers;
+  MetadataStore& metadata;
+  Store& store;
+  GroupId group{};
+  DiskGroupId self{};
+};
+
+class Primary {
+ public:
+  // `seen` names us as the primary and has just been written: its epoch is the office.
+  Primary(PrimaryContext context, SeenRecord seen, MemberState state);
+  ~Primary();
+
+  // Ends when the office has ended.
+  Task<void> run();
+  void resign(std::string_view why);
+  bool resigned() const { return resigned_; }
+  bool serving() const { return serving_ && !resigned_; }
+  Epoch office() const { return office_; }
+  const SeenRecord& seen() const { return seen_; }
+  Sequence position() const { return state_.position; }
+
+  // Errors of all of these: kStale: the office, or the connection, is over; kBusy: the attach
+  // generation is over, somebody else has the volume; kNotFound: the generation is newer than what
+  // this primary knows: attach first; kNoSpace: try again later; kDamaged. The range lies in one
+  // extent, data is at most kMessageBlocksMax blocks.
+  Task<Status> write(IoOrigin origin, VolumeId volume, BlockRange range, const std::byte* data,
+                     const uint32_t* crcs);
+  Task<Status> read(IoOrigin origin, VolumeId volume, BlockRange range, std::byte* out);
+  Task<Status> trim(IoOrigin origin, VolumeId volume, BlockRange range);
+  Task<Status> status(IoOrigin origin, VolumeId volume, BlockRange range,
+                      std::vector<BlockStatusRun>* runs);
+  // When it returns kOk no operation of an older generation changes anything any more.
+  Task<Status> attach(AttachFence fence, VolumeRecord volume);
+
+  // What the beacons to `node` say: nothing, or the epoch that its member has made durable.
+  std::optional<Epoch> beacon_epoch(NodeId node) const;
+  // The node's answer to a beacon that was sent at `sent_ns`.
+  void granted(NodeId node, uint64_t sent_ns);
+  void heard_from(NodeId node);
+  // Seconds-scale work: positions, silent members.
+  void tick();
+
+ private:
+  // One other member, as the primary sees it.
+  struct Session {
+    Session(GroupMember member_in, RunQueue& ready) : member(member_in), changed(ready) {}
+    const GroupMember member;
+    Epoch epoch = 0;         // that it has made durable for us; 0: none
+    bool preparing = false;  // an answer is awaited: it may refuse older epochs already
+    bool receiving = false;  // gets live operations
+    bool learned = false;    // a learner that has everything but what is on its way
+    uint64_t heard_ns = 0;   // when it last answered anything
+    uint64_t grant_until_ns = 0;
+    Sequence position = 0;  // as it said when it was prepared
+    Sequence log_end = 0;
+    WaitList changed;
+    bool ready() const { return epoch != 0 && !preparing; }
+  };
+
+  // A call in progress keeps run() from ending.
+  class Call {
+   public:
+    explicit Call(Primary& primary) : primary_(primary) { ++primary_.call_count_; }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() {
+      if (--primary_.call_count_ == 0) primary_.changed_.wake_all();
+    }
+
+   private:
+    Primary& primary_;
+  };
+
+  // primary.cc
+  Task<bool> make_epoch_durable(Epoch epoch);
+  Task<void> keep_position();
+  Session* session_of(DiskGroupId id);
+  // What must be durable there before it counts: the in-sync set, and that of a change under way.
+  bool is_required(DiskGroupId id) const;
+  bool leases_hold() const;
+  uint64_t fence_of(VolumeId volume) const;
+  Status admit(const IoOrigin& origin, VolumeId volume);
+  Task<void> pause(uint64_t ns);
+  Task<bool> older_ended(VolumeId volume, Sequence up_to);
+  void wake_everyone();
+
+  // operations.cc
+  // Gives the number at once, before anything is awaited. kOk: committed.
+  Task<Status> run_operation(GroupOperation* operation);
+  Task<void> log_here(GroupOperation* operation);
+  void start_send(Session& session, GroupOperation& operation);
+  Task<void> send(Session* session, GroupOperation* operation);
+  void end_part(GroupOperation& operation);
+  void evaluate(GroupOperation& operation);
+  void evaluate_all();
+  void advance_position();
+  bool overlaps_uncommitted(VolumeId volume, BlockRange range) const;
+  Task<void> committed(VolumeId volume, BlockRange range);
+
+  // membership.cc
+  // Keeps one member prepared, and brings it back in sync, until the office ends.
+  Task<void> tend(Session* session);
+  Task<bool> prepare(Session* session);
+  // Takes note of how a request to the member ended.
+  void answered(Session& session, ErrorCode result);
+  void begin_receiving(Session& session);
+  void end_receiving(Session& session);
+  Task<void> remove_if_silent(Session* session);
+  Task<bool> remove(DiskGroupId id);
+  // One change of the record at a time: false when the office has ended meanwhile.
+  Task<bool> take_turn();
+  void end_turn();
+  // Within a turn: makes `wanted` the record. False: resigned.
+  Task<bool> apply(GroupRecord wanted);
+  Task<bool> hand_over(DiskGroupId to);
+
+  // settlement.cc
+  // True: serving, and what is in doubt is being settled.
+  Task<bool> settle();
+  void set_in_doubt(const std::vector<ChangedBlocks>& runs);
+  bool is_in_doubt(VolumeId volume, BlockRange range) const;
+  Task<void> settled(VolumeId volume, BlockRange range);
+  Task<void> members_prepared();
+  Task<bool> check_log_ends(Sequence* position);
+  Task<bool> collect_from(Session* session, Sequence after, std::vector<ChangedBlocks>* runs);
+  Task<void> settle_in_doubt();
+  Task<void> settle_range(VolumeId volume, BlockRange range);
+  // Writes this member's own value of the blocks again, under new numbers.
+  Task<Status> rewrite(VolumeId volume, BlockRange range);
+  Task<Status> rewrite_alike(VolumeId volume, BlockRange range, BlockVersion::Kind kind,
+                             Sequence sequence);
+
+  // catch_up.cc
+  Task<bool> learn(Session* session);
+  Task<bool> send_fences(Session* session);
+  Task<bool> send_fence(Session* session, AttachFence fence, VolumeRecord volume);
+  Task<bool> rewrite_diverged(Session* session, Sequence after);
+  Task<bool> send_copies(Session* session, Sequence after);
+  Task<void> send_copy(Session* session, ChangedBlocks run, bool* failed);
+  Task<Status> send_copied_part(Session* session, ChangedBlocks part, BlockVersion::Kind kind);
+  Task<bool> admit_learner(Session* session);
+
+  // repair.cc
+  Task<Status> repair(VolumeId volume, BlockRange range);
+  Task<bool> fetch(VolumeId volume, uint64_t block, Sequence sequence, std::byte* out);
+
+  Runtime& runtime_;
+  Peers& peers_;
+  MetadataStore& metadata_;
+  Store& store_;
+  const GroupId group_;
+  const DiskGroupId self_;
+  SeenRecord seen_;
+  std::optional<GroupRecord> pending_;  // a change whose result is not known yet
+  const Epoch office_;
+  MemberState state_;  // epoch is the durable one, the rest is in memory
+  Sequence durable_position_ = 0;
+  uint64_t position_kept_ns_ = 0;
+  bool keeping_position_ = false;
+  uint64_t counter_ = 0;
+  bool changing_ = false;  // one change of the record at a time
+  bool serving_ = false;
+  // (volume, first block) -> end: clients wait for these until they are settled.
+  std::map<std::pair<VolumeId, uint64_t>, uint64_t> in_doubt_;
+  bool resigned_ = false;
+  std::vector<std::unique_ptr<Session>> sessions_;
+  boost::intrusive::list<GroupOperation> in_flight_;  // by number
+  uint32_t in_flight_count_ = 0;
+  uint32_t call_count_ = 0;
+  uint64_t ticked_ns_ = 0;
+  std::map<std::pair<VolumeId, NodeId>, uint64_t> connections_;
+  std::map<VolumeId, uint64_t> fencing_;  // generations that are on their way to the members
+  WaitList changed_;                      // membership, epochs, commitments, the end of the office
+  TaskGroup tasks_;
+};
+
+}  // namespace varve

@@ -1,0 +1,66 @@
+// A block that is damaged here is fetched from another member that holds exactly the same number,
+// and written again by all, under a new one.
+#include <cstring>
+
+#include "core/base/crc32c.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/replication/limits.h"
+#include "core/replication/primary.h"
+
+namespace varve {
+
+// kOk: nothing in the range is damaged any more. kDamaged: no member has some block.
+Task<Status> Primary::repair(VolumeId volume, BlockRange range) {
+  for (uint64_t block = range.first; block < range.end(); ++block) {
+    const BlockRange one{block, 1};
+    while (!resigned_) {
+      co_await committed(volume, one);
+      const BlockVersion version = store_.versions(volume, one)[0];
+      if (version.kind != BlockVersion::Kind::kDamaged) break;
+      AlignedBuffer data(kBlockBytes);
+      const bool fetched = co_await fetch(volume, block, version.sequence, data.data());
+      if (!fetched) {
+        log_error("group", text(static_cast<uint32_t>(group_), ": block ", block, " of volume ",
+                                static_cast<uint32_t>(volume), " is damaged on every member"));
+        co_return ErrorCode::kDamaged;
+      }
+      // Rule 2: only if no client wrote meanwhile.
+      if (overlaps_uncommitted(volume, one)) continue;
+      if (store_.versions(volume, one)[0].sequence != version.sequence) continue;
+      const uint32_t crc = crc32c(data.span());
+      GroupOperation operation(runtime_.ready);
+      operation.volume = volume;
+      operation.range = one;
+      operation.data = data.data();
+      operation.crcs = &crc;
+      operation.reserved_room = true;
+      VARVE_CO_TRY(co_await run_operation(&operation));
+      log_warn("group", text(static_cast<uint32_t>(group_), ": repaired block ", block,
+                             " of volume ", static_cast<uint32_t>(volume)));
+    }
+  }
+  co_return resigned_ ? Status(ErrorCode::kStale) : Status();
+}
+
+Task<bool> Primary::fetch(VolumeId volume, uint64_t block, Sequence sequence, std::byte* out) {
+  for (const auto& session : sessions_) {
+    FetchRequest request;
+    request.group = group_;
+    request.epoch = state_.epoch;
+    request.volume = volume;
+    request.block = block;
+    request.sequence = sequence;
+    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+    const auto reply =
+        co_await peers_.call<EmptyReply>(session->member.node, request, Slices(), deadline_ns);
+    if (!reply.ok() || reply->payload.bytes().size() < kBlockBytes + sizeof(uint32_t)) continue;
+    std::memcpy(out, reply->payload.bytes().data(), kBlockBytes);
+    uint32_t crc = 0;
+    std::memcpy(&crc, reply->payload.bytes().data() + kBlockBytes, sizeof crc);
+    if (crc == crc32c(std::span(out, kBlockBytes))) co_return true;
+  }
+  co_return false;
+}
+
+}  // namespace varve

@@ -1,0 +1,140 @@
+// What a member answers to the primary of its group.
+#include <cstring>
+#include <string>
+
+#include "core/base/crc32c.h"
+#include "core/base/mutant.h"
+#include "core/replication/limits.h"
+#include "core/replication/replica.h"
+
+namespace varve {
+
+Task<void> Replica::prepare(IncomingRequest request) {
+  const PrepareRequest body = request.as<PrepareRequest>();
+  PrepareReply reply;
+  ErrorCode result = ErrorCode::kOk;
+  if (stopping_ || failed_) {
+    result = ErrorCode::kClosed;
+  } else if (body.epoch < promised_epoch_) {
+    result = ErrorCode::kStale;
+  } else {
+    promised_epoch_ = body.epoch;
+    if (primary_ != nullptr) primary_->resign("another primary has a newer epoch");
+    while (primary_ != nullptr && !stopping_) co_await changed_.wait();
+    // What was accepted in an older epoch is in the log, or never will be, before we say what we
+    // have.
+    co_await appends_ended();
+    MemberState wanted = state_;
+    wanted.epoch = body.epoch;
+    const Status status = co_await store_.put_group(wanted);
+    if (promised_epoch_ != body.epoch || stopping_)
+      result = ErrorCode::kStale;
+    else
+      result = status.code();
+  }
+  if (result == ErrorCode::kOk) {
+    state_.epoch = body.epoch;
+    in_sync_ = body.in_sync == 1;
+    heard_ns_ = runtime_.clock.monotonic_ns();
+  }
+  reply.epoch = promised_epoch_;
+  reply.position = state_.position;
+  reply.log_end = store_.log_end(context_.group);
+  co_await context_.peers.reply(request, result, reply, Slices());
+}
+
+Task<void> Replica::replicate(IncomingRequest request) {
+  const ReplicateRequest body = request.as<ReplicateRequest>();
+  ErrorCode result = ErrorCode::kStale;
+  if (accepts(body.epoch)) {
+    ++append_count_;
+    const Status status = co_await replicate_here(body, request.payload.bytes());
+    if (--append_count_ == 0) appends_ended_.wake_all();
+    result = status.code();
+    if (result == ErrorCode::kOk && accepts(body.epoch)) take_position(body);
+    if (result == ErrorCode::kIoError) failed_ = true;
+  }
+  co_await context_.peers.reply(request, result, EmptyReply(), Slices());
+}
+
+Task<Status> Replica::replicate_here(const ReplicateRequest& body,
+                                     std::span<const std::byte> payload) {
+  const GroupStamp stamp{context_.group, body.sequence, true};
+  const BlockRange range{body.first_block, body.block_count};
+  if (body.op == ReplicateOp::kZero) co_return co_await store_.zero_as(stamp, body.volume, range);
+  // Checked on arrival: what the network damaged is asked for again, not logged.
+  std::vector<uint32_t> crcs(range.count);
+  std::vector<uint32_t> actual(range.count);
+  std::memcpy(crcs.data(), payload.data() + range.count * kBlockBytes, range.count * 4);
+  crc32c_blocks(payload.data(), range.count, actual.data());
+  if (crcs != actual) co_return ErrorCode::kInvalidArgument;
+  co_return co_await store_.write_as(stamp, body.volume, range, payload.data(), crcs.data());
+}
+
+void Replica::take_position(const ReplicateRequest& body) {
+  // Rule 1: a learner keeps the position that it returned with.
+  if (!in_sync_ && !VARVE_MUTANT(kLearnerAdoptsPosition)) return;
+  state_.position = std::max(state_.position, body.position);
+  state_.everyone = std::max(state_.everyone, body.everyone);
+}
+
+Task<void> Replica::changed(IncomingRequest request) {
+  const ChangedRequest body = request.as<ChangedRequest>();
+  ChangedReply reply;
+  std::vector<ChangedRun> runs;
+  ErrorCode result = ErrorCode::kStale;
+  if (accepts(body.epoch)) {
+    co_await appends_ended();
+    // A leaf may add its 256 blocks to what was asked for.
+    const ChangedPage page = store_.changed(context_.group, body.after, body.volume, body.block,
+                                            kChangedRunsMax - kLeafBlocks);
+    for (const ChangedBlocks& run : page.runs)
+      runs.push_back({.volume = run.volume,
+                      .block_count = static_cast<uint32_t>(run.range.count),
+                      .first_block = run.range.first,
+                      .sequence = run.sequence});
+    reply.volume = page.next_volume;
+    reply.block = page.next_block;
+    reply.run_count = static_cast<uint32_t>(runs.size());
+    result = ErrorCode::kOk;
+  }
+  const std::span<const std::byte> part = std::as_bytes(std::span(runs));
+  const Slices slices = runs.empty() ? Slices() : Slices(&part, 1);
+  co_await context_.peers.reply(request, result, reply, slices);
+}
+
+Task<void> Replica::fetch(IncomingRequest request) {
+  const FetchRequest body = request.as<FetchRequest>();
+  AlignedBuffer data(kBlockBytes);
+  Status status = ErrorCode::kNotFound;
+  const BlockRange one{body.block, 1};
+  const BlockVersion version = store_.versions(body.volume, one)[0];
+  if (version.sequence == body.sequence && version.kind == BlockVersion::Kind::kData && !stopping_)
+    status = co_await store_.read(body.volume, one, data.data());
+  const uint32_t crc = crc32c(data.span());
+  const std::span<const std::byte> parts[2] = {data.span(),
+                                               std::as_bytes(std::span<const uint32_t>(&crc, 1))};
+  const Slices slices = status.ok() ? Slices(parts) : Slices();
+  co_await context_.peers.reply(request, status.code(), EmptyReply(), slices);
+}
+
+Task<void> Replica::fence(IncomingRequest request) {
+  const FenceRequest body = request.as<FenceRequest>();
+  Status status = ErrorCode::kStale;
+  if (accepts(body.epoch)) {
+    VolumeRecord volume{
+        .id = body.fence.volume, .blocks = body.fence.block_count, .name = {}, .groups = {}};
+    const std::byte* at = request.payload.bytes().data();
+    volume.groups.resize(body.fence.group_count);
+    std::memcpy(volume.groups.data(), at, body.fence.group_count * sizeof(GroupId));
+    volume.name.assign(reinterpret_cast<const char*>(at + body.fence.group_count * sizeof(GroupId)),
+                       body.fence.name_bytes);
+    ++append_count_;
+    const AttachFence fence{context_.group, body.fence.volume, body.fence.attach_generation};
+    status = co_await store_.put_fence(fence, std::move(volume));
+    if (--append_count_ == 0) appends_ended_.wake_all();
+  }
+  co_await context_.peers.reply(request, status.code(), EmptyReply(), Slices());
+}
+
+}  // namespace varve

@@ -1,0 +1,120 @@
+#include "core/volume/cluster_node.h"
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/cluster/volume_operations.h"
+#include "core/replication/limits.h"
+
+namespace varve {
+namespace {
+
+// How long changes of records are tried while the metadata store does not answer.
+constexpr uint64_t kMetadataDeadline_ns = 10'000 * kMillisecond;
+
+}  // namespace
+
+ClusterNode::ClusterNode(Runtime& runtime, Transport& transport, MetadataStore& metadata,
+                         ClusterNodeOptions options)
+    : runtime_(runtime),
+      metadata_(metadata),
+      options_(std::move(options)),
+      peers_(runtime, transport,
+             {.cluster = options_.cluster, .node = options_.node, .boot = options_.boot}),
+      view_(runtime, metadata),
+      replication_(runtime, peers_, metadata, options_.node),
+      tasks_(runtime.ready) {}
+
+ClusterNode::~ClusterNode() = default;
+
+ClusterContext ClusterNode::context() const {
+  return {&metadata_, &runtime_, runtime_.clock.monotonic_ns() + kMetadataDeadline_ns};
+}
+
+Result<std::string> ClusterNode::listen() {
+  VARVE_TRY(peers_.start(replication_));
+  return peers_.listen(options_.listen);
+}
+
+Task<Status> ClusterNode::start(uint64_t deadline_ns) {
+  VARVE_CO_TRY(co_await view_.start(deadline_ns));
+  take_over_records();
+  replication_.start();
+  tasks_.start(follow_view());
+  co_return Status();
+}
+
+Task<void> ClusterNode::stop() {
+  co_await view_.stop();
+  co_await replication_.stop();
+  co_await tasks_.done();
+  co_await peers_.stop();
+}
+
+Task<void> ClusterNode::follow_view() {
+  bool more = true;
+  while (more) {
+    const uint64_t seen = view_.version();
+    take_over_records();
+    drop_deleted_volumes();
+    more = co_await view_.changed_since(seen);
+  }
+}
+
+void ClusterNode::take_over_records() {
+  std::vector<NodeId> nodes;
+  for (const auto& [id, node] : view_.nodes()) {
+    nodes.push_back(id);
+    if (id != options_.node) peers_.set_address(id, node.record.address);
+  }
+  replication_.set_nodes(std::move(nodes));
+  for (const auto& [id, group] : view_.groups())
+    replication_.record_seen({group.record, group.revision});
+}
+
+// Blocks of a volume that is deleted are dropped by every member on its own: ids are never reused.
+void ClusterNode::drop_deleted_volumes() {
+  for (const auto& [group, replica] : replication_.replicas()) {
+    Store& store = replica->store();
+    for (const VolumeRecord& held : store.volume_records()) {
+      const auto* volume = view_.volume(held.id);
+      if (volume == nullptr || !volume->record.deleted) continue;
+      if (dropping_.insert({&store, held.id}).second) tasks_.start(drop(&store, held.id));
+    }
+  }
+}
+
+Task<void> ClusterNode::drop(Store* store, VolumeId volume) {
+  const Status status = co_await store->delete_volume(volume);
+  if (!status.ok() && status.code() != ErrorCode::kNotFound)
+    log_warn("cluster", text("volume ", static_cast<uint32_t>(volume),
+                             " cannot be dropped: ", status.message()));
+  dropping_.erase({store, volume});
+}
+
+bool ClusterNode::is_silent(NodeId node) const {
+  return runtime_.clock.monotonic_ns() - replication_.heard_ns(node) > kGrace_ns;
+}
+
+Task<Result<std::unique_ptr<ReplicatedVolume>>> ClusterNode::open(std::string name, bool force) {
+  VolumeAttachment wanted;
+  wanted.name = std::move(name);
+  wanted.node = options_.node;
+  wanted.force = force;
+  Result<ClusterVolume> record = co_await attach_volume(context(), std::move(wanted), this);
+  if (!record.ok()) co_return record.status();
+  auto volume = std::make_unique<ReplicatedVolume>(runtime_, replication_, std::move(*record));
+  const Status attached = co_await volume->attach();
+  if (!attached.ok()) co_return attached;
+  co_return std::move(volume);
+}
+
+Task<Status> ClusterNode::detach(const ClusterVolume& volume) {
+  VolumeDetachment wanted;
+  wanted.name = volume.name;
+  wanted.node = options_.node;
+  wanted.generation = volume.generation;
+  const auto detached = co_await detach_volume(context(), std::move(wanted));
+  co_return detached.ok() ? Status() : detached.status();
+}
+
+}  // namespace varve

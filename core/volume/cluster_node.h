@@ -1,0 +1,67 @@
+// ClusterNode: what makes this node one of a cluster: its view of the records, its peers, its
+// members of groups, and the volumes that it opens.
+//
+// Thread rule: one shard's thread. Ownership: borrows runtime, transport and metadata store. Before
+// the destructor: close every volume, await stop(); then destroy the transport, then this.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/cluster/cluster_view.h"
+#include "core/cluster/planner_task.h"
+#include "core/net/peers.h"
+#include "core/replication/replication_node.h"
+#include "core/volume/replicated_volume.h"
+
+namespace varve {
+
+struct ClusterNodeOptions {
+  Uuid cluster{};
+  NodeId node{};
+  uint64_t boot = 0;
+  std::string listen;  // the transport's address
+};
+
+class ClusterNode final : public NodeSilence {
+ public:
+  ClusterNode(Runtime& runtime, Transport& transport, MetadataStore& metadata,
+              ClusterNodeOptions options);
+  ~ClusterNode() override;
+
+  // Begins to listen; returns the address for others. Then start().
+  Result<std::string> listen();
+  // Reads the cluster's records (until `deadline_ns`) and begins to take part.
+  Task<Status> start(uint64_t deadline_ns);
+  void add_disk_group(DiskGroupId id, Store& store) { replication_.add_disk_group(id, store); }
+  Task<void> stop();
+
+  // Attaches the volume to this node and tells its groups. kBusy: another node holds it (the
+  // message names it). It waits for groups that have no primary.
+  Task<Result<std::unique_ptr<ReplicatedVolume>>> open(std::string name, bool force);
+  // Gives it back; `volume` was closed and nothing of it is under way.
+  Task<Status> detach(const ClusterVolume& volume);
+
+  ClusterView& view() { return view_; }
+  ReplicationNode& replication() { return replication_; }
+  NodeId node() const { return options_.node; }
+  bool is_silent(NodeId node) const override;
+  ClusterContext context() const;
+
+ private:
+  Task<void> follow_view();
+  void take_over_records();
+  void drop_deleted_volumes();
+  Task<void> drop(Store* store, VolumeId volume);
+
+  Runtime& runtime_;
+  MetadataStore& metadata_;
+  const ClusterNodeOptions options_;
+  Peers peers_;
+  ClusterView view_;
+  ReplicationNode replication_;
+  std::set<std::pair<Store*, VolumeId>> dropping_;
+  TaskGroup tasks_;
+};
+
+}  // namespace varve

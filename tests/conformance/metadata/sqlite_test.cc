@@ -1,0 +1,193 @@
+// What only metadata_sqlite promises.
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "tests/conformance/metadata/bench.h"
+#include "tests/conformance/metadata/plugin_store.h"
+
+namespace varve {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+// Places in the header of an SQLite file.
+constexpr std::streamoff kWriteVersionAt = 18, kUserVersionAt = 60, kApplicationIdAt = 68;
+
+struct SqliteBench : Bench {
+  SqliteBench() : SqliteBench(std::make_unique<PluginStore>()) {}
+  explicit SqliteBench(std::unique_ptr<PluginStore> made)
+      : Bench(std::move(made)), plugin(static_cast<PluginStore&>(*store)) {}
+  std::string file() const { return plugin.folder() + "metadata.db"; }
+  std::string why_not() {
+    const Status status = plugin.start_client(0);
+    CHECK_FALSE(status.ok());
+    return std::string(status.message());
+  }
+  void set_byte(std::streamoff place, char byte) const {
+    std::fstream stream(file(), std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(place).put(byte);
+    REQUIRE(stream.good());
+  }
+  std::string bytes() const {
+    std::ifstream stream(file(), std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+  PluginStore& plugin;
+};
+
+std::string refused(const SqliteBench& bench, std::vector<ServiceOption> options) {
+  const auto plugin = MetadataPlugin::create(bench.plugin.library(), options);
+  CHECK_FALSE(plugin.ok());
+  return std::string(plugin.status().message());
+}
+
+Task<void> pass(Runtime* runtime, uint64_t time_ns) {
+  co_await runtime->timers.until(runtime->clock.monotonic_ns() + time_ns);
+}
+
+uint64_t cpu_us() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto microseconds = [](const timeval& time) {
+    return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
+  };
+  return microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
+}
+
+// When and how large; changes with every write.
+std::string trace_of(const std::string& file) {
+  struct stat info{};
+  REQUIRE(stat(file.c_str(), &info) == 0);
+  return std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec) + " " +
+         std::to_string(info.st_size);
+}
+
+}  // namespace
+
+TEST_CASE("a wrong option is refused in words") {
+  const SqliteBench bench;
+  CHECK_THAT(refused(bench, {{"pat", "/x"}}), ContainsSubstring("pat: unknown option"));
+  CHECK_THAT(refused(bench, {{"path", "x.db"}}), ContainsSubstring("is not the absolute path"));
+  CHECK_THAT(refused(bench, {{"path", "/x"}, {"path", "/y"}}), ContainsSubstring("given twice"));
+}
+
+TEST_CASE("a store that cannot be opened is refused in words") {
+  SqliteBench bench;
+  std::filesystem::remove(bench.plugin.folder());
+  CHECK_THAT(bench.why_not(), ContainsSubstring(bench.file()) &&
+                                  ContainsSubstring("its folder: No such file or directory"));
+  std::filesystem::create_directories(bench.file());
+  CHECK_THAT(bench.why_not(), ContainsSubstring("cannot be opened"));
+}
+
+TEST_CASE("a file that is no database of ours is refused and left as it is") {
+  SqliteBench bench;
+  std::ofstream(bench.file()) << std::string(8192, 't');
+  CHECK_THAT(bench.why_not(), ContainsSubstring("is no SQLite database"));
+  CHECK(bench.bytes() == std::string(8192, 't'));
+  std::filesystem::remove(bench.file());
+
+  bench.put("a", "1");
+  bench.plugin.end_client(0);
+  bench.set_byte(kApplicationIdAt, 'x');
+  const std::string before = bench.bytes();
+  CHECK_THAT(bench.why_not(), ContainsSubstring("is a database of another program"));
+  CHECK(bench.bytes() == before);
+}
+
+TEST_CASE("a store of a newer release is refused, naming both versions") {
+  SqliteBench bench;
+  bench.put("a", "1");
+  bench.plugin.end_client(0);
+  bench.set_byte(kUserVersionAt + 3, 2);
+  CHECK_THAT(bench.why_not(),
+             ContainsSubstring("has schema version 2, of a newer release; this one knows 1"));
+  bench.set_byte(kUserVersionAt + 3, 1);
+  CHECK(bench.range("a").entries.size() == 1);
+}
+
+TEST_CASE("an empty file becomes a store with a write-ahead log") {
+  SqliteBench bench;
+  std::ofstream(bench.file()).close();
+  bench.put("a", "1");
+  CHECK(std::filesystem::exists(bench.file() + "-wal"));
+  bench.plugin.end_client(0);
+  CHECK(bench.bytes().at(kWriteVersionAt) == 2);
+}
+
+TEST_CASE("a store that is replaced while in use takes no more commits") {
+  SqliteBench bench;
+  const uint64_t revision = bench.put("a", "1");
+  std::filesystem::rename(bench.file(), bench.file() + ".away");
+  MetadataStore& store = bench.plugin.client(0);
+  CHECK(bench.wait(store.commit({{}, {{"a", "2"}}})).code() == ErrorCode::kUnavailable);
+  CHECK(bench.wait(store.range("a")).code() == ErrorCode::kUnavailable);
+  std::filesystem::rename(bench.file() + ".away", bench.file());
+  CHECK(bench.put("a", "3") == revision + 1);
+}
+
+TEST_CASE("a watch from before the deletes that are remembered begins with a resync") {
+  SqliteBench bench;
+  constexpr int kCommits = 66, kKeys = 64;  // more deletes than are remembered
+  const uint64_t known = bench.put("first", "1");
+  uint64_t last = 0;
+  for (int i = 0; i < kCommits; ++i) {
+    MetadataTransaction put, remove;
+    for (int k = 0; k < kKeys; ++k) {
+      const std::string key = std::to_string(i) + "/" + std::to_string(k);
+      put.puts.push_back({key, ""});
+      remove.puts.push_back({key, "", true});
+    }
+    bench.commit(put);
+    last = bench.commit(remove).revision;
+  }
+  Ear old(bench, "", known), fresh(bench, "", last - 10);
+  CHECK(old.until([&old] { return old.resync_count > 0; }));
+  const uint64_t next = bench.put("next", "1");
+  CHECK(old.until_heard(next));
+  CHECK(fresh.until_heard(next));
+  CHECK(old.resync_count == 1);
+  CHECK(old.keys() == "next");
+  CHECK(fresh.resync_count == 0);
+}
+
+TEST_CASE(
+    "an error of the commit itself leaves doubt, half of it is never seen, and work goes on") {
+  SqliteBench bench;
+  const uint64_t revision = bench.put("a", "1");
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit small = before;
+  small.rlim_cur = std::filesystem::file_size(bench.file() + "-wal") + 4096;  // a full disk
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const std::string large(60'000, 'x');
+  MetadataStore& store = bench.store->client(0);
+  const auto commit = bench.wait(store.commit({{}, {{"a", large}, {"b", large}}}));
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  CHECK(commit.code() == ErrorCode::kUnknown);
+  const MetadataRange range = bench.range("");
+  CHECK((range.revision == revision || range.entries.size() == 2));
+  CHECK(bench.put("c", "1") == range.revision + 1);
+  bench.plugin.end_client(0);
+  CHECK(bench.range("").entries.size() == range.entries.size() + 1);
+}
+
+TEST_CASE("watching an idle store costs little and writes nothing") {
+  SqliteBench bench;
+  bench.put("a", "1");
+  const Ear ear(bench, "", 0);
+  bench.store->run(pass(&bench.store->runtime(), 100 * kMillisecond));
+  const std::string before = trace_of(bench.file()) + trace_of(bench.file() + "-wal");
+  const uint64_t cpu_before_us = cpu_us();
+  bench.store->run(pass(&bench.store->runtime(), 1000 * kMillisecond));
+  const uint64_t spent_us = cpu_us() - cpu_before_us;
+  INFO("CPU time in one second: " << spent_us << " us");
+  CHECK(spent_us < 50'000);
+  CHECK(trace_of(bench.file()) + trace_of(bench.file() + "-wal") == before);
+}
+
+}  // namespace varve

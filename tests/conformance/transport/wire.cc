@@ -1,0 +1,107 @@
+#include "tests/conformance/transport/wire.h"
+
+#include <dlfcn.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+
+namespace varve {
+namespace {
+
+constexpr int kPatienceMs = 20'000;
+
+void write_log(void* host, uint32_t, const char* text) {
+  static_cast<std::string*>(host)->append(text).append("\n");
+}
+
+}  // namespace
+
+const varve_transport& transport_under_test() {
+  static const varve_transport* const table = [] {
+    void* const library = ::dlopen(VARVE_TRANSPORT_PLUGIN, RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) FAIL(::dlerror());
+    auto* entry =
+        reinterpret_cast<varve_plugin_entry_function*>(::dlsym(library, VARVE_PLUGIN_ENTRY));
+    return reinterpret_cast<const varve_transport*>(entry());
+  }();
+  return *table;
+}
+
+Wire::Wire(const Options& options) : table_(&transport_under_test()) {
+  host_.struct_size = sizeof(host_);
+  host_.abi_major = VARVE_ABI_MAJOR;
+  host_.host = &log_;
+  host_.log = write_log;
+  std::vector<varve_option> given;
+  for (const auto& [key, value] : options) given.push_back({key.c_str(), value.c_str()});
+  char why[256] = "";
+  const int32_t result = table_->instance_create(
+      &host_, given.data(), static_cast<uint32_t>(given.size()), &instance_, why, sizeof(why));
+  INFO(why);
+  REQUIRE(result == VARVE_OK);
+  left_ = std::make_unique<TransportSide>(*table_, instance_);
+  make_right();
+  address_ = right_->listen();
+}
+
+Wire::~Wire() {
+  left_.reset();
+  right_.reset();
+  table_->instance_destroy(instance_);
+}
+
+bool Wire::poll_all() {
+  size_t count = left_->poll();
+  if (right_ != nullptr) count += right_->poll();
+  if (count > 0) return true;
+  const bool left_pending = left_->arm();
+  return (right_ != nullptr && right_->arm()) || left_pending;
+}
+
+void Wire::run_until(const std::function<bool()>& done) {
+  while (!done()) {
+    if (poll_all()) continue;
+    pollfd ready[2] = {{left_->wait_fd(), POLLIN, 0}, {-1, POLLIN, 0}};
+    if (right_ != nullptr) ready[1].fd = right_->wait_fd();
+    REQUIRE(::poll(ready, 2, kPatienceMs) > 0);
+  }
+}
+
+void Wire::settle() {
+  // The loopback device delivers inside the system call that sends.
+  for (int idle = 0; idle < 8;) idle = poll_all() ? 0 : idle + 1;
+}
+
+std::pair<uint64_t, uint64_t> Wire::connect() {
+  const size_t accepted = right_->accepted.size();
+  const uint64_t op_id = left_->connect(address_);
+  run_until([&] { return left_->connected.contains(op_id) && right_->accepted.size() > accepted; });
+  REQUIRE(left_->connected[op_id].first == VARVE_OK);
+  return {left_->connected[op_id].second, right_->accepted.back()};
+}
+
+void Wire::post_both(size_t count, uint64_t bytes) {
+  for (size_t i = 0; i < count; ++i) {
+    left_->post(bytes);
+    right_->post(bytes);
+  }
+}
+
+size_t open_descriptors() {
+  const std::filesystem::directory_iterator entries("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(entries), end(entries)));
+}
+
+std::string pattern(uint64_t seed, size_t bytes) {
+  std::string out(bytes, '\0');
+  uint64_t state = seed * 0x9e3779b97f4a7c15u + 1;
+  for (char& byte : out) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    byte = static_cast<char>(state >> 56);
+  }
+  return out;
+}
+
+}  // namespace varve

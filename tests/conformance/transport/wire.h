@@ -1,0 +1,62 @@
+// Wire: a transport's plugin, one instance of it, and two sides that talk.
+//
+// Thread rule: one thread drives both sides.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/conformance/transport/side.h"
+
+namespace varve {
+
+class Wire {
+ public:
+  using Options = std::vector<std::pair<std::string, std::string>>;
+
+  explicit Wire(const Options& options = {});
+  ~Wire();
+
+  // Polls both sides, and sleeps on their descriptors when neither has anything to do, until
+  // `done`.
+  void run_until(const std::function<bool()>& done);
+  // Until nothing more happens by itself.
+  void settle();
+  // A connection from the left to the right side: both numbers.
+  std::pair<uint64_t, uint64_t> connect();
+  // Each side gets these receive buffers.
+  void post_both(size_t count, uint64_t bytes);
+
+  const varve_transport& table() const { return *table_; }
+  varve_transport_instance* instance() { return instance_; }
+  const std::string& address() const { return address_; }
+  TransportSide& left() { return *left_; }
+  TransportSide& right() { return *right_; }
+  void destroy_right() { right_.reset(); }
+  void make_right() { right_ = std::make_unique<TransportSide>(*table_, instance_); }
+  // What the plugin has logged, one line each.
+  const std::string& log() const { return log_; }
+
+ private:
+  bool poll_all();
+
+  varve_host host_{};
+  std::string log_;
+  const varve_transport* table_ = nullptr;
+  varve_transport_instance* instance_ = nullptr;
+  std::unique_ptr<TransportSide> left_;
+  std::unique_ptr<TransportSide> right_;
+  std::string address_;
+};
+
+// The plugin's table.
+const varve_transport& transport_under_test();
+// Descriptors that this process has open.
+size_t open_descriptors();
+// Bytes that depend on `seed` and on their place.
+std::string pattern(uint64_t seed, size_t bytes);
+
+}  // namespace varve

@@ -1,0 +1,127 @@
+// The store as a member of replication groups.
+#include <catch2/catch_test_macros.hpp>
+
+#include "tests/unit/store/store_bench.h"
+
+namespace varve {
+namespace {
+
+constexpr GroupId kGroup{7};
+constexpr GroupId kOther{9};
+constexpr VolumeId kVolume{3};
+
+class MemberBench : public StoreBench {
+ public:
+  MemberBench() : StoreBench(40) {
+    REQUIRE(format(Uuid{std::byte{1}}).ok());
+    REQUIRE(open().ok());
+    REQUIRE(run(store().put_fence({kGroup, kVolume, 5}, record())).ok());
+  }
+  static VolumeRecord record() {
+    // Even extents belong to kGroup, odd ones to kOther.
+    return {.id = kVolume, .blocks = 3 * kExtentBlocks, .name = "v", .groups = {kGroup, kOther}};
+  }
+  void reopen() {
+    close();
+    REQUIRE(open().ok());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the higher number wins, whatever came first, also after recovery") {
+  MemberBench bench;
+  REQUIRE(bench.write_as({kGroup, 20}, kVolume, {4, 2}, 2).ok());
+  REQUIRE(bench.write_as({kGroup, 10}, kVolume, {4, 1}, 1).ok());
+  REQUIRE(bench.run(bench.store().zero_as({kGroup, 15}, kVolume, {5, 2})).ok());
+  for (int pass = 0; pass < 2; ++pass) {
+    CHECK(bench.read(kVolume, 4) == 2);
+    CHECK(bench.read(kVolume, 5) == 2);
+    CHECK(bench.read(kVolume, 6) == 0);
+    CHECK(bench.store().log_end(kGroup) == 20);
+    CHECK(bench.store().log_end(kOther) == 0);
+    const auto versions = bench.store().versions(kVolume, {4, 4});
+    CHECK(versions[0].sequence == 20);
+    CHECK(versions[2].kind == BlockVersion::Kind::kZero);
+    CHECK(versions[2].sequence == 15);
+    CHECK(versions[3].kind == BlockVersion::Kind::kNone);
+    bench.reopen();
+  }
+}
+
+TEST_CASE("epochs, positions and attach generations are durable and never fall") {
+  MemberBench bench;
+  REQUIRE(bench.run(bench.store().put_group({kGroup, 4, 100, 50})).ok());
+  REQUIRE(bench.run(bench.store().put_group({kGroup, 4, 90, 60})).ok());
+  CHECK(bench.run(bench.store().put_group({kGroup, 3, 0, 0})).code() == ErrorCode::kStale);
+  CHECK(bench.run(bench.store().put_fence({kGroup, kVolume, 4}, bench.record())).code() ==
+        ErrorCode::kStale);
+  bench.reopen();
+  REQUIRE(bench.store().groups().size() == 1);
+  const MemberState state = bench.store().groups()[0];
+  CHECK(state.epoch == 4);
+  CHECK(state.position == 100);
+  CHECK(state.everyone == 60);
+  CHECK(bench.store().fence(kGroup, kVolume) == 5);
+  CHECK(bench.store().fence(kOther, kVolume) == 0);
+  CHECK(bench.store().cluster() == Uuid{std::byte{1}});
+  REQUIRE(bench.remove(kVolume).ok());
+  CHECK(bench.store().fence(kGroup, kVolume) == 0);
+}
+
+TEST_CASE("what changed after a number is found, in the group's extents only, page by page") {
+  MemberBench bench;
+  for (uint64_t i = 0; i < 30; ++i)
+    REQUIRE(bench.write_as({kGroup, 100 + i}, kVolume, {i * 300, 2}, 1).ok());
+  REQUIRE(bench.write_as({kOther, 500}, kVolume, {kExtentBlocks, 3}, 1).ok());
+  REQUIRE(bench.write_as({kGroup, 200}, kVolume, {2 * kExtentBlocks + 7, 3}, 1).ok());
+  std::vector<ChangedBlocks> runs;
+  ChangedPage page;
+  do {
+    page = bench.store().changed(kGroup, 110, page.next_volume, page.next_block, 4);
+    CHECK(page.runs.size() <= 8);
+    runs.insert(runs.end(), page.runs.begin(), page.runs.end());
+  } while (page.next_volume != VolumeId{});
+  REQUIRE(runs.size() == 20);
+  CHECK(runs[0].range.first == 11 * 300);
+  CHECK(runs[0].range.count == 2);
+  CHECK(runs[0].sequence == 111);
+  CHECK(runs[19].range.first == 2 * kExtentBlocks + 7);
+  CHECK(runs[19].range.count == 3);
+}
+
+TEST_CASE("a trim is remembered until every member has it") {
+  MemberBench bench;
+  const uint64_t blocks = bench.store().stats().write_limit_blocks * 3 / 4;
+  REQUIRE(bench.write_as({kGroup, 1}, kVolume, {0, 1}, 1).ok());
+  REQUIRE(bench.run(bench.store().zero_as({kGroup, 2}, kVolume, {0, 1})).ok());
+  Sequence sequence = 10;
+  const auto overwrite = [&] {
+    Random random(sequence);
+    for (uint64_t i = 0; i < 20 * blocks; ++i) {
+      const uint64_t block = 1 + random.below(blocks);
+      REQUIRE(bench.write_as({kGroup, sequence++}, kVolume, {block, 1}, 9).ok());
+    }
+  };
+  overwrite();
+  CHECK(bench.store().stats().segments_cleaned > 5);
+  CHECK(bench.store().versions(kVolume, {0, 1})[0].sequence == 2);
+  bench.reopen();
+  CHECK(bench.store().versions(kVolume, {0, 1})[0].sequence == 2);
+  REQUIRE(bench.run(bench.store().put_group({kGroup, 1, 2, 2})).ok());
+  overwrite();
+  CHECK(bench.store().versions(kVolume, {0, 1})[0].kind == BlockVersion::Kind::kNone);
+}
+
+TEST_CASE("settlement, repair and catch-up have room where clients have none") {
+  MemberBench bench;
+  uint64_t filled = 0;
+  Sequence sequence = 1;
+  while (bench.write_as({kGroup, sequence}, kVolume, {filled, 1}, 5).ok()) ++filled, ++sequence;
+  CHECK(bench.write_as({kGroup, sequence}, kVolume, {filled, 1}, 5).code() == ErrorCode::kNoSpace);
+  CHECK(bench.write_as({kGroup, sequence, true}, kVolume, {filled, 1}, 5).ok());
+  CHECK(bench.run(bench.store().zero_as({kGroup, ++sequence}, kVolume, {0, 1})).ok());
+  CHECK(bench.run(bench.store().put_group({kGroup, 2, 1, 0})).ok());
+}
+
+}  // namespace varve

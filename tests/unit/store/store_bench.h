@@ -1,0 +1,94 @@
+// A simulated device without faults, a loop and at most one open store.
+#pragma once
+
+#include <catch2/catch_test_macros.hpp>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/aligned_buffer.h"
+#include "core/base/crc32c.h"
+#include "core/store/store.h"
+#include "tests/sim/sim_device.h"
+#include "tests/sim/sim_loop.h"
+
+namespace varve {
+
+inline constexpr uint32_t kSegmentBytes = 64 * 1024;
+
+class StoreBench {
+ public:
+  explicit StoreBench(uint32_t slot_count)
+      : loop_(7),
+        runtime_(loop_.runtime()),
+        device_(loop_, {DiskImage(slot_count * kSegmentBytes + 256 * 1024), {}}, {}, 3) {}
+  ~StoreBench() {
+    if (store_) close();
+  }
+
+  Status format(Uuid cluster = {}) {
+    return *loop_.run(
+        Store::format(runtime_, device_, {.cluster = cluster, .segment_bytes = kSegmentBytes}));
+  }
+  Status open() {
+    auto opened = loop_.run(Store::open(runtime_, device_, {}));
+    if (!opened->ok()) return opened->status();
+    store_ = std::move(**opened);
+    return {};
+  }
+  void close() {
+    CHECK(loop_.run(store_->close())->ok());
+    store_.reset();
+  }
+  void close_failed() {
+    CHECK(loop_.run(store_->close())->code() == ErrorCode::kIoError);
+    store_.reset();
+  }
+  RunQueue& ready() { return loop_.ready(); }
+  Store& store() { return *store_; }
+
+  VolumeId create(std::string name, uint64_t blocks) {
+    return (*loop_.run(store_->create_volume(std::move(name), blocks * kBlockBytes)))->id;
+  }
+  Status write(VolumeId id, BlockRange range, uint8_t fill) {
+    AlignedBuffer data(range.count * kBlockBytes);
+    std::memset(data.data(), fill, data.size());
+    std::vector<uint32_t> crcs(range.count);
+    crc32c_blocks(data.data(), range.count, crcs.data());
+    return *loop_.run(store_->write(id, range, data.data(), crcs.data()));
+  }
+  // The byte that fills the block, or -1 for an error or mixed content.
+  int read(VolumeId id, uint64_t block) {
+    AlignedBuffer data(kBlockBytes);
+    std::memset(data.data(), 0xee, data.size());
+    if (!loop_.run(store_->read(id, {block, 1}, data.data()))->ok()) return -1;
+    for (const std::byte byte : data.span())
+      if (byte != data.data()[0]) return -1;
+    return static_cast<int>(data.data()[0]);
+  }
+  Status write_as(GroupStamp stamp, VolumeId id, BlockRange range, uint8_t fill) {
+    AlignedBuffer data(range.count * kBlockBytes);
+    std::memset(data.data(), fill, data.size());
+    std::vector<uint32_t> crcs(range.count);
+    crc32c_blocks(data.data(), range.count, crcs.data());
+    return *loop_.run(store_->write_as(stamp, id, range, data.data(), crcs.data()));
+  }
+  template <typename T>
+  T run(Task<T> task) {
+    return *loop_.run(std::move(task));
+  }
+  Status trim(VolumeId id, BlockRange range) { return *loop_.run(store_->trim(id, range)); }
+  Status remove(VolumeId id) { return *loop_.run(store_->delete_volume(id)); }
+  void settle() { CHECK(loop_.drain()); }
+  SimDevice& device() { return device_; }
+
+ private:
+  SimLoop loop_;
+  Runtime runtime_;
+  SimDevice device_;
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace varve

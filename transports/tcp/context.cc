@@ -1,0 +1,243 @@
+#include "transports/tcp/context.h"
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+namespace varve {
+namespace {
+
+// What epoll's data holds: the timer, a listener, or a connection's number.
+constexpr uint64_t kTimerKey = 0;
+constexpr uint64_t kListenerBit = 1ull << 63;
+
+uint64_t now_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+// Nobody there, or something wrong on our side.
+int32_t connect_result(int error) {
+  const bool local = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+  return local ? VARVE_E_IO : VARVE_E_NOT_FOUND;
+}
+
+}  // namespace
+
+TcpContext::TcpContext(const TcpOptions& options, const HostLog& log)
+    : options_(options),
+      shard_(log),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+  if (valid()) watch(timer_.get(), EPOLLIN, kTimerKey);
+}
+
+bool TcpContext::watch(int fd, uint32_t events, uint64_t id) {
+  epoll_event interest{};
+  interest.events = events;
+  interest.data.u64 = id;
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &interest) == 0;
+}
+
+std::string TcpContext::listen(const std::string& text, std::string& bound) {
+  TcpAddress address;
+  std::string wrong = parse_address(text, address);
+  if (!wrong.empty()) return wrong;
+  if (!options_.allow_plaintext && !address.loopback)
+    return join({"listen: \"", text,
+                 "\" is reachable from other machines and TLS is not configured; use a loopback "
+                 "address, or set allow_plaintext = true"});
+  UniqueFd socket = open_listener(address);
+  if (!socket.valid() || !watch(socket.get(), EPOLLIN | EPOLLET, kListenerBit | listeners_.size()))
+    return join({"listen: \"", text, "\": ", std::strerror(errno)});
+  bound = local_address(socket.get());
+  listeners_.push_back(std::move(socket));
+  return {};
+}
+
+int32_t TcpContext::connect(const std::string& text, uint64_t op_id) {
+  TcpAddress address;
+  std::string wrong = parse_address(text, address);
+  if (wrong.empty() && address.any_port) wrong = join({"address \"", text, "\" has no port"});
+  if (!wrong.empty()) {
+    shard_.log.warn(wrong);
+    return VARVE_E_INVALID;
+  }
+  if (full()) return VARVE_E_AGAIN;
+  UniqueFd socket = begin_connect(address, options_);
+  const uint64_t id = ++last_id_;
+  const uint32_t interest = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  if (!socket.valid() || !watch(socket.get(), interest, id)) {
+    shard_.events.connected(op_id, connect_result(errno), 0);
+    return VARVE_OK;
+  }
+  connecting_.emplace(
+      id, Connecting{std::move(socket), op_id, now_ms() + options_.connect_timeout_ms, text});
+  set_timer();
+  return VARVE_OK;
+}
+
+int32_t TcpContext::disconnect(uint64_t id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end() || found->second->leaving()) return VARVE_E_CLOSED;
+  found->second->disconnect();
+  activate(*found->second);
+  return VARVE_OK;
+}
+
+int32_t TcpContext::receive_post(const varve_slice& buffer, uint64_t op_id) {
+  const int32_t result = check_receive(buffer, op_id, shard_.memory);
+  if (result != VARVE_OK) return result;
+  shard_.buffers.put({static_cast<uint8_t*>(buffer.data), buffer.bytes, op_id});
+  for (TcpConnection* connection : in_line_) {
+    connection->in_line = false;
+    activate(*connection);
+  }
+  in_line_.clear();
+  return VARVE_OK;
+}
+
+int32_t TcpContext::send(uint64_t id, const varve_message& message, uint64_t op_id) {
+  uint32_t payload_bytes = 0;
+  const int32_t result = check_message(message, shard_.memory, payload_bytes);
+  if (result != VARVE_OK) return result;
+  const auto found = connections_.find(id);
+  if (found == connections_.end() || found->second->leaving()) return VARVE_E_CLOSED;
+  activate(*found->second);
+  return found->second->send(message, payload_bytes, op_id);
+}
+
+int32_t TcpContext::poll(varve_transport_event* events, uint32_t capacity) {
+  shard_.events.begin(capacity);
+  if (std::exchange(may_have_slept_, false) || ++polls_without_sockets_ >= kPollsWithoutSockets)
+    look_at_sockets();
+  give_turns();
+  return shard_.events.take(events);
+}
+
+bool TcpContext::arm() {
+  may_have_slept_ = true;
+  return !active_.empty() || !shard_.events.empty();
+}
+
+void TcpContext::look_at_sockets() {
+  polls_without_sockets_ = 0;
+  epoll_event news[kEpollBatch];
+  const int count = ::epoll_wait(epoll_.get(), news, kEpollBatch, 0);
+  for (int i = 0; i < count; ++i) {
+    const uint64_t id = news[i].data.u64;
+    if (id == kTimerKey) {
+      end_late_connects();
+    } else if ((id & kListenerBit) != 0) {
+      accept_all(id & ~kListenerBit);
+    } else if (const auto made = connections_.find(id); made != connections_.end()) {
+      made->second->on_socket(news[i].events);
+      activate(*made->second);
+    } else if (const auto coming = connecting_.find(id); coming != connecting_.end()) {
+      finish_connect(id, coming->second);
+    }
+  }
+  may_have_slept_ = count == kEpollBatch;  // there may be more
+}
+
+void TcpContext::activate(TcpConnection& connection) {
+  if (std::exchange(connection.queued, true)) return;
+  active_.push_back(&connection);
+}
+
+void TcpContext::give_turns() {
+  bool room_for_others = false;
+  for (TcpConnection* connection : std::exchange(active_, {})) {
+    connection->queued = false;
+    if (connection->turn()) activate(*connection);
+    if (connection->over()) {
+      if (connection->in_line) std::erase(in_line_, connection);
+      connections_.erase(connection->id());
+      room_for_others = true;
+    } else if (connection->lacks_buffer() && !std::exchange(connection->in_line, true)) {
+      in_line_.push_back(connection);
+    }
+  }
+  if (!room_for_others) return;
+  said_full_ = false;
+  for (const size_t listener : std::exchange(accepting_, {})) accept_all(listener);
+}
+
+bool TcpContext::full() {
+  return connections_.size() + connecting_.size() >= kMaxConnections;
+}
+
+void TcpContext::accept_all(size_t listener) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    UniqueFd socket = accept_connection(listeners_[listener].get(), options_);
+    if (!socket.valid() && (errno == ECONNABORTED || errno == EINTR)) continue;
+    if (!socket.valid()) {
+      if (errno == EAGAIN) return;
+      // Out of descriptors: tried again when a connection has ended.
+      shard_.log.warn(join({"cannot accept peers: ", std::strerror(errno)}));
+      break;
+    }
+    if (full()) {
+      if (!std::exchange(said_full_, true))
+        shard_.log.warn(join({"too many peers: more than ", std::to_string(kMaxConnections),
+                              " connections are refused"}));
+      continue;
+    }
+    std::string peer = peer_address(socket.get());
+    const uint64_t id = ++last_id_;
+    if (!watch(socket.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, id)) continue;
+    shard_.events.accepted(id);
+    adopt(std::move(socket), id, std::move(peer));
+  }
+  accepting_.push_back(listener);
+}
+
+void TcpContext::adopt(UniqueFd socket, uint64_t id, std::string peer) {
+  auto connection = std::make_unique<TcpConnection>(shard_, std::move(socket), id, std::move(peer));
+  activate(*connection);
+  connections_.emplace(id, std::move(connection));
+}
+
+void TcpContext::finish_connect(uint64_t id, Connecting& connecting) {
+  const int error = connect_error(connecting.socket.get());
+  Connecting ended = std::move(connecting);
+  connecting_.erase(id);
+  if (error != 0) {
+    shard_.events.connected(ended.op_id, connect_result(error), 0);
+    return;
+  }
+  shard_.events.connected(ended.op_id, VARVE_OK, id);
+  adopt(std::move(ended.socket), id, std::move(ended.peer));
+}
+
+void TcpContext::end_late_connects() {
+  uint64_t ticks = 0;
+  if (::read(timer_.get(), &ticks, sizeof(ticks)) < 0) return;
+  const uint64_t now = now_ms();
+  std::erase_if(connecting_, [&](const auto& entry) {
+    if (entry.second.deadline_ms > now) return false;
+    shard_.events.connected(entry.second.op_id, VARVE_E_NOT_FOUND, 0);
+    return true;
+  });
+  set_timer();
+}
+
+// To the earliest deadline; a timer that is left on when all connects have ended does no harm.
+void TcpContext::set_timer() {
+  uint64_t earliest = UINT64_MAX;
+  for (const auto& [id, connecting] : connecting_)
+    earliest = std::min(earliest, connecting.deadline_ms);
+  if (earliest == UINT64_MAX) return;
+  itimerspec when{};
+  when.it_value.tv_sec = static_cast<time_t>(earliest / 1000);
+  when.it_value.tv_nsec = static_cast<long>(earliest % 1000 * 1'000'000);
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+}
+
+}  // namespace varve

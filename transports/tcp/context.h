@@ -1,0 +1,77 @@
+// TcpContext: the listeners, connects and connections of one shard behind one epoll descriptor.
+//
+// Asio's reactor keeps its descriptor to itself and would be a second one, so only its addresses
+// are used here. A poll gives a turn to connections that have something to do, and looks at the
+// sockets when the host may have slept or when nobody has looked for a few polls. So a request and
+// its reply cost each side one epoll_wait, one recvmsg and one sendmsg, and busy connections less.
+//
+// Thread rule: the shard's thread. Nothing blocks.
+// Ownership: owns its sockets; options and log outlive it.
+// Errors: VARVE_E_... as plugins/abi/transport.h says.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "transports/tcp/connection.h"
+#include "transports/tcp/sockets.h"
+
+namespace varve {
+
+class TcpContext {
+ public:
+  TcpContext(const TcpOptions& options, const HostLog& log);
+  // No descriptors were left.
+  bool valid() const { return epoll_.valid() && timer_.valid(); }
+
+  MemoryTable& memory() { return shard_.memory; }
+  // What is wrong, or empty; `bound` is where peers connect to.
+  std::string listen(const std::string& address, std::string& bound);
+  int32_t connect(const std::string& address, uint64_t op_id);
+  int32_t disconnect(uint64_t connection);
+  int32_t receive_post(const varve_slice& buffer, uint64_t op_id);
+  int32_t send(uint64_t connection, const varve_message& message, uint64_t op_id);
+  int32_t poll(varve_transport_event* events, uint32_t capacity);
+  bool arm();
+  int wait_fd() const { return epoll_.get(); }
+
+ private:
+  struct Connecting {
+    UniqueFd socket;
+    uint64_t op_id;
+    uint64_t deadline_ms;
+    std::string peer;
+  };
+
+  bool watch(int fd, uint32_t events, uint64_t id);
+  void look_at_sockets();
+  void give_turns();
+  void activate(TcpConnection& connection);
+  void accept_all(size_t listener);
+  bool full();
+  void adopt(UniqueFd socket, uint64_t id, std::string peer);
+  void finish_connect(uint64_t id, Connecting& connecting);
+  void end_late_connects();
+  void set_timer();
+
+  const TcpOptions& options_;
+  TcpShard shard_;
+  UniqueFd epoll_;
+  UniqueFd timer_;  // for the connects
+  std::vector<UniqueFd> listeners_;
+  std::vector<size_t> accepting_;  // listeners that may have more, or have found no descriptor
+  uint64_t last_id_ = 0;           // connects and connections share their numbers
+  std::unordered_map<uint64_t, Connecting> connecting_;
+  std::unordered_map<uint64_t, std::unique_ptr<TcpConnection>> connections_;
+  std::vector<TcpConnection*> active_;  // have something to do
+  std::deque<TcpConnection*> in_line_;  // wait for a buffer
+  bool may_have_slept_ = true;
+  bool said_full_ = false;
+  uint32_t polls_without_sockets_ = 0;
+};
+
+}  // namespace varve
