@@ -100,6 +100,11 @@ byte highest; /* scratch, 0 between steps */
 #define REACHED(what) skip
 #endif
 
+#ifdef LOSS
+#define HAS_LOST(m) lost[m]
+#else
+#define HAS_LOST(m) 0
+#endif
 #define IS_PRIMARY(n) (role[n] >= SETTLING)
 #define VIEW(n) record[epoch[n]]
 #define NEEDED(n) (IN_SYNC(VIEW(n)) | admitting[n])
@@ -123,11 +128,6 @@ byte highest; /* scratch, 0 between steps */
   assert(!(IS_PRIMARY(a) && IS_PRIMARY(b) && epoch[a] == epoch[b]));
 #define ONE_CONTENT(a, b) assert(num[a] != num[b] || val[a] == val[b]);
 #define ONE_MESSAGE(n, m) assert(op_num[n] == 0 || op_num[n] != num[m] || op_val[n] == val[m]);
-#ifdef LOSS
-#define HAS_LOST(m) lost[m]
-#else
-#define HAS_LOST(m) 0
-#endif
 #define HOLDS(m) assert(!MEMBER(m, record[now]) || HAS_LOST(m) || val[m] >= floor);
 #define FORGET(e) \
   if \
@@ -212,7 +212,8 @@ inline new_write(n, v, from_client) {
 }
 
 #define SAME(m, n) \
-  assert(!MEMBER(m, VIEW(n)) || epoch[m] != epoch[n] || (val[m] == val[n] && num[m] == num[n]));
+  assert(!MEMBER(m, VIEW(n)) || HAS_LOST(m) || epoch[m] != epoch[n] || \
+         (val[m] == val[n] && num[m] == num[n]));
 inline serve(n) {
   SAME(0, n) SAME(1, n) SAME(2, n)
   role[n] = SERVING
@@ -304,11 +305,19 @@ inline apply(value) {
     printf("node %d: takes %d out\n", n, m); \
     waiting[n] = 1; \
     apply(RECORD(n, IN_SYNC(VIEW(n)) & ~BIT(m), OFFICE(VIEW(n)))) }
-#define IS_LEARNER(m, n) (IS_PRIMARY(n) && !MEMBER(m, VIEW(n)) && epoch[m] == epoch[n])
+/* Nobody catches up from a primary that has not yet compared its log with the others'. */
+#ifdef AS_WRITTEN_3
+#define HAS_COMPARED(n) IS_PRIMARY(n)
+#else
+#define HAS_COMPARED(n) (role[n] == SERVING || (role[n] == SETTLING && op_state[n] == OPEN))
+#endif
+#define IS_LEARNER(m, n) (HAS_COMPARED(n) && !MEMBER(m, VIEW(n)) && epoch[m] == epoch[n])
 #ifdef NO_RULE_1B
 #define HAS_EVERYTHING(m, n) 1
 #else
-#define HAS_EVERYTHING(m, n) (num[m] == num[n] || (num[m] <= pos[m] && num[n] <= pos[m]))
+#define HAS_EVERYTHING(m, n) \
+  ((op_state[n] != OPEN || (op_acks[n] & BIT(m))) && \
+   (num[m] == num[n] || (num[m] <= pos[m] && num[n] <= pos[m])))
 #endif
 #ifdef NO_RULE_1D
 #define ADMITTED_TOO(m) 0
