@@ -19,7 +19,6 @@ group_no_1d      group  broken  -DNO_RULE_1D
 group_no_2a      group  broken  -DNO_RULE_2A
 group_no_2b      group  broken  -DNO_RULE_2B
 group_no_3a      group  broken  -DNO_RULE_3A
-group_no_3b      group  broken  -DNO_RULE_3B
 group_no_7       group  broken  -DNO_RULE_7
 group_take_over  group  broken  -DREACH=TAKE_OVER_DONE
 group_admitted   group  broken  -DREACH=ADMITTED
@@ -32,6 +31,26 @@ group_parted     group  broken  -DREACH=PARTED
 group_blackout   group  broken  -DREACH=BLACKOUT_SERVED
 group_held_back  group  broken  -DREACH=HELD_BACK
 group_returned   group  broken  -DREACH=RETURNED
+group_grace      group  broken  -DAS_WRITTEN_1
+loss             group  clean   -DLOSS -DRESTARTS=0
+loss_no_3b       group  broken  -DLOSS -DRESTARTS=0 -DNO_RULE_3B
+loss_own_value   group  broken  -DLOSS -DRESTARTS=0 -DAS_WRITTEN_2
+attach           attach clean   -DRESTARTS=0
+attach_learner   attach clean   -DSTART=3 -DEPOCHS=3 -DWRITES=1 -DRESTARTS=0
+attach_no_4a     attach broken  -DNO_RULE_4A
+attach_no_4b     attach broken  -DNO_RULE_4B
+attach_no_4c     attach broken  -DNO_RULE_4C
+attach_no_4d     attach broken  -DNO_RULE_4D
+attach_no_4e     attach broken  -DNO_RULE_4E
+attach_no_4f     attach broken  -DNO_RULE_4F
+attach_no_order  attach broken  -DNO_ORDER
+attach_catalog   attach broken  -DSTART=3 -DEPOCHS=3 -DWRITES=1 -DRESTARTS=0 -DAS_WRITTEN_4
+attach_returned  attach broken  -DREACH=ATTACHED
+attach_fenced    attach broken  -DREACH=FENCED
+attach_office    attach broken  -DREACH=OTHER_OFFICE
+attach_old_link  attach broken  -DREACH=OLD_CONNECTION
+attach_wrote     attach broken  -DREACH=WROTE_AFTER_ATTACH
+attach_caught_up attach broken  -DSTART=3 -DEPOCHS=3 -DREACH=CAUGHT_UP
 LIST
 }
 
@@ -42,7 +61,7 @@ check() { # name model expected defines...
   cd "$work/$name"
   spin "$@" -a "$models/$model.pml" >spin.log 2>&1 || { cat spin.log; return 1; }
   gcc -O1 -w -DSAFETY -DNOREDUCE -DMEMLIM=3500 -o pan pan.c
-  ./pan -n -m1000 -w22 >pan.log 2>&1 || true
+  ./pan -n -m2000 -w22 >pan.log 2>&1 || true
   # An error that counts is an assertion; a search that was cut short never counts as clean.
   found=clean
   if ! grep -q 'errors: 0$' pan.log; then
