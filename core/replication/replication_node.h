@@ -23,6 +23,8 @@ struct GroupIo {
   VolumeId volume{};
   BlockRange range;
   uint64_t attach_generation = 0;
+  // Raised whenever an answer was missed: what was sent before is then refused (rule 4).
+  uint64_t connection = 0;
   const std::byte* data = nullptr;  // write; with one CRC a block
   const uint32_t* crcs = nullptr;
   std::byte* out = nullptr;                     // read
