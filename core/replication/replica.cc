@@ -45,7 +45,10 @@ void Replica::record_seen(const SeenRecord& seen) {
 }
 
 void Replica::tick() {
-  if (primary_ != nullptr) primary_->tick();
+  if (primary_ != nullptr) {
+    primary_->tick();
+    record_seen(primary_->seen());  // it knows first
+  }
   const uint64_t now_ns = runtime_.clock.monotonic_ns();
   if (primary_ == nullptr && state_.position != durable_position_ && !keeping_position_ &&
       now_ns - position_kept_ns_ >= kPositionPeriod_ns && !stopping_ && !failed_) {
