@@ -39,6 +39,8 @@ class ClusterNode final : public NodeSilence {
   // Attaches the volume to this node and tells its groups. kBusy: another node holds it (the
   // message names it). It waits for groups that have no primary.
   Task<Result<std::unique_ptr<ReplicatedVolume>>> open(std::string name, bool force);
+  // Each open() that still waits for a group ends with kClosed, and every later one.
+  void end_opens();
   // Gives it back; `volume` was closed and nothing of it is under way.
   Task<Status> detach(const ClusterVolume& volume);
 
@@ -61,6 +63,8 @@ class ClusterNode final : public NodeSilence {
   ClusterView view_;
   ReplicationNode replication_;
   std::set<std::pair<Store*, VolumeId>> dropping_;
+  std::set<ReplicatedVolume*> opening_;
+  bool opens_ended_ = false;
   TaskGroup tasks_;
 };
 
