@@ -40,6 +40,7 @@ varve_bytes bytes_of(const std::string& text) {
 
 std::vector<varve_compare> table_of(const std::vector<MetadataCompare>& compares) {
   std::vector<varve_compare> table;
+  table.reserve(compares.size());
   for (const MetadataCompare& compare : compares) {
     table.push_back({bytes_of(compare.key), compare.revision});
   }
@@ -48,6 +49,7 @@ std::vector<varve_compare> table_of(const std::vector<MetadataCompare>& compares
 
 std::vector<varve_put> table_of(const std::vector<MetadataPut>& puts) {
   std::vector<varve_put> table;
+  table.reserve(puts.size());
   for (const MetadataPut& put : puts) {
     table.push_back({bytes_of(put.key), bytes_of(put.value), put.remove ? VARVE_PUT_DELETE : 0, 0});
   }

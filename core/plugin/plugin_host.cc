@@ -41,6 +41,7 @@ varve_host plugin_host(const PluginLibrary& library) {
 
 std::vector<varve_option> plugin_options(std::span<const ServiceOption> options) {
   std::vector<varve_option> table;
+  table.reserve(options.size());
   for (const ServiceOption& option : options) {
     table.push_back({option.key.c_str(), option.value.c_str()});
   }

@@ -11,6 +11,7 @@ Task<Status> Primary::write(IoOrigin origin, VolumeId volume, BlockRange range,
                             const std::byte* data, const uint32_t* crcs) {
   Call call(*this);
   while (in_flight_count_ >= kGroupInFlightMax && !resigned_) co_await changed_.wait();
+  co_await settled(volume, range);
   VARVE_CO_TRY(admit(origin, volume));
   if (!store_.has_room(range.count)) co_return ErrorCode::kNoSpace;
   GroupOperation operation(runtime_.ready);
@@ -24,6 +25,7 @@ Task<Status> Primary::write(IoOrigin origin, VolumeId volume, BlockRange range,
 Task<Status> Primary::trim(IoOrigin origin, VolumeId volume, BlockRange range) {
   Call call(*this);
   while (true) {
+    co_await settled(volume, range);
     VARVE_CO_TRY(admit(origin, volume));
     if (!overlaps_uncommitted(volume, range)) break;
     co_await changed_.wait();
@@ -44,6 +46,7 @@ Task<Status> Primary::read(IoOrigin origin, VolumeId volume, BlockRange range, s
   Call call(*this);
   VARVE_CO_TRY(admit(origin, volume));
   for (int attempt = 0;; ++attempt) {
+    co_await settled(volume, range);
     co_await committed(volume, range);
     if (resigned_) co_return ErrorCode::kStale;
     const Status status = co_await store_.read(volume, range, out);
@@ -62,6 +65,7 @@ Task<Status> Primary::status(IoOrigin origin, VolumeId volume, BlockRange range,
                              std::vector<BlockStatusRun>* runs) {
   Call call(*this);
   VARVE_CO_TRY(admit(origin, volume));
+  co_await settled(volume, range);
   co_await committed(volume, range);
   while (!resigned_ && !leases_hold())
     co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTick_ns);
@@ -185,7 +189,9 @@ void Primary::evaluate_all() {
 }
 
 void Primary::advance_position() {
-  if (!serving_) return;  // blocks in doubt have numbers below those of settlement
+  // Blocks in doubt have numbers below those of settlement.
+  if (!serving_ || !in_doubt_.empty()) return;
+  if (seen_.record.in_sync.size() < seen_.record.min_in_sync) return;
   Sequence position = make_sequence(state_.epoch, counter_);
   for (const GroupOperation& operation : in_flight_) {
     if (operation.committed) continue;

@@ -156,14 +156,18 @@ class Primary {
   Task<bool> hand_over(DiskGroupId to);
 
   // settlement.cc
+  // True: serving, and what is in doubt is being settled.
   Task<bool> settle();
+  void set_in_doubt(const std::vector<ChangedBlocks>& runs);
+  bool is_in_doubt(VolumeId volume, BlockRange range) const;
+  Task<void> settled(VolumeId volume, BlockRange range);
   Task<void> members_prepared();
   Task<bool> check_log_ends(Sequence* position);
   Task<bool> collect_from(Session* session, Sequence after, std::vector<ChangedBlocks>* runs);
-  Task<void> settle_runs(std::vector<ChangedBlocks> runs);
+  Task<void> settle_in_doubt();
+  Task<void> settle_range(VolumeId volume, BlockRange range);
   // Writes this member's own value of the blocks again, under new numbers.
   Task<Status> rewrite(VolumeId volume, BlockRange range);
-  Task<void> rewrite_into(VolumeId volume, BlockRange range, Status* status);
   Task<Status> rewrite_alike(VolumeId volume, BlockRange range, BlockVersion::Kind kind,
                              Sequence sequence);
 
@@ -197,6 +201,8 @@ class Primary {
   uint64_t counter_ = 0;
   bool changing_ = false;  // one change of the record at a time
   bool serving_ = false;
+  // (volume, first block) -> end: clients wait for these until they are settled.
+  std::map<std::pair<VolumeId, uint64_t>, uint64_t> in_doubt_;
   bool resigned_ = false;
   std::vector<std::unique_ptr<Session>> sessions_;
   boost::intrusive::list<GroupOperation> in_flight_;  // by number

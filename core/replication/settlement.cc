@@ -29,10 +29,11 @@ Task<bool> Primary::settle() {
     runs.clear();
     co_await pause(kRetryPause_ns);
   }
-  if (!VARVE_MUTANT(kSkipSettlement)) co_await settle_runs(std::move(runs));
   if (resigned_) co_return false;
+  if (!VARVE_MUTANT(kSkipSettlement)) set_in_doubt(runs);
   serving_ = true;
   advance_position();
+  tasks_.start(settle_in_doubt());
   co_return true;
 }
 
@@ -111,36 +112,61 @@ Task<bool> Primary::collect_from(Session* session, Sequence after,
   co_return true;
 }
 
-Task<void> Primary::settle_runs(std::vector<ChangedBlocks> runs) {
-  std::sort(runs.begin(), runs.end(), [](const ChangedBlocks& a, const ChangedBlocks& b) {
+void Primary::set_in_doubt(const std::vector<ChangedBlocks>& runs) {
+  std::vector<ChangedBlocks> sorted = runs;
+  std::sort(sorted.begin(), sorted.end(), [](const ChangedBlocks& a, const ChangedBlocks& b) {
     return a.volume != b.volume ? a.volume < b.volume : a.range.first < b.range.first;
   });
-  TaskGroup rewrites(runtime_.ready);
-  Status status;
-  VolumeId volume{};
-  uint64_t done_up_to = 0;
-  uint64_t settled_blocks = 0;
-  for (const ChangedBlocks& run : runs) {
-    if (run.volume != volume) done_up_to = 0;
-    volume = run.volume;
-    const BlockRange left{
-        std::max(run.range.first, done_up_to),
-        run.range.end() - std::min(run.range.end(), std::max(run.range.first, done_up_to))};
-    if (left.count == 0) continue;
-    done_up_to = left.end();
-    settled_blocks += left.count;
-    rewrites.start(rewrite_into(volume, left, &status));
-    co_await rewrites.below(kSettlementInFlightMax);
+  auto last = in_doubt_.end();
+  for (const ChangedBlocks& run : sorted) {
+    const bool joins = last != in_doubt_.end() && last->first.first == run.volume &&
+                       run.range.first <= last->second;
+    if (joins)
+      last->second = std::max(last->second, run.range.end());
+    else
+      last = in_doubt_.emplace(std::pair(run.volume, run.range.first), run.range.end()).first;
   }
-  co_await rewrites.done();
-  if (settled_blocks > 0)
-    log_info("group", text(static_cast<uint32_t>(group_), ": settled ", settled_blocks,
-                           " blocks that were in doubt"));
 }
 
-Task<void> Primary::rewrite_into(VolumeId volume, BlockRange range, Status* status) {
-  const Status mine = co_await rewrite(volume, range);
-  if (!mine.ok()) *status = mine;
+bool Primary::is_in_doubt(VolumeId volume, BlockRange range) const {
+  if (in_doubt_.empty()) return false;
+  auto after = in_doubt_.lower_bound({volume, range.end()});
+  if (after == in_doubt_.begin()) return false;
+  --after;
+  return after->first.first == volume && after->second > range.first;
+}
+
+Task<void> Primary::settled(VolumeId volume, BlockRange range) {
+  while (!resigned_ && is_in_doubt(volume, range)) co_await changed_.wait();
+}
+
+Task<void> Primary::settle_in_doubt() {
+  const auto ranges = in_doubt_;
+  TaskGroup settling(runtime_.ready);
+  uint64_t block_count = 0;
+  for (const auto& [begin, end] : ranges) {
+    if (resigned_) break;
+    const BlockRange range{begin.second, end - begin.second};
+    block_count += range.count;
+    settling.start(settle_range(begin.first, range));
+    co_await settling.below(kSettlementInFlightMax);
+  }
+  co_await settling.done();
+  if (resigned_ || block_count == 0) co_return;
+  advance_position();
+  log_info("group", text(static_cast<uint32_t>(group_), ": settled ", block_count,
+                         " blocks that were in doubt"));
+}
+
+Task<void> Primary::settle_range(VolumeId volume, BlockRange range) {
+  while (!resigned_) {
+    const Status status = co_await rewrite(volume, range);
+    if (status.ok() || status.code() == ErrorCode::kNotFound) break;
+    co_await pause(kRetryPause_ns);
+  }
+  if (resigned_) co_return;
+  in_doubt_.erase({volume, range.first});
+  changed_.wake_all();
 }
 
 Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {

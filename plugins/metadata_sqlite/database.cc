@@ -9,9 +9,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
 #include <thread>
 
+#include "plugins/abi/metadata.h"
 #include "plugins/metadata_sqlite/limits.h"
 #include "plugins/sdk/host.h"
 #include "plugins/sdk/unique_fd.h"
@@ -35,18 +35,19 @@ constexpr char kTables[] =
     "PRAGMA application_id = 1448236613;"
     "PRAGMA user_version = 1;";
 
-// In the order of Database::Query.
+// In the order of Database::Query. The last looks by revision: a plus keeps SQLite from going by
+// key.
 constexpr const char* kQueries[] = {
     "BEGIN",
     "BEGIN IMMEDIATE",
     "COMMIT",
     "ROLLBACK",
     "SELECT revision, forgotten FROM store",
-    "SELECT key, value, revision, 0 FROM keys WHERE key >= ?1 AND (?2 IS NULL OR key < ?2)"
-    "  ORDER BY key",
+    R"(SELECT key, value, revision, 0 FROM keys
+       WHERE key >= ?1 AND key < ?2 ORDER BY key)",
     "SELECT revision FROM keys WHERE key = ?1",
-    "INSERT INTO keys(key, value, revision) VALUES(?1, ?2, ?3)"
-    "  ON CONFLICT(key) DO UPDATE SET value = excluded.value, revision = excluded.revision",
+    R"(INSERT INTO keys(key, value, revision) VALUES(?1, ?2, ?3)
+       ON CONFLICT(key) DO UPDATE SET value = excluded.value, revision = excluded.revision)",
     "DELETE FROM deletes WHERE key = ?1",
     "DELETE FROM keys WHERE key = ?1",
     "INSERT INTO deletes(key, revision) VALUES(?1, ?2)",
@@ -55,15 +56,15 @@ constexpr const char* kQueries[] = {
     "DELETE FROM deletes WHERE revision <= ?1",
     "UPDATE store SET forgotten = ?1",
     "UPDATE store SET revision = ?1",
-    "SELECT key, value, revision, 0 FROM keys"
-    "  WHERE revision > ?3 AND key >= ?1 AND (?2 IS NULL OR key < ?2) "
-    "UNION ALL SELECT key, x'', revision, 1 FROM deletes"
-    "  WHERE revision > ?3 AND key >= ?1 AND (?2 IS NULL OR key < ?2) "
-    "ORDER BY 3 LIMIT ?4",
+    R"(SELECT key, value, revision, 0 FROM keys
+       WHERE revision > ?3 AND +key >= ?1 AND +key < ?2
+       UNION ALL SELECT key, x'', revision, 1 FROM deletes
+       WHERE revision > ?3 AND +key >= ?1 AND +key < ?2
+       ORDER BY 3 LIMIT ?4)",
 };
 
-// The first key behind all that begin with `prefix`; none when there is no end.
-std::optional<std::string> prefix_end(std::string prefix) {
+// All keys that begin with `prefix` are below this, all that follow them are not.
+std::string prefix_end(std::string prefix) {
   while (!prefix.empty()) {
     const auto last = static_cast<unsigned char>(prefix.back());
     if (last != 0xff) {
@@ -72,7 +73,7 @@ std::optional<std::string> prefix_end(std::string prefix) {
     }
     prefix.pop_back();
   }
-  return std::nullopt;
+  return std::string(VARVE_KEY_BYTES_MAX + 1, '\xff');  // behind every key
 }
 
 std::string folder_of(const std::string& path) {
@@ -104,11 +105,6 @@ class Database::Run {
   }
   Run& number(int index, uint64_t value) {
     sqlite3_bind_int64(statement_, index, static_cast<sqlite3_int64>(value));
-    return *this;
-  }
-  Run& prefix(const std::string& prefix, const std::optional<std::string>& end) {
-    bytes(1, prefix);
-    if (end) bytes(2, *end);
     return *this;
   }
   int step() { return sqlite3_step(statement_); }
@@ -291,9 +287,9 @@ Outcome Database::range(const std::string& prefix, Answer& answer) {
   StoreRow row;
   outcome = store_row(row);
   if (outcome == Outcome::kDone) {
-    const std::optional<std::string> end = prefix_end(prefix);
+    const std::string end = prefix_end(prefix);
     Run run(*this, kRange);
-    run.prefix(prefix, end);
+    run.bytes(1, prefix).bytes(2, end);
     int code = run.step();
     for (; code == SQLITE_ROW; code = run.step()) answer.entries.push_back(run.entry());
     if (code != SQLITE_DONE) outcome = failed(code);
@@ -312,9 +308,9 @@ Outcome Database::changes(const std::string& prefix, uint64_t after, Answer& ans
   // Older than what is remembered, or of another life of the store (a backup was put back).
   answer.forgotten = after < row.forgotten || after > row.revision;
   if (outcome == Outcome::kDone && !answer.forgotten && after < row.revision) {
-    const std::optional<std::string> end = prefix_end(prefix);
+    const std::string end = prefix_end(prefix);
     Run run(*this, kChanges);
-    run.prefix(prefix, end).number(3, after).number(4, kChangesMax + 1);
+    run.bytes(1, prefix).bytes(2, end).number(3, after).number(4, kChangesMax + 1);
     int code = run.step();
     for (; code == SQLITE_ROW; code = run.step()) answer.entries.push_back(run.entry());
     if (code != SQLITE_DONE) outcome = failed(code);
