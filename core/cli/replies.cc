@@ -171,11 +171,17 @@ std::string deleted_text(const std::string& body) {
 
 std::string volume_text(const std::string& body) {
   const Json volume = member(parse(body), "volume");
-  return text("name:        ", string_of(volume, "name"),
-              "\nsize:        ", size_of(volume, "size_bytes"), " (",
-              number_of(volume, "size_bytes"),
-              " bytes)\nused:        ", size_of(volume, "used_bytes"),
-              "\ndisk group:  ", string_of(volume, "disk_group"),
+  const std::string head =
+      text("name:        ", string_of(volume, "name"),
+           "\nsize:        ", size_of(volume, "size_bytes"), " (", number_of(volume, "size_bytes"),
+           " bytes)\n");
+  const std::string disk_group = string_of(volume, "disk_group");
+  if (disk_group.empty()) {
+    const std::string node = string_of(volume, "attached_on");
+    return text(head, "copies:      ", number_of(volume, "copies"),
+                "\nattached on: ", node.empty() ? "no node" : node, "\n");
+  }
+  return text(head, "used:        ", size_of(volume, "used_bytes"), "\ndisk group:  ", disk_group,
               "\nin use:      ", bool_of(volume, "in_use") ? "yes" : "no", "\n");
 }
 
