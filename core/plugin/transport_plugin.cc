@@ -121,6 +121,10 @@ Status TransportPlugin::register_memory(std::span<std::byte> arena) {
   uint64_t memory = 0;
   const int32_t result = table().memory_register(context_, arena.data(), arena.size(), &memory);
   if (result < 0) return transport_error(result);
+  if (result > 0 || memory == 0) {
+    abandon(text("memory_register returned ", result, " and the number ", memory));
+    return ErrorCode::kClosed;
+  }
   arenas_.push_back({arena, memory});
   return {};
 }
@@ -132,13 +136,14 @@ varve_slice TransportPlugin::slice_of(std::span<const std::byte> bytes) const {
     return at < arena.bytes.size() && bytes.size() <= arena.bytes.size() - at;
   };
   const auto arena = std::find_if(arenas_.begin(), arenas_.end(), holds);
-  VARVE_CHECK(arena != arenas_.end());  // it was not registered
-  return {const_cast<std::byte*>(bytes.data()), bytes.size(), arena->memory};
+  return {const_cast<std::byte*>(bytes.data()), bytes.size(),
+          arena == arenas_.end() ? 0 : arena->memory};
 }
 
 Status TransportPlugin::post_receive(std::span<std::byte> buffer, uint64_t op_id) {
   if (broken()) return ErrorCode::kClosed;
   const varve_slice slice = slice_of(buffer);
+  VARVE_CHECK(slice.memory != 0);  // it was not registered
   const uint64_t number = ops_.begin(TransportOpKind::kReceive, op_id, 0, buffer.size());
   return accepted(number, table().receive_post(context_, &slice, number), "receive_post");
 }

@@ -46,8 +46,9 @@ class TransportPlugin {
   Status connect(const std::string& address, uint64_t op_id);
   void disconnect(uint64_t connection);
   Status register_memory(std::span<std::byte> arena);
-  // Buffers and slices lie in registered memory.
+  // The buffer lies in registered memory.
   Status post_receive(std::span<std::byte> buffer, uint64_t op_id);
+  // Slices may lie anywhere.
   Status send(uint64_t connection, std::span<const std::byte> header,
               std::span<const std::span<const std::byte>> slices, uint64_t op_id);
 
@@ -75,6 +76,7 @@ class TransportPlugin {
   explicit TransportPlugin(const PluginLibrary& library);
   const varve_transport& table() const { return library_.transport(); }
   Status start(std::span<const ServiceOption> options, uint32_t shard_index);
+  // Its memory is 0 outside the registered arenas.
   varve_slice slice_of(std::span<const std::byte> bytes) const;
   Status accepted(uint64_t number, int32_t result, const char* call);
   // These take an event in, with the caller's op id; what is wrong with it, or empty.

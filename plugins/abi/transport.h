@@ -31,7 +31,8 @@ extern "C" {
 /* A payload is at most this long: 1 MiB of data and what goes with it. */
 #define VARVE_PAYLOAD_BYTES_MAX (1024u * 1024u + 16384u)
 
-/* Memory inside an arena that the host registered; not empty, on any alignment. */
+/* Memory inside an arena that the host registered; not empty, on any alignment. What is sent may
+ * lie anywhere instead, with `memory` 0: a plugin whose hardware cannot reach it copies it. */
 struct varve_slice {
   void* data;
   uint64_t bytes;
@@ -90,7 +91,7 @@ struct varve_transport {
                             struct varve_transport_context** context);
   /* Closes everything at once; no event follows, all memory is the host's again. */
   void (*context_destroy)(struct varve_transport_context* context);
-  /* Once per arena and context. The number goes into slices. */
+  /* Once per arena and context. The number goes into slices; it is not 0. */
   int32_t (*memory_register)(struct varve_transport_context* context, void* base, uint64_t bytes,
                              uint64_t* memory);
   int32_t (*memory_unregister)(struct varve_transport_context* context, uint64_t memory);
@@ -104,8 +105,9 @@ struct varve_transport {
   /* Sends that are on the way get their OP_DONE, then CLOSED follows; the plugin does not wait for
    * the peer. VARVE_E_CLOSED: no such connection. */
   int32_t (*disconnect)(struct varve_transport_context* context, uint64_t connection);
-  /* A buffer for one payload, 4096-aligned; op_id is not 0. A payload goes into the smallest posted
-   * buffer that can hold it; without one the connection waits (and with it its peer). */
+  /* A buffer for one payload, registered, 4096-aligned; op_id is not 0. A payload goes into the
+   * smallest posted buffer that can hold it; without one the connection waits (and with it its
+   * peer). */
   int32_t (*receive_post)(struct varve_transport_context* context, const struct varve_slice* buffer,
                           uint64_t op_id);
   /* VARVE_E_AGAIN: too much is on its way on this connection; WRITABLE follows. VARVE_E_CLOSED: no

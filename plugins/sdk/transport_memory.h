@@ -28,6 +28,10 @@ class MemoryTable {
     arenas_[memory - 1] = {};
     return VARVE_OK;
   }
+  // Whether the slice is not empty and lies in the arena that it names, if it names one.
+  bool can_send(const varve_slice& slice) const {
+    return slice.memory == 0 ? slice.data != nullptr && slice.bytes > 0 : holds(slice);
+  }
   // Whether the slice is not empty and lies in the arena that it names.
   bool holds(const varve_slice& slice) const {
     if (slice.memory == 0 || slice.memory > arenas_.size() || slice.bytes == 0) return false;
@@ -55,7 +59,7 @@ inline int32_t check_message(const varve_message& message, const MemoryTable& me
   uint64_t total = 0;
   for (uint32_t i = 0; i < message.slice_count; ++i) {
     const varve_slice& slice = message.slices[i];
-    if (slice.bytes > VARVE_PAYLOAD_BYTES_MAX || !memory.holds(slice)) return VARVE_E_INVALID;
+    if (slice.bytes > VARVE_PAYLOAD_BYTES_MAX || !memory.can_send(slice)) return VARVE_E_INVALID;
     total += slice.bytes;
   }
   if (total > VARVE_PAYLOAD_BYTES_MAX) return VARVE_E_INVALID;

@@ -117,13 +117,14 @@ int32_t TcpContext::poll(varve_transport_event* events, uint32_t capacity) {
   shard_.events.begin(capacity);
   if (std::exchange(may_have_slept_, false) || ++polls_without_sockets_ >= kPollsWithoutSockets)
     look_at_sockets();
+  if (!accepting_.empty()) accept_peers();
   give_turns();
   return shard_.events.take(events);
 }
 
 bool TcpContext::arm() {
   may_have_slept_ = true;
-  return !active_.empty() || !shard_.events.empty();
+  return !active_.empty() || !accepting_.empty() || !shard_.events.empty();
 }
 
 void TcpContext::look_at_sockets() {
@@ -135,7 +136,7 @@ void TcpContext::look_at_sockets() {
     if (id == kTimerKey) {
       end_late_connects();
     } else if ((id & kListenerBit) != 0) {
-      accept_all(id & ~kListenerBit);
+      accepting_.insert(id & ~kListenerBit);
     } else if (const auto made = connections_.find(id); made != connections_.end()) {
       made->second->on_socket(news[i].events);
       activate(*made->second);
@@ -152,28 +153,32 @@ void TcpContext::activate(TcpConnection& connection) {
 }
 
 void TcpContext::give_turns() {
-  bool room_for_others = false;
-  for (TcpConnection* connection : std::exchange(active_, {})) {
+  turns_.swap(active_);  // both keep their memory
+  for (TcpConnection* connection : turns_) {
     connection->queued = false;
     if (connection->turn()) activate(*connection);
     if (connection->over()) {
       if (connection->in_line) std::erase(in_line_, connection);
       connections_.erase(connection->id());
-      room_for_others = true;
+      said_full_ = false;
+      accepting_.merge(starved_);
     } else if (connection->lacks_buffer() && !std::exchange(connection->in_line, true)) {
       in_line_.push_back(connection);
     }
   }
-  if (!room_for_others) return;
-  said_full_ = false;
-  for (const size_t listener : std::exchange(accepting_, {})) accept_all(listener);
+  turns_.clear();
 }
 
 bool TcpContext::full() {
   return connections_.size() + connecting_.size() >= kMaxConnections;
 }
 
-void TcpContext::accept_all(size_t listener) {
+void TcpContext::accept_peers() {
+  const std::set<size_t> listeners = std::exchange(accepting_, {});
+  for (const size_t listener : listeners) accept_some(listener);
+}
+
+void TcpContext::accept_some(size_t listener) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     UniqueFd socket = accept_connection(listeners_[listener].get(), options_);
     if (!socket.valid() && (errno == ECONNABORTED || errno == EINTR)) continue;
@@ -181,7 +186,8 @@ void TcpContext::accept_all(size_t listener) {
       if (errno == EAGAIN) return;
       // Out of descriptors: tried again when a connection has ended.
       shard_.log.warn(join({"cannot accept peers: ", std::strerror(errno)}));
-      break;
+      starved_.insert(listener);
+      return;
     }
     if (full()) {
       if (!std::exchange(said_full_, true))
@@ -195,7 +201,7 @@ void TcpContext::accept_all(size_t listener) {
     shard_.events.accepted(id);
     adopt(std::move(socket), id, std::move(peer));
   }
-  accepting_.push_back(listener);
+  accepting_.insert(listener);
 }
 
 void TcpContext::adopt(UniqueFd socket, uint64_t id, std::string peer) {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -51,7 +52,8 @@ class TcpContext {
   void look_at_sockets();
   void give_turns();
   void activate(TcpConnection& connection);
-  void accept_all(size_t listener);
+  void accept_peers();
+  void accept_some(size_t listener);
   bool full();
   void adopt(UniqueFd socket, uint64_t id, std::string peer);
   void finish_connect(uint64_t id, Connecting& connecting);
@@ -63,11 +65,13 @@ class TcpContext {
   UniqueFd epoll_;
   UniqueFd timer_;  // for the connects
   std::vector<UniqueFd> listeners_;
-  std::vector<size_t> accepting_;  // listeners that may have more, or have found no descriptor
-  uint64_t last_id_ = 0;           // connects and connections share their numbers
+  std::set<size_t> accepting_;  // listeners that may have more
+  std::set<size_t> starved_;    // listeners that have found no descriptor
+  uint64_t last_id_ = 0;        // connects and connections share their numbers
   std::unordered_map<uint64_t, Connecting> connecting_;
   std::unordered_map<uint64_t, std::unique_ptr<TcpConnection>> connections_;
   std::vector<TcpConnection*> active_;  // have something to do
+  std::vector<TcpConnection*> turns_;   // are having their turn
   std::deque<TcpConnection*> in_line_;  // wait for a buffer
   bool may_have_slept_ = true;
   bool said_full_ = false;

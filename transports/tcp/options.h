@@ -23,7 +23,7 @@ struct TcpOptions {
 // One line per option, for the operator.
 inline constexpr char kTcpOptionHelp[] =
     "keepalive_s = N   an idle peer is asked for a sign of life after this long (5)\n"
-    "user_timeout_ms = N   a peer that confirms nothing for this long is gone (5000)\n"
+    "user_timeout_ms = N   a peer that takes nothing for this long is gone (5000)\n"
     "connect_timeout_ms = N   time for a connection to be made (2000)\n"
     "allow_plaintext = BOOL   listen beyond loopback without TLS (false)\n";
 

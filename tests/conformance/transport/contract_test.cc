@@ -108,6 +108,23 @@ TEST_CASE("memory that was given back is not used any more") {
   CHECK(wire.table().send(context, left, &message, 5) == VARVE_E_INVALID);
 }
 
+TEST_CASE("what is sent may lie in memory that was not registered") {
+  Wire wire;
+  const uint64_t left = wire.connect().first;
+  wire.right().post(65536);
+  std::string elsewhere = pattern(1, 50'001);
+  varve_message message = message_of("h", 1);
+  message.slice_count = 1;
+  message.slices[0] = {elsewhere.data() + 1, elsewhere.size() - 1, 0};
+  wire.left().expect_send(left, 999'999);
+  REQUIRE(wire.table().send(wire.left().context(), left, &message, 999'999) == VARVE_OK);
+  wire.run_until(
+      [&] { return wire.right().received.size() == 1 && wire.left().sends_in_flight() == 0; });
+  CHECK((wire.right().received.front().payload == elsewhere.substr(1)));
+  message.slices[0].data = nullptr;
+  CHECK(wire.table().send(wire.left().context(), left, &message, 5) == VARVE_E_INVALID);
+}
+
 TEST_CASE("an idle transport lets its host sleep, and wakes it") {
   Wire wire;
   const uint64_t left = wire.connect().first;

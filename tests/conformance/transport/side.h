@@ -41,6 +41,9 @@ class TransportSide {
   int32_t send(uint64_t connection, const std::string& header,
                const std::vector<std::string>& pieces = {}, size_t skew = 0);
 
+  // A send that the test makes itself.
+  void expect_send(uint64_t connection, uint64_t op_id) { sends_[op_id] = {connection, {}}; }
+
   // Takes events once; how many.
   size_t poll();
   bool arm() { return table_.arm(context_) != 0; }

@@ -156,6 +156,17 @@ TEST_CASE("what a broken transport still owed ends with closed") {
   CHECK(sender.count(VARVE_EVENT_CONNECTED, 2) == 1);
 }
 
+TEST_CASE("what is sent may lie anywhere") {
+  Lying honest("");
+  REQUIRE(honest.connect() == ErrorCode::kOk);
+  const std::vector<std::byte> elsewhere(100);
+  const std::byte header{};
+  const std::span<const std::byte> payload(elsewhere);
+  REQUIRE(honest.plugin->send(1, {&header, 1}, {&payload, 1}, 10).ok());
+  honest.poll();
+  CHECK(honest.count(VARVE_EVENT_RECEIVED, 500) == 1);
+}
+
 TEST_CASE("a number in use is not given twice, and WRITABLE may follow a refusal") {
   Lying lying("again");
   REQUIRE(lying.connect() == ErrorCode::kOk);
