@@ -287,7 +287,7 @@ void SimDevice::keep_history(uint64_t offset, uint64_t bytes) {
 }
 
 std::string SimDevice::flights_text() const {
-  static constexpr const char* kKinds[] = {"read", "write", "discard"};
+  static constexpr const char* kKinds[] = {"read", "write", "discard", "flush"};
   std::string out;
   for (const Flight& flight : flights_) {
     if (flight.request == nullptr) continue;

@@ -167,6 +167,21 @@ TEST_CASE("memory that changes under a write is an offence") {
   CHECK_FALSE(disk.device.offence().empty());
 }
 
+Task<void> flush_and_end(SimDevice* device) {
+  const bool flushed = co_await flush(device);
+  CHECK(flushed);
+}
+
+TEST_CASE("requests in flight have names") {
+  Disk disk;
+  TaskGroup group(disk.loop.ready());
+  group.start(put(&disk.device, 2 * kBlockBytes, disk.block(1), true));
+  group.start(flush_and_end(&disk.device));
+  CHECK(disk.device.flights_text() == "write 2+1 durable, flush 0+0");
+  REQUIRE(disk.loop.drain());
+  CHECK(disk.device.flights_text() == "nothing in flight");
+}
+
 TEST_CASE("the same seed completes the same requests in the same order") {
   const auto run = [](uint64_t seed) {
     SimLoop loop(seed);

@@ -9,6 +9,7 @@ namespace varve {
 
 namespace {
 constexpr size_t kLinesMax = 40;
+constexpr size_t kSessionsShown = 8;
 
 std::string ms_text(uint64_t time_ns) {
   std::string fraction = std::to_string(time_ns / 1000 % 1000);
@@ -96,9 +97,10 @@ uint32_t ClusterChecker::begin_write(uint32_t session_number, BlockRange range, 
   const uint32_t number = begin(zeroes ? OpKind::kZero : OpKind::kWrite, session_number, range);
   const bool fenced = session(session_number).fenced != kForever;
   for (uint64_t block = range.first; block < range.end(); ++block) {
-    block_of(number, block)
-        .values.push_back(
-            {.op = number, .invoked = now_, .impossible = fenced, .last_invocation = now_});
+    Block& where = block_of(number, block);
+    forget_what_is_over(where);
+    where.values.push_back(
+        {.op = number, .invoked = now_, .impossible = fenced, .last_invocation = now_});
   }
   if (!fenced) loose_.push_back(number);
   return number;
@@ -134,12 +136,15 @@ std::string ClusterChecker::end_write(uint32_t number, WriteEnd how) {
 }
 
 uint32_t ClusterChecker::begin_read(uint32_t session_number, BlockRange range) {
-  return begin(OpKind::kRead, session_number, range);
+  const uint32_t number = begin(OpKind::kRead, session_number, range);
+  open_reads_.insert(now_);
+  return number;
 }
 
 void ClusterChecker::end_read_failed(uint32_t number) {
   ++now_;
   end(op(number), "failed");
+  open_reads_.erase(op(number).invoked);
 }
 
 std::string ClusterChecker::end_read(uint32_t number, std::span<const BlockValue> values) {
@@ -148,6 +153,7 @@ std::string ClusterChecker::end_read(uint32_t number, std::span<const BlockValue
   const Session& owner = session(ended.session);
   end(ended, "ok");
   ended.completed = now_;
+  open_reads_.erase(ended.invoked);
   for (uint64_t i = 0; i < ended.range.count; ++i) {
     for (Line& line : block_of(number, ended.range.first + i).lines) {
       if (line.op == number) line = {number, values[i], true};
@@ -211,6 +217,26 @@ const ClusterChecker::Value* ClusterChecker::contradiction(const Block& block, c
   return nullptr;
 }
 
+// Drops values that contradict another whenever they are read from now on. The other, the one with
+// the latest invocation among those that were complete before any open read, also contradicts all
+// that they do.
+void ClusterChecker::forget_what_is_over(Block& block) const {
+  const uint64_t oldest = open_reads_.empty() ? now_ : *open_reads_.begin();
+  const Value* newest = nullptr;
+  for (const Value& value : block.values) {
+    if (!value.certain || zone_of(value).first_completion >= oldest) continue;
+    if (newest == nullptr || value.last_invocation > newest->last_invocation) newest = &value;
+  }
+  if (newest == nullptr) return;
+  const Value last = *newest;
+  std::erase_if(block.values, [&](const Value& value) {
+    if (value.op == last.op || (value.op != 0 && op(value.op).open)) return false;
+    if (value.impossible && !value.certain) return true;
+    return value.last_invocation <= last.last_invocation &&
+           last.last_invocation > zone_of(value).first_completion;
+  });
+}
+
 std::string ClusterChecker::judge(uint32_t volume, uint64_t block, const Value& value) const {
   const Value* other = contradiction(volumes_[volume - 1].blocks[block], value, zone_of(value));
   if (other == nullptr) return {};
@@ -233,7 +259,12 @@ std::string ClusterChecker::count_read(uint32_t volume, uint64_t block, BlockVal
       where.values.begin(), where.values.end(),
       [&](const Value& value) { return value.op == read && op(read).kind == OpKind::kWrite; });
   if (found == where.values.end()) {
-    return wrong(volume, block, text(value_text(read), " was read, which nobody wrote there"));
+    const bool known = read <= ops_.size() && op(read).kind == OpKind::kWrite &&
+                       session(op(read).session).volume == volume &&
+                       block >= op(read).range.first && block < op(read).range.end();
+    return wrong(volume, block,
+                 text(value_text(read), known ? " was read, which is long over"
+                                              : " was read, which nobody wrote there"));
   }
   if (found->impossible) {
     return wrong(volume, block, text(value_text(read), " was read, which must have no effect"));
@@ -296,13 +327,16 @@ std::string ClusterChecker::history(uint32_t volume, uint64_t block) const {
   const Block& where = volumes_[volume - 1].blocks[block];
   std::string out = text("  history of ", volumes_[volume - 1].name, " block ", block, ":\n");
   for (const Line& line : where.lines) out += line_text(line);
+  std::vector<std::string> sessions;
   for (uint32_t number = 1; number <= sessions_.size(); ++number) {
     const Session& each = session(number);
     if (each.volume != volume || each.attached == kForever) continue;
-    out += text("  session ", number, " attached at ", ms_text(each.attached_ns));
-    if (each.fenced != kForever) out += text(", fenced at ", ms_text(each.fenced_ns));
-    out += "\n";
+    std::string line = text("  session ", number, " attached at ", ms_text(each.attached_ns));
+    if (each.fenced != kForever) line += text(", fenced at ", ms_text(each.fenced_ns));
+    sessions.push_back(line + "\n");
   }
+  const size_t first = sessions.size() - std::min(sessions.size(), kSessionsShown);
+  for (size_t i = first; i < sessions.size(); ++i) out += sessions[i];
   return out;
 }
 

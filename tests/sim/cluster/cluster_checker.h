@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -132,6 +133,7 @@ class ClusterChecker {
                          uint64_t completed);
   std::string count_zero_read(uint32_t volume, uint64_t block, uint64_t invoked,
                               uint64_t completed);
+  void forget_what_is_over(Block& block) const;
   std::string wrong(uint32_t volume, uint64_t block, const std::string& what) const;
   std::string value_name(const Value& value) const;
   std::string line_text(const Line& line) const;
@@ -141,7 +143,8 @@ class ClusterChecker {
   std::vector<Volume> volumes_;
   std::vector<Session> sessions_;
   std::vector<Op> ops_;
-  std::vector<uint32_t> loose_;  // writes that are open or indeterminate, of sessions not fenced
+  std::vector<uint32_t> loose_;    // writes that are open or indeterminate, of sessions not fenced
+  std::set<uint64_t> open_reads_;  // when they were invoked
   uint64_t now_ = 0;
   uint64_t open_ops_ = 0;
   uint64_t reads_checked_ = 0;

@@ -379,7 +379,7 @@ TEST_CASE("the checker agrees with a search through all orders") {
   uint64_t missed = 0;
   for (int i = 0; i < 20'000; ++i) {
     const bool trims = i % 2 != 0;
-    std::vector<Recorded> ops = record(random, 7, trims);
+    std::vector<Recorded> ops = record(random, 8, trims);
     // One read returns something else: a dropped, swapped, stale or resurrected value.
     const size_t at = random.below(ops.size());
     if (ops[at].kind == Recorded::Kind::kRead) {

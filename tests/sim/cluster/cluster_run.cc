@@ -3,7 +3,9 @@
 #include <memory>
 
 #include "core/base/text.h"
+#include "tests/sim/cluster/cluster_trace.h"
 #include "tests/sim/cluster/cluster_workload.h"
+#include "tests/sim/cluster/leave_behind.h"
 #include "tests/sim/cluster/nemesis.h"
 
 namespace varve {
@@ -16,6 +18,7 @@ struct World {
   NemesisPlan plan;
   ClusterFaultCounts counts;
   SimLoop loop;
+  ClusterTrace trace{loop};
   ClusterChecker checker{loop};
   SimNetwork network;
   SimMetadata store;
@@ -40,9 +43,10 @@ struct World {
     std::vector<std::string> volumes;
     for (uint32_t i = 0; i < plan.volume_count; ++i) volumes.push_back(text("volume", i + 1));
     if (setup.prepare) setup.prepare(store, plan, volumes);
-    nemesis = std::make_unique<Nemesis>(loop, network, store, nodes, plan, random.next(), counts);
-    workload =
-        std::make_unique<ClusterWorkload>(loop, nodes, checker, plan, volumes, random.next());
+    nemesis =
+        std::make_unique<Nemesis>(loop, network, store, nodes, plan, random.next(), counts, trace);
+    workload = std::make_unique<ClusterWorkload>(loop, nodes, checker, plan, volumes, random.next(),
+                                                 trace);
   }
 
   std::string failure() const {
@@ -112,16 +116,21 @@ std::string run_phases(World& world, const ClusterSetup& setup) {
   if (end != End::kDone) {
     return text("the last reads have not ended:\n", world.workload->open_text());
   }
+  // What is put down now is no fault that was met.
+  const ClusterFaultCounts met = world.counts;
   for (const auto& node : world.nodes) node->crash(CrashKind::kPowerCut);
+  world.counts = met;
   return world.failure();
 }
 
 }  // namespace
 
-ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed) {
+ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed, bool verbose) {
   NemesisPlan plan = draw_nemesis_plan(seed);
   if (setup.adjust) setup.adjust(plan);
   auto world = std::make_unique<World>(setup, plan, seed);
+  world->trace.set_verbose(verbose);
+  world->trace.say("plan: ", plan.text());
   ClusterResult result;
   result.failure = run_phases(*world, setup);
   result.hash = world->loop.hash();
@@ -134,8 +143,8 @@ ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed) {
   if (result.failure.empty()) return result;
   if (!result.failure.ends_with('\n')) result.failure += '\n';
   for (const auto& node : world->nodes) result.failure += node->state_line() + "\n";
-  result.failure += text("  plan: ", plan.text(), "\n");
-  (void)world.release();  // requests are under way: it cannot be taken apart
+  result.failure += text("  plan: ", plan.text(), "\n", world->trace.last_lines());
+  leave_behind(std::move(world));
   return result;
 }
 

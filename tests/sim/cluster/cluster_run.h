@@ -43,6 +43,7 @@ struct ClusterResult {
   ClusterFaultCounts counts;
 };
 
-ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed);
+// `verbose` prints what happens to the cluster as it happens.
+ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed, bool verbose = false);
 
 }  // namespace varve

@@ -25,6 +25,11 @@
 #include "tests/sim/cluster/replicated_program.h"
 
 namespace varve {
+
+#ifdef VARVE_MUTANTS
+Mutant active_mutant = Mutant::kNone;
+#endif
+
 namespace {
 
 constexpr uint32_t kJobsMax = 16;

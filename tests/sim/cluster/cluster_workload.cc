@@ -9,12 +9,13 @@ namespace varve {
 
 ClusterWorkload::ClusterWorkload(SimLoop& loop, SimClusterNodes& nodes, ClusterChecker& checker,
                                  const NemesisPlan& plan, const std::vector<std::string>& volumes,
-                                 uint64_t seed)
+                                 uint64_t seed, ClusterTrace& trace)
     : loop_(loop),
       nodes_(nodes),
       checker_(checker),
       plan_(plan),
       random_(seed ^ 0x1d4fa86b93e7c052),
+      trace_(trace),
       tasks_(loop.ready()) {
   for (const std::string& name : volumes) {
     volumes_.push_back({.number = checker.add_volume(name, plan.volume_blocks), .name = name});
@@ -73,6 +74,8 @@ Task<void> ClusterWorkload::attach(Volume* volume) {
   co_await perform(volume, *node, op);
   checker_.end_attach(session, op->result.ok());
   volume->attaching = false;
+  trace_.say("session ", session, " attach of ", volume->name, " at node ", *node, ": ",
+             op->result.message());
   if (!op->result.ok()) co_return;
   volume->earlier = volume->owner;
   volume->owner = {session, *node};

@@ -12,6 +12,7 @@
 
 #include "core/runtime/task_group.h"
 #include "tests/sim/cluster/cluster_checker.h"
+#include "tests/sim/cluster/cluster_trace.h"
 #include "tests/sim/cluster/nemesis.h"
 #include "tests/sim/cluster/nemesis_plan.h"
 
@@ -21,7 +22,8 @@ class ClusterWorkload {
  public:
   // `volumes`: names; they exist, are empty, and have plan.volume_blocks blocks.
   ClusterWorkload(SimLoop& loop, SimClusterNodes& nodes, ClusterChecker& checker,
-                  const NemesisPlan& plan, const std::vector<std::string>& volumes, uint64_t seed);
+                  const NemesisPlan& plan, const std::vector<std::string>& volumes, uint64_t seed,
+                  ClusterTrace& trace);
 
   void start();
   // No further operations; those under way go on.
@@ -73,6 +75,7 @@ class ClusterWorkload {
   ClusterChecker& checker_;
   const NemesisPlan plan_;
   Random random_;
+  ClusterTrace& trace_;
   std::vector<Volume> volumes_;
   TaskGroup tasks_;
   bool stopping_ = false;

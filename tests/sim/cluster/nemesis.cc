@@ -8,7 +8,8 @@ constexpr uint64_t kSecondNs = 1000 * kMillisecond;
 }  // namespace
 
 Nemesis::Nemesis(SimLoop& loop, SimNetwork& network, SimMetadata& store, SimClusterNodes& nodes,
-                 const NemesisPlan& plan, uint64_t seed, ClusterFaultCounts& counts)
+                 const NemesisPlan& plan, uint64_t seed, ClusterFaultCounts& counts,
+                 ClusterTrace& trace)
     : loop_(loop),
       network_(network),
       store_(store),
@@ -16,6 +17,7 @@ Nemesis::Nemesis(SimLoop& loop, SimNetwork& network, SimMetadata& store, SimClus
       plan_(plan),
       random_(seed ^ 0x5ce19b7f04a2d683),
       counts_(counts),
+      trace_(trace),
       traps_(nodes.size()) {}
 
 template <typename Action>
@@ -63,6 +65,8 @@ void Nemesis::tick() {
 void Nemesis::crash(uint32_t node, CrashKind kind) {
   traps_[node].reset();
   if (!nodes_[node]->alive()) return;
+  trace_.say(kind == CrashKind::kKill ? "kill" : "power cut", " of node ", node, ", ",
+             nodes_[node]->device().flights_text());
   nodes_[node]->crash(kind);
   restart_later(node, 4 * kSecondNs);
 }
@@ -90,6 +94,7 @@ void Nemesis::cut_power_of_all() {
 void Nemesis::restart_later(uint32_t node, uint64_t delay_max_ns) {
   later(draw_duration_ns(delay_max_ns), [this, node] {
     if (nodes_[node]->alive()) return;
+    trace_.say("restart of node ", node);
     nodes_[node]->restart();
     if (!random_.chance(plan_.of(FaultClass::kCrashLoop), 2000)) return;
     const CrashKind kind = random_.chance(1, 2) ? CrashKind::kKill : CrashKind::kPowerCut;
@@ -102,8 +107,12 @@ void Nemesis::restart_later(uint32_t node, uint64_t delay_max_ns) {
 void Nemesis::pause() {
   const uint32_t node = any_node();
   if (nodes_[node]->paused()) return;
+  trace_.say("pause of node ", node);
   nodes_[node]->pause();
-  later(draw_duration_ns(12 * kSecondNs), [this, node] { nodes_[node]->resume(); });
+  later(draw_duration_ns(12 * kSecondNs), [this, node] {
+    trace_.say("resume of node ", node);
+    nodes_[node]->resume();
+  });
 }
 
 // One node from another, or one from all others, in one direction or both.
@@ -116,9 +125,12 @@ void Nemesis::part(bool both_ways) {
   const uint64_t duration_ns = draw_duration_ns(12 * kSecondNs);
   for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
     if (peer == node || (!from_all && peer != other)) continue;
+    const char* arrow = both_ways ? " <-> " : outgoing ? " -> " : " <- ";
+    trace_.say("cut ", node, arrow, peer);
     if (both_ways || outgoing) network_.cut(node, peer);
     if (both_ways || !outgoing) network_.cut(peer, node);
     later(duration_ns, [this, node, peer] {
+      trace_.say("healed ", node, " <-> ", peer);
       network_.heal(node, peer);
       network_.heal(peer, node);
     });
@@ -128,17 +140,24 @@ void Nemesis::part(bool both_ways) {
 void Nemesis::slow_a_device() {
   counts_.add(ClusterFault::kDeviceSlow);
   const uint32_t node = any_node();
-  nodes_[node]->device().set_slowness(static_cast<uint32_t>(2 + random_.below(200)));
+  const auto factor = static_cast<uint32_t>(2 + random_.below(200));
+  trace_.say("device of node ", node, " slow by ", factor);
+  nodes_[node]->device().set_slowness(factor);
   later(draw_duration_ns(8 * kSecondNs), [this, node] { nodes_[node]->device().set_slowness(1); });
 }
 
 void Nemesis::cut_from_store() {
   const uint32_t node = any_node();
+  trace_.say("node ", node, " cut off from the metadata store");
   store_.cut(node);
-  later(draw_duration_ns(10 * kSecondNs), [this, node] { store_.heal(node); });
+  later(draw_duration_ns(10 * kSecondNs), [this, node] {
+    trace_.say("node ", node, " reaches the metadata store");
+    store_.heal(node);
+  });
 }
 
 void Nemesis::heal() {
+  trace_.say("everything is healed");
   active_ = false;
   network_.set_options({});
   network_.heal_all();

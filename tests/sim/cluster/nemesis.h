@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "tests/sim/cluster/cluster_trace.h"
 #include "tests/sim/cluster/nemesis_plan.h"
 #include "tests/sim/cluster/sim_cluster_node.h"
 
@@ -18,7 +19,7 @@ using SimClusterNodes = std::vector<std::unique_ptr<SimClusterNode>>;
 class Nemesis {
  public:
   Nemesis(SimLoop& loop, SimNetwork& network, SimMetadata& store, SimClusterNodes& nodes,
-          const NemesisPlan& plan, uint64_t seed, ClusterFaultCounts& counts);
+          const NemesisPlan& plan, uint64_t seed, ClusterFaultCounts& counts, ClusterTrace& trace);
   Nemesis(const Nemesis&) = delete;
   Nemesis& operator=(const Nemesis&) = delete;
 
@@ -57,6 +58,7 @@ class Nemesis {
   const NemesisPlan plan_;
   Random random_;
   ClusterFaultCounts& counts_;
+  ClusterTrace& trace_;
   std::vector<std::optional<Trap>> traps_;  // by node
   bool active_ = false;
 };

@@ -34,8 +34,9 @@ struct NodeEnvironment {
 class NodeProgram {
  public:
   virtual ~NodeProgram() = default;
-  // Recovers from the device and begins to serve; does not wait for other nodes. Ends with an error
-  // once the device or the metadata store fails for good.
+  // Recovers from the device and begins to serve; does not wait for other nodes. kUnavailable,
+  // kUnknown: the metadata store could not be reached; the node is killed and started again. Any
+  // other error fails the run.
   virtual Task<Status> start() = 0;
   // Called once, after start() has ended, or while it does not end although everything fails. All
   // other tasks must end soon, also when device, transport and metadata store fail everything; that

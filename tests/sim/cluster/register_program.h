@@ -27,11 +27,10 @@ enum class PlantedFault : uint8_t {
   kLosesReplies,  // never answers some requests
   kTornBlocks,    // overwrites blocks in place
   kReusesMemory,  // changes the memory of a send
-  kForgetsFlush,  // serves what the disk's cache held when it was killed
   kHangsAtStop,
 };
 
-class RegisterProgram final : public NodeProgram, private TransportSink {
+class RegisterProgram : public NodeProgram, private TransportSink {
  public:
   RegisterProgram(const NodeEnvironment& environment, PlantedFault fault);
   ~RegisterProgram() override;

@@ -1,12 +1,14 @@
 #include "tests/sim/cluster/sim_cluster_node.h"
 
 #include "core/base/text.h"
+#include "tests/sim/cluster/leave_behind.h"
 
 namespace varve {
 
 namespace {
 
 constexpr uint64_t kPutDownSteps = 2'000'000;
+constexpr uint64_t kSupervisorNs = 1000 * kMillisecond;
 constexpr uint64_t kStartSkips = 200;  // timers that a dying start() may wait for
 
 struct OpEnd {
@@ -95,7 +97,23 @@ void SimClusterNode::restart() {
 Task<void> SimClusterNode::start(SimClusterNode* node, Life* life) {
   const Status status = co_await life->program->start();
   life->started = true;
-  if (!status.ok() && !life->dying) node->fail(text("did not start: ", status.message()));
+  if (status.ok() || life->dying) co_return;
+  if (status.code() == ErrorCode::kUnavailable || status.code() == ErrorCode::kUnknown) {
+    node->start_again(node->life_count_);
+  } else {
+    node->fail(text("did not start: ", status.message()));
+  }
+}
+
+// As who supervises daemons does.
+void SimClusterNode::start_again(uint64_t life_count) {
+  loop_.schedule(0, [this, life_count] {
+    if (!alive() || life_count != life_count_) return;
+    crash(CrashKind::kKill);
+    loop_.schedule(kSupervisorNs, [this] {
+      if (!alive()) restart();
+    });
+  });
 }
 
 Task<void> SimClusterNode::stop(Life* life) {
@@ -158,7 +176,8 @@ void SimClusterNode::put_down() {
   }
   fail(text("does not come to an end after a crash; ", life.tasks.running(), " tasks wait, stop() ",
             life.stopped ? "has" : "has not", " ended"));
-  (void)life_.release();  // it cannot be taken apart
+  life.shard.pause();
+  leave_behind(std::move(life_));
 }
 
 // --- operations

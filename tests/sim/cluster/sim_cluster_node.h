@@ -97,6 +97,7 @@ class SimClusterNode {
   static Task<void> stop(Life* life);
   static Task<void> serve(SimClusterNode* node, Life* life, ClientOpPtr op);
   static Task<Status> call(NodeProgram* program, ClientOp* op);
+  void start_again(uint64_t life_count);
   void end(Life& life, const ClientOpPtr& op, Status result);
   void put_down();
   void fail(std::string what);

@@ -67,8 +67,13 @@ MetadataCommit SimMetadata::apply(const MetadataTransaction& transaction) {
       return {.succeeded = false, .revision = revision_};
     }
   }
+  const bool changes = std::any_of(
+      transaction.puts.begin(), transaction.puts.end(),
+      [this](const MetadataPut& put) { return !put.remove || revision_of(put.key) != 0; });
+  if (!changes) return {.succeeded = true, .revision = revision_};
   ++revision_;
   for (const MetadataPut& put : transaction.puts) {
+    if (put.remove && revision_of(put.key) == 0) continue;
     keys_[put.key].push_back({revision_, put.remove ? "" : put.value, put.remove});
     log_.emplace_back(revision_, put.key);
     loop_.note(revision_ * 8 + put.key.size());
@@ -255,6 +260,29 @@ void SimMetadataClient::end(SimMetadata::Call& call, ErrorCode result) {
   std::erase_if(calls_, [&call](const SimMetadata::CallPtr& c) { return c.get() == &call; });
 }
 
+// As the contract of metadata plugins has it.
+bool SimMetadataClient::well_formed(const MetadataTransaction& transaction) {
+  constexpr size_t kEntriesMax = 64;
+  constexpr size_t kKeyBytesMax = 512;
+  constexpr size_t kValueBytesMax = 65536;
+  const auto key_good = [](const std::string& key) {
+    return !key.empty() && key.size() <= kKeyBytesMax;
+  };
+  if (transaction.compares.size() > kEntriesMax || transaction.puts.size() > kEntriesMax) {
+    return false;
+  }
+  for (const MetadataCompare& compare : transaction.compares) {
+    if (!key_good(compare.key)) return false;
+  }
+  std::set<std::string> keys;
+  for (const MetadataPut& put : transaction.puts) {
+    if (!key_good(put.key) || put.value.size() > kValueBytesMax || !keys.insert(put.key).second) {
+      return false;
+    }
+  }
+  return true;
+}
+
 Task<Result<MetadataRange>> SimMetadataClient::range(std::string prefix) {
   auto call = std::make_shared<SimMetadata::Call>();
   call->client = this;
@@ -273,6 +301,7 @@ Task<Result<MetadataRange>> SimMetadataClient::range(std::string prefix) {
 }
 
 Task<Result<MetadataCommit>> SimMetadataClient::commit(MetadataTransaction transaction) {
+  if (!well_formed(transaction)) co_return ErrorCode::kInvalidArgument;
   auto call = std::make_shared<SimMetadata::Call>();
   call->client = this;
   call->node = node_;

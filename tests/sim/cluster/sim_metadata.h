@@ -139,6 +139,7 @@ class SimMetadataClient final : public MetadataStore {
 
  private:
   friend class SimMetadata;
+  static bool well_formed(const MetadataTransaction& transaction);
   void end(SimMetadata::Call& call, ErrorCode result);
 
   SimMetadata& store_;

@@ -75,6 +75,29 @@ TEST_CASE("a deleted key does not exist any more") {
   CHECK(world.put("k", 0, "again")->succeeded);
 }
 
+TEST_CASE("a commit that changes nothing leaves the revision as it is") {
+  World world(1);
+  CHECK(world.put("k", 0, "one")->succeeded);
+  MetadataTransaction nothing;
+  nothing.compares.push_back({"k", 1});
+  nothing.puts.push_back({"other", "", true});
+  const auto result = *world.loop.run(world.client->commit(nothing));
+  CHECK(result->succeeded);
+  CHECK(result->revision == 1);
+  CHECK(world.store.revision() == 1);
+}
+
+TEST_CASE("a transaction against the rules is refused") {
+  World world(1);
+  MetadataTransaction twice;
+  twice.puts.push_back({"k", "one"});
+  twice.puts.push_back({"k", "two"});
+  CHECK(world.loop.run(world.client->commit(twice))->code() == ErrorCode::kInvalidArgument);
+  CHECK(world.put("", 0, "x").code() == ErrorCode::kInvalidArgument);
+  CHECK(world.put("k", 0, std::string(65537, 'x')).code() == ErrorCode::kInvalidArgument);
+  CHECK(world.store.revision() == 0);
+}
+
 TEST_CASE("an unknown commit was applied, was not, or is applied later") {
   uint64_t applied = 0;
   uint64_t late = 0;

@@ -66,7 +66,7 @@ void SimNetwork::detach(SimTransport& transport, bool silent) {
       if (connection == nullptr || connection->ends[side].transport != &transport) continue;
       End& end = connection->ends[side];
       if (end.state == EndState::kOpening) {
-        end_connect(number, ErrorCode::kUnavailable);
+        end_connect(number, ErrorCode::kNotFound);
         continue;
       }
       std::erase_if(end.notices,
@@ -104,15 +104,14 @@ void SimNetwork::reach_listener(uint64_t number) {
       return;
     }
     counts_.add(ClusterFault::kConnectTimedOut);
-    end_connect(number, ErrorCode::kTimedOut);
+    end_connect(number, ErrorCode::kNotFound);
     return;
   }
   SimTransport* listener = transports_[to];
   if (listener == nullptr || !listener->listening_ ||
       random_.chance(options_.connect_fail_per_mille, 1000)) {
     counts_.add(ClusterFault::kConnectRefused);
-    loop_.schedule(draw_delay_ns(),
-                   [this, number] { end_connect(number, ErrorCode::kUnavailable); });
+    loop_.schedule(draw_delay_ns(), [this, number] { end_connect(number, ErrorCode::kNotFound); });
     return;
   }
   End& end = connection->ends[1];
@@ -132,13 +131,13 @@ void SimNetwork::establish(uint64_t number) {
       return;
     }
     counts_.add(ClusterFault::kConnectTimedOut);
-    end_connect(number, ErrorCode::kTimedOut);
+    end_connect(number, ErrorCode::kNotFound);
     return;
   }
   if (connection->ends[1].state != EndState::kOpen ||
       random_.chance(options_.connect_fail_per_mille, 1000)) {
     counts_.add(ClusterFault::kConnectRefused);
-    end_connect(number, ErrorCode::kUnavailable);
+    end_connect(number, ErrorCode::kNotFound);
     return;
   }
   End& end = connection->ends[0];
@@ -159,7 +158,7 @@ void SimNetwork::end_connect(uint64_t number, ErrorCode result) {
     end.transport->wake(0);
   }
   if (connection->ends[1].state == EndState::kOpen) {
-    say_farewell(*connection, 1, Farewell::kSoon);
+    say_farewell(*connection, 1, ErrorCode::kIoError, Farewell::kSoon);
   }
   forget_if_over(number);
 }
@@ -197,9 +196,7 @@ void SimNetwork::send(Connection& connection, uint32_t side, Message message, Se
     if (!way.cut) schedule_pump(connection, 1 - side, other.coming.front().arrives_ns);
   }
   if (random_.chance(options_.break_per_100k, 100'000)) {
-    counts_.add(ClusterFault::kConnectionBroken);
-    close_end(connection, static_cast<uint32_t>(random_.below(2)), ErrorCode::kClosed,
-              Farewell::kSoon);
+    break_somewhere(connection);
   }
 }
 
@@ -275,11 +272,8 @@ void SimNetwork::pump(uint64_t number, uint32_t side) {
     if (message.last) {
       end.state = EndState::kClosed;
       end.coming.clear();
-      end.notices.push_back({.kind = Notice::Kind::kClosed, .result = ErrorCode::kClosed});
+      end.notices.push_back({.kind = Notice::Kind::kClosed, .result = message.why});
       break;
-    }
-    if (other.state == EndState::kClosed && newer_exists(*connection)) {
-      counts_.add(ClusterFault::kOldConnectionLate);
     }
     if (random_.chance(options_.buffers_missing_per_mille, 1000)) {
       end.no_buffer_until_ns = now_ns + random_.below(20 * kMillisecond);
@@ -308,6 +302,9 @@ void SimNetwork::taken(uint64_t number, uint32_t side, uint64_t bytes) {
   loop_.note(bytes);
   Connection* connection = find(number);
   End& sender = connection->ends[1 - side];
+  if (sender.state == EndState::kClosed && newer_exists(*connection)) {
+    counts_.add(ClusterFault::kOldConnectionLate);
+  }
   sender.outgoing_bytes -= std::min(sender.outgoing_bytes, bytes);
   if (!sender.was_busy || sender.outgoing_bytes > options_.window_bytes / 2) return;
   sender.was_busy = false;
@@ -319,14 +316,15 @@ void SimNetwork::taken(uint64_t number, uint32_t side, uint64_t bytes) {
 // --- endings
 
 // The other side learns of the end of the connection, after some of what was on its way.
-void SimNetwork::say_farewell(Connection& connection, uint32_t to_side, Farewell farewell) {
+void SimNetwork::say_farewell(Connection& connection, uint32_t to_side, ErrorCode why,
+                              Farewell farewell) {
   End& end = connection.ends[to_side];
   const uint64_t number = connection.number;
   if (end.state == EndState::kClosed) return;
   if (end.state == EndState::kOpening) {
     if (to_side == 0) {
       loop_.schedule(draw_delay_ns(),
-                     [this, number] { end_connect(number, ErrorCode::kUnavailable); });
+                     [this, number] { end_connect(number, ErrorCode::kNotFound); });
     }
     return;
   }
@@ -344,7 +342,7 @@ void SimNetwork::say_farewell(Connection& connection, uint32_t to_side, Farewell
   end.last_arrival_ns =
       std::max(end.coming.empty() ? 0 : end.coming.back().arrives_ns, now_ns + hold_ns) +
       draw_delay_ns();
-  end.coming.push_back({.arrives_ns = end.last_arrival_ns, .last = true});
+  end.coming.push_back({.arrives_ns = end.last_arrival_ns, .last = true, .why = why});
   schedule_pump(connection, to_side, end.coming.front().arrives_ns);
 }
 
@@ -361,7 +359,15 @@ void SimNetwork::close_end(Connection& connection, uint32_t side, ErrorCode why,
   }
   end.notices.push_back({.kind = Notice::Kind::kClosed, .result = why});
   end.transport->wake(id_of(connection.number, side));
-  say_farewell(connection, 1 - side, farewell);
+  const bool on_purpose = why == ErrorCode::kOk || why == ErrorCode::kClosed;
+  say_farewell(connection, 1 - side, on_purpose ? ErrorCode::kClosed : ErrorCode::kIoError,
+               farewell);
+}
+
+void SimNetwork::break_somewhere(Connection& connection) {
+  counts_.add(ClusterFault::kConnectionBroken);
+  close_end(connection, static_cast<uint32_t>(random_.below(2)), ErrorCode::kIoError,
+            Farewell::kSoon);
 }
 
 void SimNetwork::forget_if_over(uint64_t number) {
@@ -378,9 +384,7 @@ void SimNetwork::break_connections(uint32_t a, uint32_t b) {
     const uint32_t from = connection.ends[0].node;
     const uint32_t to = connection.ends[1].node;
     if (!((from == a && to == b) || (from == b && to == a))) continue;
-    counts_.add(ClusterFault::kConnectionBroken);
-    close_end(connection, static_cast<uint32_t>(random_.below(2)), ErrorCode::kClosed,
-              Farewell::kSoon);
+    break_somewhere(connection);
   }
 }
 
@@ -417,7 +421,7 @@ void SimNetwork::time_out(uint64_t number, uint32_t side, uint32_t from, uint32_
   if (connection == nullptr || !way.cut || way.cut_number != cut_number) return;
   if (connection->ends[side].state != EndState::kOpen) return;
   counts_.add(ClusterFault::kPartitionTimedOut);
-  close_end(*connection, side, ErrorCode::kTimedOut, Farewell::kSoon);
+  close_end(*connection, side, ErrorCode::kIoError, Farewell::kSoon);
 }
 
 void SimNetwork::heal(uint32_t from, uint32_t to) {
@@ -428,10 +432,7 @@ void SimNetwork::heal(uint32_t from, uint32_t to) {
     const uint32_t a = connection.ends[0].node;
     const uint32_t b = connection.ends[1].node;
     if (!((from == a && to == b) || (from == b && to == a))) continue;
-    if (random_.chance(1, 4)) {
-      close_end(connection, static_cast<uint32_t>(random_.below(2)), ErrorCode::kTimedOut,
-                Farewell::kSoon);
-    }
+    if (random_.chance(1, 4)) break_somewhere(connection);
     for (uint32_t side = 0; side < 2; ++side) {
       const End& end = connection.ends[side];
       if (end.state != EndState::kOpen || end.coming.empty()) continue;

@@ -39,7 +39,7 @@ struct SimNetworkOptions {
   uint64_t linger_max_ns = 3'000'000'000;
   uint32_t connect_fail_per_mille = 0;
   uint64_t window_bytes = 8 * 1024 * 1024;   // on its way in one direction
-  uint64_t user_timeout_ns = 5'000'000'000;  // half of it to one and a half
+  uint64_t user_timeout_ns = 4'000'000'000;  // half of it to one and a half
   uint64_t connect_timeout_ns = 2'000'000'000;
 };
 
@@ -77,6 +77,7 @@ class SimNetwork {
     std::shared_ptr<const std::vector<std::byte>> payload;  // null: none
     uint64_t arrives_ns = 0;
     bool last = false;  // no message: the other side has closed
+    ErrorCode why = ErrorCode::kOk;
     uint64_t bytes() const { return header.size() + (payload ? payload->size() : 0); }
   };
   // A send whose memory is not yet the sender's again.
@@ -143,7 +144,8 @@ class SimNetwork {
   void taken(uint64_t number, uint32_t side, uint64_t bytes);
   enum class Farewell : uint8_t { kSoon, kSilent };
   void close_end(Connection& connection, uint32_t side, ErrorCode why, Farewell farewell);
-  void say_farewell(Connection& connection, uint32_t to_side, Farewell farewell);
+  void break_somewhere(Connection& connection);
+  void say_farewell(Connection& connection, uint32_t to_side, ErrorCode why, Farewell farewell);
   void time_out(uint64_t number, uint32_t side, uint32_t from, uint32_t to, uint64_t cut_number);
   void forget_if_over(uint64_t number);
   bool newer_exists(const Connection& connection) const;

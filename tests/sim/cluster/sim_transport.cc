@@ -55,8 +55,12 @@ Status SimTransport::connect(const std::string& address, uint64_t op_id) {
   if (!address.starts_with("sim:")) return ErrorCode::kInvalidArgument;
   const auto to = static_cast<uint32_t>(std::strtoul(address.c_str() + 4, nullptr, 10));
   if (to >= network_.node_count()) return ErrorCode::kInvalidArgument;
-  if (!alive_) return ErrorCode::kUnavailable;
-  network_.connect(*this, to, op_id);
+  if (alive_) {
+    network_.connect(*this, to, op_id);
+  } else {
+    failed_connects_.emplace_back(op_id, ErrorCode::kIoError);
+    wake(0);
+  }
   return {};
 }
 
@@ -138,11 +142,11 @@ Status SimTransport::send(ConnectionId id, std::span<const std::byte> header,
   SimNetwork::Message message;
   message.header.assign(header.begin(), header.end());
   SimNetwork::Send kept{.op_id = op_id, .slices = {slices.begin(), slices.end()}};
-  if (!slices.empty()) {
-    auto payload = std::make_shared<std::vector<std::byte>>();
-    for (const std::span<const std::byte> slice : slices) {
-      payload->insert(payload->end(), slice.begin(), slice.end());
-    }
+  auto payload = std::make_shared<std::vector<std::byte>>();
+  for (const std::span<const std::byte> slice : slices) {
+    payload->insert(payload->end(), slice.begin(), slice.end());
+  }
+  if (!payload->empty()) {
     message.payload = payload;
     kept.payload = payload;
   }
@@ -152,6 +156,7 @@ Status SimTransport::send(ConnectionId id, std::span<const std::byte> header,
 }
 
 void SimTransport::check_memory(const SimNetwork::Send& send) {
+  if (!send.payload) return;
   uint64_t at = 0;
   for (const std::span<const std::byte> slice : send.slices) {
     if (std::memcmp(send.payload->data() + at, slice.data(), slice.size()) != 0) {

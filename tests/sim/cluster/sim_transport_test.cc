@@ -1,6 +1,7 @@
 // The simulated network keeps the promises of transports under every fault, and watches its users.
 #include "tests/sim/cluster/sim_transport.h"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 #include <map>
@@ -77,9 +78,11 @@ class Talker final : public TransportSink {
     CHECK((buffer != 0) == (payload_bytes != 0));
     if (buffer != 0) {
       const std::byte* data = receive_.data() + (buffer - 1) * kBufferBytes;
+      bool right = true;
       for (uint32_t at = 0; at < payload_bytes; at += 512) {
-        CHECK(data[at] == std::byte(said.payload_bytes / 512));
+        right = right && data[at] == std::byte(said.payload_bytes / 512);
       }
+      CHECK(right);
       if (keep_buffers) {
         kept_buffers.push_back(static_cast<uint32_t>(buffer - 1));
       } else {
@@ -92,9 +95,11 @@ class Talker final : public TransportSink {
     CHECK(sending_.erase(op_id) == 1);
     if (result != ErrorCode::kOk) ++sends_lost;
   }
-  void closed(ConnectionId connection, ErrorCode) override {
+  void closed(ConnectionId connection, ErrorCode why) override {
     REQUIRE(open_.contains(connection));
-    for (const auto& [op, id] : sending_) CHECK(id != connection);
+    last_why = why;
+    CHECK(std::none_of(sending_.begin(), sending_.end(),
+                       [connection](const auto& send) { return send.second == connection; }));
     open_.erase(connection);
     ++closes;
   }
@@ -118,6 +123,7 @@ class Talker final : public TransportSink {
   uint64_t busies = 0;
   uint64_t writables = 0;
   uint64_t sends_lost = 0;
+  ErrorCode last_why = ErrorCode::kOk;
 
  private:
   struct Peer {
@@ -245,7 +251,9 @@ TEST_CASE("after disconnect both sides are told once, and every send has ended")
     world.a->hang_up();
     REQUIRE(world.loop.drain());
     CHECK(world.a->closes == 1);
+    CHECK(world.a->last_why == ErrorCode::kOk);
     CHECK(world.b->closes == 1);
+    CHECK(world.b->last_why == ErrorCode::kClosed);
     CHECK(world.a->at_rest());
     CHECK(world.b->at_rest());
   }
@@ -312,7 +320,10 @@ TEST_CASE("a node that dies with a word or without: the other side is told") {
     CHECK(world.a->closes == 1);
     CHECK(world.a->at_rest());
     CHECK(world.b->heard == heard);
-    CHECK_FALSE(world.b->transport().connect(SimNetwork::address_of(0), 1).ok());
+    world.b->connect(0);
+    REQUIRE(world.loop.drain());
+    CHECK(world.b->connects_ended == world.b->connects);
+    CHECK(world.b->open_count() == 0);
   }
 }
 
@@ -454,9 +465,14 @@ TEST_CASE("a posted receive buffer that is written is noticed") {
 }
 
 TEST_CASE("malformed posts and sends are noticed") {
-  SECTION("unregistered memory") {
+  SECTION("an empty slice") {
     Wrong wrong;
-    CHECK_FALSE(wrong.send({wrong.memory.data() + 4 * kBlockBytes, 8}).ok());
+    CHECK_FALSE(wrong.send({}).ok());
+    CHECK_FALSE(wrong.network.offence().empty());
+  }
+  SECTION("a receive buffer in unregistered memory") {
+    Wrong wrong;
+    CHECK_FALSE(wrong.b.post_receive({wrong.memory.data(), kBlockBytes}, 1).ok());
     CHECK_FALSE(wrong.network.offence().empty());
   }
   SECTION("an unaligned receive buffer") {
