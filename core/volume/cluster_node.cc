@@ -43,6 +43,12 @@ Task<Status> ClusterNode::start(uint64_t deadline_ns) {
   co_return Status();
 }
 
+void ClusterNode::add_disk_group(DiskGroupId id, Store& store) {
+  replication_.add_disk_group(id, store);
+  for (const auto& [group, seen] : replication_.records())
+    if (Replica* const replica = replication_.replica(group)) replica->record_seen(seen);
+}
+
 Task<void> ClusterNode::stop() {
   co_await view_.stop();
   co_await replication_.stop();

@@ -33,7 +33,8 @@ class ClusterNode final : public NodeSilence {
   Result<std::string> listen();
   // Reads the cluster's records (until `deadline_ns`) and begins to take part.
   Task<Status> start(uint64_t deadline_ns);
-  void add_disk_group(DiskGroupId id, Store& store) { replication_.add_disk_group(id, store); }
+  // Also after start(): it takes part in the groups whose records are known already.
+  void add_disk_group(DiskGroupId id, Store& store);
   Task<void> stop();
 
   // Attaches the volume to this node and tells its groups. kBusy: another node holds it (the

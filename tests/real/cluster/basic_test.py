@@ -40,8 +40,11 @@ class Stamp:
         assert self.process.wait(60) == 0, f"stamp: exit {self.process.returncode}"
 
     def verify(self):
-        subprocess.run([BIN / "stamp", "verify", self.uri, "--journal", self.journal, "--quiet"],
-                       stdin=subprocess.DEVNULL, timeout=120, check=True)
+        done = subprocess.run(
+            [BIN / "stamp", "verify", self.uri, "--journal", self.journal, "--quiet"], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+            check=False)
+        assert done.returncode == 0, f"stamp verify: exit {done.returncode}: {done.stdout}"
 
 
 def write_here_read_there(cluster):
