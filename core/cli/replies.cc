@@ -171,10 +171,9 @@ std::string deleted_text(const std::string& body) {
 
 std::string volume_text(const std::string& body) {
   const Json volume = member(parse(body), "volume");
-  const std::string head =
-      text("name:        ", string_of(volume, "name"),
-           "\nsize:        ", size_of(volume, "size_bytes"), " (", number_of(volume, "size_bytes"),
-           " bytes)\n");
+  const std::string head = text("name:        ", string_of(volume, "name"),
+                                "\nsize:        ", size_of(volume, "size_bytes"), " (",
+                                number_of(volume, "size_bytes"), " bytes)\n");
   const std::string disk_group = string_of(volume, "disk_group");
   if (disk_group.empty()) {
     const std::string node = string_of(volume, "attached_on");

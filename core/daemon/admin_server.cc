@@ -161,8 +161,9 @@ Json to_json(const ClusterNodeStatus& node) {
 }
 
 Json to_json(const GroupInSync& group) {
-  return {{"id", group.id},           {"epoch", group.epoch},     {"members", group.members},
-          {"in_sync", group.in_sync}, {"primary", group.primary}, {"office_here", group.office_here}};
+  return {{"id", group.id},           {"epoch", group.epoch},
+          {"members", group.members}, {"in_sync", group.in_sync},
+          {"primary", group.primary}, {"office_here", group.office_here}};
 }
 
 Json to_json(const AttachmentStatus& attachment) {
@@ -193,12 +194,12 @@ Json to_json(const ClusterStatus& cluster) {
 
 Json to_json(const NodeStatus& node) {
   Json json = {{"node", node.name},
-          {"version", VARVE_VERSION},
-          {"state", node_state_name(node.state)},
-          {"disk_groups", list_json(node.disk_groups)},
-          {"services", list_json(node.services)},
-          {"volume_count", node.volumes.size()},
-          {"problems", problems_of(node)}};
+               {"version", VARVE_VERSION},
+               {"state", node_state_name(node.state)},
+               {"disk_groups", list_json(node.disk_groups)},
+               {"services", list_json(node.services)},
+               {"volume_count", node.volumes.size()},
+               {"problems", problems_of(node)}};
   if (node.cluster) json["cluster"] = to_json(*node.cluster);
   return json;
 }

@@ -85,8 +85,7 @@ ClusterMember::~ClusterMember() = default;
 Status ClusterMember::start(UringLoop& loop, std::string node_name) {
   node_name_ = std::move(node_name);
   auto metadata = PluginMetadata::start(loop.runtime(), *metadata_library_, metadata_options_);
-  if (!metadata.ok())
-    return {metadata.code(), text("metadata: ", metadata.status().message())};
+  if (!metadata.ok()) return {metadata.code(), text("metadata: ", metadata.status().message())};
   loop_ = &loop;
   metadata_ = std::move(*metadata);
   changed_ = std::make_unique<WaitList>(loop.runtime().ready);
@@ -205,8 +204,8 @@ Task<Status> ClusterMember::take_in(DiskGroup* group) {
   record.capacity_bytes = store.stats().capacity_blocks * kBlockBytes;
   auto registered = co_await register_disk_group(context(), record);
   while (!registered.ok() && passes(registered.code()) && !ending_) {
-    log_warn("cluster", text("disk group ", record.name, " is not registered yet: ",
-                             registered.status().message()));
+    log_warn("cluster", text("disk group ", record.name,
+                             " is not registered yet: ", registered.status().message()));
     co_await pause(kLook_ns);
     registered = co_await register_disk_group(context(), record);
   }

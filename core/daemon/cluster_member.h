@@ -1,13 +1,13 @@
-// ClusterMember: this node's part in a cluster while varved runs: the two plugins, its registration,
-// its disk groups as members of groups, and the volumes that its clients have open.
+// ClusterMember: this node's part in a cluster while varved runs: the two plugins, its
+// registration, its disk groups as members of groups, and the volumes that its clients have open.
 //
 //     load -> start -> join -> take_in (each disk group) -> ... -> end_waits -> leave -> destructor
 //
 // What it tells and what it is asked meanwhile, joined or not, is in the second half.
 //
 // Thread rule: the shard's thread, load() before the loop runs. Ownership: borrows loop and disk
-// groups; disk groups close after leave(). Errors: kUnavailable while it has not joined yet, kClosed
-// after end_waits(), else as core/cluster.
+// groups; disk groups close after leave(). Errors: kUnavailable while it has not joined yet,
+// kClosed after end_waits(), else as core/cluster.
 #pragma once
 
 #include <functional>
@@ -36,8 +36,7 @@ class ClusterMember final : public VolumeDirectory {
  public:
   // Loads both plugins and lets them check their options. Opens nothing. Null after errors.
   static std::unique_ptr<ClusterMember> load(const std::string& plugin_directory,
-                                             const NodeConfig& config,
-                                             const std::string& version,
+                                             const NodeConfig& config, const std::string& version,
                                              std::vector<ConfigError>& errors);
   ~ClusterMember() override;
   ClusterMember(const ClusterMember&) = delete;

@@ -29,8 +29,8 @@ struct AddDisk {
 uint32_t default_segment_bytes(uint64_t device_bytes);
 
 // REQUIRES: `group` is in begin_format(). `operation` is told step and progress; loop, group and
-// operation outlive the task. The group is not opened here. `cluster`: that it will belong to; zero:
-// none.
+// operation outlive the task. The group is not opened here. `cluster`: that it will belong to;
+// zero: none.
 Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk request, Uuid cluster,
                          OperationStatus& operation);
 

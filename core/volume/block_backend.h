@@ -1,4 +1,5 @@
-// BlockBackend: where the blocks of one open volume are: in a store of this node, or in the cluster.
+// BlockBackend: where the blocks of one open volume are: in a store of this node, or in the
+// cluster.
 //
 // Ranges lie inside the volume and inside one extent; data is at most kPieceBytesMax. A write comes
 // with one CRC-32C per block. What a call acknowledged is durable.

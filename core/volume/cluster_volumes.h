@@ -46,7 +46,7 @@ class ClusterVolumes final : public VolumeOpener {
   class Backend;
   struct Entry {
     std::weak_ptr<VolumeShare> share;
-    std::shared_ptr<VolumeShare> kept;    // by attach()
+    std::shared_ptr<VolumeShare> kept;   // by attach()
     ReplicatedVolume* volume = nullptr;  // of `share`
     bool opening = false;
   };

@@ -1,7 +1,7 @@
 // Volume: one client's opening of a volume, byte-granular, on top of a backend's blocks.
 //
-// Whole blocks at aligned memory go to the backend as they are: their CRC-32C is computed here, once,
-// and travels with them to the medium. Partial blocks are read, merged and written whole,
+// Whole blocks at aligned memory go to the backend as they are: their CRC-32C is computed here,
+// once, and travels with them to the medium. Partial blocks are read, merged and written whole,
 // serialised per block over all openings of the volume (VolumeShare). What a call acknowledged is
 // durable.
 //

@@ -1,6 +1,7 @@
 // SimTransport: one life of a node on the simulated network. It also watches its user: posts and
 // sends well formed, receive buffers inside registered memory, the memory of a send unchanged until
-// sent(), receive buffers untouched while they are posted. The first offence is kept by the network.
+// sent(), receive buffers untouched while they are posted. The first offence is kept by the
+// network.
 //
 // Thread rule: its shard's thread; the sink is called through the shard, never from inside a call.
 // Ownership: network and shard are borrowed and outlive it.

@@ -9,6 +9,7 @@
 
 #include "core/base/text.h"
 #include "core/base/units.h"
+#include "core/daemon/cluster_member.h"
 
 namespace varve {
 namespace {

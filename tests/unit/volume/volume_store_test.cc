@@ -59,8 +59,8 @@ Task<Status> finished(SpaceGate* gate) {
 
 std::shared_ptr<VolumeShare> share_of(Disk& disk, Store& store, SpaceGate& gate, VolumeId id,
                                       uint64_t size_bytes) {
-  return std::make_shared<VolumeShare>(
-      disk.runtime, std::make_unique<StoreBackend>(store, gate, id), size_bytes);
+  return std::make_shared<VolumeShare>(disk.runtime,
+                                       std::make_unique<StoreBackend>(store, gate, id), size_bytes);
 }
 
 }  // namespace
