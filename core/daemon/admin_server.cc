@@ -77,13 +77,15 @@ void reply_error(httplib::Response& response, const Status& status) {
 }
 
 Json to_json(const VolumeStatus& volume) {
-  return {{"name", volume.name},
-          {"disk_group", volume.disk_group},
-          {"size_bytes", volume.size_bytes},
-          {"used_bytes", volume.used_bytes},
-          {"in_use", volume.in_use},
-          {"copies", volume.copies},
-          {"attached_on", volume.attached_on}};
+  Json json = {{"name", volume.name},
+               {"disk_group", volume.disk_group},
+               {"size_bytes", volume.size_bytes},
+               {"used_bytes", volume.used_bytes},
+               {"in_use", volume.in_use}};
+  if (volume.copies == 0) return json;
+  json["copies"] = volume.copies;
+  json["attached_on"] = volume.attached_on;
+  return json;
 }
 
 Json to_json(const Progress& progress) {

@@ -14,6 +14,8 @@ namespace {
 constexpr uint64_t kAttempt_ns = 5'000 * kMillisecond;
 // How often it looks again: whether somebody made the cluster, whether groups are missing.
 constexpr uint64_t kLook_ns = 500 * kMillisecond;
+// How long clients' requests may still wait for the cluster when varved is asked to stop.
+constexpr uint64_t kDrainPatience_ns = 5'000 * kMillisecond;
 
 Result<std::unique_ptr<PluginLibrary>> open_library(const std::string& directory,
                                                     const std::string& plugin, uint32_t kind) {
@@ -250,8 +252,25 @@ Task<void> ClusterMember::plan() {
   }
 }
 
-void ClusterMember::end_waits() {
+void ClusterMember::end_opens() {
   ending_ = true;
+  if (volumes_ != nullptr) volumes_->end_opens();
+  if (changed_ != nullptr) changed_->wake_all();
+}
+
+Task<void> ClusterMember::end_waits_later() {
+  if (loop_ == nullptr) co_return;
+  Runtime& runtime = loop_->runtime();
+  const uint64_t end_ns = runtime.clock.monotonic_ns() + kDrainPatience_ns;
+  while (!waits_ended_ && runtime.clock.monotonic_ns() < end_ns)
+    co_await changed_->wait_until(runtime.timers, end_ns);
+  end_waits();
+}
+
+void ClusterMember::end_waits() {
+  end_opens();
+  if (waits_ended_) return;
+  waits_ended_ = true;
   if (volumes_ != nullptr) volumes_->close();
   if (changed_ != nullptr) changed_->wake_all();
 }

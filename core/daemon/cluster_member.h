@@ -1,13 +1,13 @@
 // ClusterMember: this node's part in a cluster while varved runs: the two plugins, its
 // registration, its disk groups as members of groups, and the volumes that its clients have open.
 //
-//     load -> start -> join -> take_in (each disk group) -> ... -> end_waits -> leave -> destructor
+//     load -> start -> join -> take_in (each disk group) -> ... -> end_opens -> end_waits -> leave
 //
 // What it tells and what it is asked meanwhile, joined or not, is in the second half.
 //
 // Thread rule: the shard's thread, load() before the loop runs. Ownership: borrows loop and disk
 // groups; disk groups close after leave(). Errors: kUnavailable while it has not joined yet,
-// kClosed after end_waits(), else as core/cluster.
+// kClosed after end_opens(), else as core/cluster.
 #pragma once
 
 #include <functional>
@@ -50,7 +50,10 @@ class ClusterMember final : public VolumeDirectory {
   // Registers the disk group, which serves, and begins to take part with it. One that does not
   // belong to the cluster is dismissed.
   Task<Status> take_in(DiskGroup* group);
-  // Shutdown: everything that waits for the cluster ends, nothing more is opened.
+  // Shutdown: nothing more is opened, joining ends; what clients have asked for goes on ...
+  void end_opens();
+  // ... for a while, and what then still waits for the cluster ends. Ends with end_waits().
+  Task<void> end_waits_later();
   void end_waits();
   // Detaches the volumes, ends the offices and lets go of the plugins. Clients have gone by then.
   Task<void> leave();
@@ -108,6 +111,7 @@ class ClusterMember final : public VolumeDirectory {
   std::unique_ptr<ClusterVolumes> volumes_;
   bool joined_ = false;
   bool ending_ = false;
+  bool waits_ended_ = false;
 };
 
 }  // namespace varve

@@ -12,6 +12,10 @@
 namespace varve {
 namespace {
 
+// How often and how long a new volume is looked for among what this node knows.
+constexpr int kLooksForVolume = 100;
+constexpr uint64_t kLookForVolume_ns = 10 * kMillisecond;
+
 Uuid draw_uuid(Random& random) {
   Uuid uuid{};
   for (std::byte& byte : uuid) byte = static_cast<std::byte>(random.next());
@@ -38,13 +42,10 @@ Task<Result<ClusterInitialised>> ClusterMember::init(uint32_t copies) {
   co_return ClusterInitialised{uuid_text(record->id), record->copies, existed};
 }
 
-// Ends when the view shows the volume: what is listed next has it.
+// Ends soon, as a rule when the view shows the volume: what is listed next has it.
 Task<void> ClusterMember::seen(VolumeId id) {
-  bool goes_on = true;
-  while (goes_on && node_->view().volume(id) == nullptr) {
-    const uint64_t version = node_->view().version();
-    goes_on = co_await node_->view().changed_since(version);
-  }
+  for (int i = 0; i < kLooksForVolume && !ending_ && node_->view().volume(id) == nullptr; ++i)
+    co_await pause(kLookForVolume_ns);
 }
 
 Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {

@@ -78,7 +78,7 @@ Task<Status> Node::run(std::function<void()> close_front) {
 void Node::stop() {
   if (stop_asked_) return;
   stop_asked_ = true;
-  if (cluster_ != nullptr && state_ == NodeState::kStarting) cluster_->end_waits();
+  if (cluster_ != nullptr) cluster_->end_opens();
   changed_.wake_all();
 }
 
@@ -143,9 +143,12 @@ bool Node::services_stopped() {
 
 Task<void> Node::stop_services() {
   table_.end_waits();
-  if (cluster_ != nullptr) cluster_->end_waits();
+  TaskGroup patience(loop_.runtime().ready);
+  if (cluster_ != nullptr) patience.start(cluster_->end_waits_later());
   for (const auto& service : services_) service->stop();
   while (!services_stopped()) co_await changed_.wait();
+  if (cluster_ != nullptr) cluster_->end_waits();
+  co_await patience.done();
   for (const auto& service : services_) co_await service->close();
 }
 

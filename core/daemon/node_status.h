@@ -52,8 +52,8 @@ struct VolumeStatus {
   uint64_t size_bytes = 0;
   uint64_t used_bytes = 0;
   bool in_use = false;  // a client has it open; in a cluster: some node holds it
-  uint32_t copies = 1;
-  std::string attached_on;  // in a cluster: the node that holds it; empty: none
+  uint32_t copies = 0;      // in a cluster, this and the next; else 0
+  std::string attached_on;  // the node that holds it; empty: none
 };
 
 struct ServiceStatus {

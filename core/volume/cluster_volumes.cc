@@ -135,14 +135,18 @@ bool ClusterVolumes::in_use(std::string_view name) const {
   return found != entries_.end() && !found->second.share.expired();
 }
 
-void ClusterVolumes::close() {
+void ClusterVolumes::end_opens() {
   closed_ = true;
   node_.end_opens();
+  changed_.wake_all();
+}
+
+void ClusterVolumes::close() {
+  end_opens();
   for (auto& [name, entry] : entries_) {
     if (!entry.share.expired()) entry.volume->close();
     entry.kept.reset();
   }
-  changed_.wake_all();
 }
 
 }  // namespace varve

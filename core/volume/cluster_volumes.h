@@ -37,7 +37,9 @@ class ClusterVolumes final : public VolumeOpener {
   // True while a client of this node has it open or attach() keeps it.
   bool in_use(std::string_view name) const;
 
-  // What waits for the cluster ends with kClosed; nothing more is opened.
+  // Nothing more is opened; what has not been opened yet ends with kClosed.
+  void end_opens();
+  // Operations that wait for the cluster end with kClosed, and every later one.
   void close();
   // Ends when everything that nobody uses any more is detached.
   Task<void> drained() { return tasks_.done(); }

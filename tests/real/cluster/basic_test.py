@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Three daemons, a volume with three copies: written through one node and read through another; a
 node that dies under load does not stop the I/O; after kill -9 of all three everything that was
 acknowledged is there."""

@@ -8,7 +8,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from node import BIN, Node  # noqa: E402,F401
+from node import BIN, Node  # noqa: E402, F401
 
 SECTIONS = """
 [metadata]
