@@ -42,7 +42,7 @@ def volumes_come_and_go(cluster):
     shown = third.must("volume", "show", "v")
     assert "12288 bytes" in shown and "copies:      2" in shown, shown
     refused(second, "exists already", "volume", "create", "v", "--size", "1MiB")
-    refused(second, "--disk-group", "volume", "create", "w", "--size", "1MiB", "--disk-group",
+    refused(second, "which the cluster picks", "volume", "create", "w", "--size", "1MiB", "--disk-group",
             "disk0")
     assert "n3" in third.must("attach", "v")
     refused(first, "attached on node n3", "volume", "delete", "v")
@@ -67,13 +67,17 @@ def taken_by_force(cluster):
         raise AssertionError("a client writes to a volume that another node has taken")
     except nbd.Error as error:
         assert error.errno in ("EPERM", "ESHUTDOWN"), error
+    after.add_meta_context("base:allocation")
     after.connect_uri(second.uri("w"))
     assert after.pread(65536, 4096) == old, "another node reads something else"
     after.pwrite(old, 1 << 20)
-    extents = []
-    after.block_status(8 << 20, 0, lambda *found: extents.append(found) or 0)
+    runs = []
+    after.block_status(8 << 20, 0, lambda _, __, entries, ___: runs.extend(entries) or 0)
+    hole = nbd.STATE_HOLE | nbd.STATE_ZERO
+    assert runs == [4096, hole, 65536, 0, (1 << 20) - 69632, hole, 65536, 0,
+                    (7 << 20) - 65536, hole], runs
     after.shutdown()
-    before.close()
+    before.shutdown()
     second.must("detach", "w")
     until("nobody holds it", lambda: "no node" in first.must("volume", "show", "w"))
 
