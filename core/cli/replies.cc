@@ -120,6 +120,22 @@ std::vector<std::string> volume_row(const Json& volume) {
           string_of(volume, "disk_group"), bool_of(volume, "in_use") ? "yes" : "no"};
 }
 
+bool is_replicated(const Json& volume) {
+  return number_of(volume, "copies") > 0;
+}
+
+// In a cluster other things are worth knowing of a volume.
+std::string replicated_volume_table(const std::vector<Json>& volumes) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& volume : volumes) {
+    const std::string node = string_of(volume, "attached_on");
+    rows.push_back({string_of(volume, "name"), size_of(volume, "size_bytes"),
+                    text(number_of(volume, "copies")), node.empty() ? "-" : node});
+  }
+  return table_text({{"VOLUME"}, {"SIZE", Align::kRight}, {"COPIES", Align::kRight}, {"ATTACHED ON"}},
+                    rows);
+}
+
 std::string volume_table(const std::vector<std::vector<std::string>>& rows) {
   return table_text(
       {{"VOLUME"}, {"SIZE", Align::kRight}, {"USED", Align::kRight}, {"DISK GROUP"}, {"IN USE"}},
@@ -171,17 +187,24 @@ std::string deleted_text(const std::string& body) {
 
 std::string volume_text(const std::string& body) {
   const Json volume = member(parse(body), "volume");
-  return text("name:        ", string_of(volume, "name"),
-              "\nsize:        ", size_of(volume, "size_bytes"), " (",
-              number_of(volume, "size_bytes"),
-              " bytes)\nused:        ", size_of(volume, "used_bytes"),
-              "\ndisk group:  ", string_of(volume, "disk_group"),
+  const std::string head = text("name:        ", string_of(volume, "name"),
+                                "\nsize:        ", size_of(volume, "size_bytes"), " (",
+                                number_of(volume, "size_bytes"), " bytes)\n");
+  if (is_replicated(volume)) {
+    const std::string node = string_of(volume, "attached_on");
+    return text(head, "copies:      ", number_of(volume, "copies"),
+                "\nattached on: ", node.empty() ? "no node" : node, "\n");
+  }
+  return text(head, "used:        ", size_of(volume, "used_bytes"), "\ndisk group:  ",
+              string_of(volume, "disk_group"),
               "\nin use:      ", bool_of(volume, "in_use") ? "yes" : "no", "\n");
 }
 
 std::string volumes_text(const std::string& body) {
+  const std::vector<Json> volumes = list_of(parse(body), "volumes");
+  if (!volumes.empty() && is_replicated(volumes.front())) return replicated_volume_table(volumes);
   std::vector<std::vector<std::string>> rows;
-  for (const Json& volume : list_of(parse(body), "volumes")) rows.push_back(volume_row(volume));
+  for (const Json& volume : volumes) rows.push_back(volume_row(volume));
   return volume_table(rows);
 }
 
@@ -227,12 +250,28 @@ std::string attachment_text(const std::string& body) {
               number_of(attachment, "generation"), "\n");
 }
 
+namespace {
+
+// Empty for a node that is in no cluster.
+std::string cluster_line(const Json& cluster) {
+  if (!cluster.is_object()) return {};
+  std::string line = text("cluster: ", string_of(cluster, "state"));
+  if (bool_of(cluster, "joined")) {
+    line += text("; ", number_of(cluster, "group_count"), " groups, primary of ",
+                 number_of(cluster, "office_count"), " here, ",
+                 number_of(cluster, "degraded_group_count"), " degraded");
+  }
+  return line + "\n";
+}
+
+}  // namespace
+
 std::string status_text(const std::string& body) {
   const Json node = parse(body);
   std::string out =
       text("node ", string_of(node, "node"), ": ", string_of(node, "state"), ", version ",
-           string_of(node, "version"), ", ", number_of(node, "volume_count"), " volumes\n\n",
-           groups_table(node), services_table(node), "\n");
+           string_of(node, "version"), ", ", number_of(node, "volume_count"), " volumes\n",
+           cluster_line(member(node, "cluster")), "\n", groups_table(node), services_table(node), "\n");
   uint64_t create_refused_percent = 0;
   uint64_t writes_wait_percent = 0;
   for (const Json& group : list_of(node, "disk_groups")) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "core/daemon/cluster_member.h"
 #include "core/daemon/shard_call.h"
 
 namespace varve {
@@ -44,20 +45,34 @@ Result<OperationStatus> ShardBackend::operation(uint64_t id) {
                                      [this, id] { return node_.operation(id); });
 }
 
-Result<ClusterInitialised> ShardBackend::cluster_init(uint32_t) {
-  return no_cluster();
+Result<ClusterInitialised> ShardBackend::cluster_init(uint32_t copies) {
+  ClusterMember* const cluster = node_.cluster();
+  if (cluster == nullptr) return no_cluster();
+  return call_shard<ClusterInitialised>(loop_, node_.requests(), kChangeDeadline,
+                                        [cluster, copies] { return cluster->init(copies); });
 }
 
 Result<std::vector<ClusterNodeStatus>> ShardBackend::nodes() {
-  return no_cluster();
+  ClusterMember* const cluster = node_.cluster();
+  if (cluster == nullptr) return no_cluster();
+  return call_shard<std::vector<ClusterNodeStatus>>(loop_, node_.requests(), kStatusDeadline,
+                                                    [cluster] { return cluster->nodes(); });
 }
 
-Result<AttachmentStatus> ShardBackend::attach(const std::string&, bool) {
-  return no_cluster();
+Result<AttachmentStatus> ShardBackend::attach(const std::string& volume, bool force) {
+  ClusterMember* const cluster = node_.cluster();
+  if (cluster == nullptr) return no_cluster();
+  return call_shard<AttachmentStatus>(
+      loop_, node_.requests(), kChangeDeadline,
+      [cluster, volume, force] { return cluster->attach(volume, force); });
 }
 
-Result<AttachmentStatus> ShardBackend::detach(const std::string&, bool) {
-  return no_cluster();
+Result<AttachmentStatus> ShardBackend::detach(const std::string& volume, bool force) {
+  ClusterMember* const cluster = node_.cluster();
+  if (cluster == nullptr) return no_cluster();
+  return call_shard<AttachmentStatus>(
+      loop_, node_.requests(), kChangeDeadline,
+      [cluster, volume, force] { return cluster->detach(volume, force); });
 }
 
 }  // namespace varve

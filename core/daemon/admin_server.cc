@@ -77,11 +77,15 @@ void reply_error(httplib::Response& response, const Status& status) {
 }
 
 Json to_json(const VolumeStatus& volume) {
-  return {{"name", volume.name},
-          {"disk_group", volume.disk_group},
-          {"size_bytes", volume.size_bytes},
-          {"used_bytes", volume.used_bytes},
-          {"in_use", volume.in_use}};
+  Json json = {{"name", volume.name},
+               {"disk_group", volume.disk_group},
+               {"size_bytes", volume.size_bytes},
+               {"used_bytes", volume.used_bytes},
+               {"in_use", volume.in_use}};
+  if (volume.copies == 0) return json;
+  json["copies"] = volume.copies;
+  json["attached_on"] = volume.attached_on;
+  return json;
 }
 
 Json to_json(const Progress& progress) {
@@ -158,6 +162,12 @@ Json to_json(const ClusterNodeStatus& node) {
           {"primary_count", node.primary_count}};
 }
 
+Json to_json(const GroupInSync& group) {
+  return {{"id", group.id},           {"epoch", group.epoch},
+          {"members", group.members}, {"in_sync", group.in_sync},
+          {"primary", group.primary}, {"office_here", group.office_here}};
+}
+
 Json to_json(const AttachmentStatus& attachment) {
   return {{"volume", attachment.volume},
           {"node", attachment.node},
@@ -171,14 +181,29 @@ Json list_json(const std::vector<T>& values) {
   return list;
 }
 
+Json to_json(const ClusterStatus& cluster) {
+  return {{"joined", cluster.joined},
+          {"state", cluster.state},
+          {"id", cluster.id},
+          {"node_id", cluster.node_id},
+          {"group_count", cluster.group_count},
+          {"degraded_group_count", cluster.degraded_group_count},
+          {"silent_primary_count", cluster.silent_primary_count},
+          {"office_count", cluster.office_count},
+          {"silent_nodes", cluster.silent_nodes},
+          {"groups", list_json(cluster.groups)}};
+}
+
 Json to_json(const NodeStatus& node) {
-  return {{"node", node.name},
-          {"version", VARVE_VERSION},
-          {"state", node_state_name(node.state)},
-          {"disk_groups", list_json(node.disk_groups)},
-          {"services", list_json(node.services)},
-          {"volume_count", node.volumes.size()},
-          {"problems", problems_of(node)}};
+  Json json = {{"node", node.name},
+               {"version", VARVE_VERSION},
+               {"state", node_state_name(node.state)},
+               {"disk_groups", list_json(node.disk_groups)},
+               {"services", list_json(node.services)},
+               {"volume_count", node.volumes.size()},
+               {"problems", problems_of(node)}};
+  if (node.cluster) json["cluster"] = to_json(*node.cluster);
+  return json;
 }
 
 // The members of a request's body. Every member must be taken; what is wrong is kept for status().

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
 namespace varve {
 
@@ -25,6 +27,32 @@ struct ClusterNodeStatus {
   uint64_t capacity_bytes = 0;
   uint64_t group_count = 0;    // of which it has a member
   uint64_t primary_count = 0;  // of which it has the primary
+};
+
+// A group with a member on this node.
+struct GroupInSync {
+  uint32_t id = 0;
+  uint64_t epoch = 0;
+  std::vector<std::string> members;  // names of nodes
+  std::vector<std::string> in_sync;
+  std::string primary;       // empty: none took office yet
+  bool office_here = false;  // this node is the primary and serves
+};
+
+struct ClusterStatus {
+  bool joined = false;
+  std::string state;  // in words: what it is, or what it waits for
+  std::string id;     // this and what follows: once joined
+  uint32_t node_id = 0;
+  uint64_t group_count = 0;           // of the whole cluster, as the next two
+  uint64_t degraded_group_count = 0;  // not all members are in sync
+  uint64_t silent_primary_count = 0;  // their primary was not heard of lately
+  uint64_t office_count = 0;          // groups that this node is the serving primary of
+  std::vector<std::string> silent_nodes;
+  std::vector<GroupInSync> groups;
+  std::map<std::string, std::string> unreadable;  // records, by key, with the reason
+  std::string metadata_problem;                   // why a plugin is not trusted any more
+  std::string transport_problem;
 };
 
 // Who may use a volume, after varve attach or detach.

@@ -145,7 +145,7 @@ uint32_t default_segment_bytes(uint64_t device_bytes) {
   return static_cast<uint32_t>(segment_bytes);
 }
 
-Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk request,
+Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk request, Uuid cluster,
                          OperationStatus& operation) {
   const std::string path = group.config().path;
   operation.step = text("looking at ", path);
@@ -168,6 +168,7 @@ Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk reques
   operation.step = text("formatting ", path);
   operation.progress = {};
   FormatOptions options;
+  options.cluster = cluster;
   options.segment_bytes = segment_bytes_for(request, (*device)->size_bytes());
   options.progress = [&operation](uint64_t done, uint64_t total) {
     operation.progress = {done, total};

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/base/ids.h"
 #include "core/daemon/disk_group.h"
 #include "core/daemon/node_status.h"
 #include "core/runtime/task.h"
@@ -27,9 +28,10 @@ struct AddDisk {
 // 64 MiB, less on small devices, so that the cleaner has a hundred segments to choose from.
 uint32_t default_segment_bytes(uint64_t device_bytes);
 
-// REQUIRES: `group` is in begin_format(). `operation` is told step and progress; all three outlive
-// the task. The group is not opened here.
-Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk request,
+// REQUIRES: `group` is in begin_format(). `operation` is told step and progress; loop, group and
+// operation outlive the task. The group is not opened here. `cluster`: that it will belong to;
+// zero: none.
+Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk request, Uuid cluster,
                          OperationStatus& operation);
 
 }  // namespace varve

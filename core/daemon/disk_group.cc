@@ -141,6 +141,11 @@ Task<void> DiskGroup::close() {
   reason_ = "closed";
 }
 
+Task<void> DiskGroup::dismiss(Status why) {
+  co_await close();
+  refuse(why);
+}
+
 void DiskGroup::begin_format() {
   VARVE_CHECK(device_ == nullptr);
   state_ = GroupState::kFormatting;

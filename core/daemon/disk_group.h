@@ -30,6 +30,9 @@ class DiskGroup {
   // Seals the log and lets go of the device.
   Task<void> close();
 
+  // Closes the store, which serves, and keeps the reason why it may not.
+  Task<void> dismiss(Status why);
+
   // Between these two nothing else may use the device. end_format opens the group again.
   void begin_format();
   Task<void> end_format();

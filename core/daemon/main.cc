@@ -14,6 +14,7 @@
 #include "core/config/node_config.h"
 #include "core/daemon/admin_server.h"
 #include "core/daemon/arguments.h"
+#include "core/daemon/cluster_member.h"
 #include "core/daemon/node.h"
 #include "core/daemon/service.h"
 #include "core/daemon/signals.h"
@@ -41,6 +42,7 @@ std::string plugin_directory() {
 struct CheckedConfig {
   NodeConfig config;
   std::vector<std::unique_ptr<Service>> services;
+  std::unique_ptr<ClusterMember> cluster;
 };
 
 // Nothing when the config is bad; the errors have then been printed, all of them.
@@ -64,10 +66,9 @@ std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
       }
     }
   }
-  if (checked->config.metadata) {
-    reading.errors.push_back({checked->config.metadata->place, "metadata",
-                              "varved does not run in a cluster yet in this release; remove "
-                              "[metadata] and [transport]"});
+  if (reading.errors.empty() && checked->config.metadata) {
+    checked->cluster =
+        ClusterMember::load(plugin_directory(), checked->config, VARVE_VERSION, reading.errors);
   }
   for (const ConfigError& error : reading.errors) {
     print(stderr, text(config_error_text(path, error), "\n"));
@@ -95,7 +96,8 @@ int serve(CheckedConfig checked) {
   log_info("node", text("varved ", VARVE_VERSION, " starts, process ", getpid()));
   auto loop = UringLoop::create();
   if (!loop.ok()) return fail(loop.status());
-  auto node = std::make_unique<Node>(**loop, checked.config, std::move(checked.services));
+  auto node = std::make_unique<Node>(**loop, checked.config, std::move(checked.services),
+                                     std::move(checked.cluster));
   ShardBackend backend(**loop, *node);
   const SignalThread signals(**loop, [&node] { node->stop(); }, [&node] { node->stop_deadline(); });
   auto admin = AdminServer::start(checked.config.admin, backend);

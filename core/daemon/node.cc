@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/daemon/blocking.h"
+#include "core/daemon/cluster_member.h"
 
 namespace varve {
 namespace {
@@ -21,15 +22,21 @@ std::string host_name() {
   return name.data();
 }
 
+VolumeDirectory& directory_of(ClusterMember* cluster, NodeVolumes& alone) {
+  if (cluster != nullptr) return *cluster;
+  return alone;
+}
+
 }  // namespace
 
 Node::Node(UringLoop& loop, const NodeConfig& config,
-           std::vector<std::unique_ptr<Service>> services)
+           std::vector<std::unique_ptr<Service>> services, std::unique_ptr<ClusterMember> cluster)
     : loop_(loop),
       name_(config.name.empty() ? host_name() : config.name),
       services_(std::move(services)),
+      cluster_(std::move(cluster)),
       volumes_(groups_, table_),
-      table_(loop.runtime(), volumes_),
+      table_(loop.runtime(), directory_of(cluster_.get(), volumes_)),
       changed_(loop.runtime().ready),
       requests_(loop.runtime().ready),
       work_(loop.runtime().ready) {
@@ -41,13 +48,10 @@ Node::Node(UringLoop& loop, const NodeConfig& config,
 Node::~Node() = default;
 
 Task<Status> Node::run(std::function<void()> close_front) {
-  {
-    TaskGroup opening(loop_.runtime().ready);
-    for (const auto& group : groups_) opening.start(group->open());
-    co_await opening.done();
-  }
+  co_await open_groups();
   Status status;
-  if (!stop_asked_) status = start_services();
+  if (!stop_asked_ && cluster_ != nullptr) status = co_await join_cluster();
+  if (status.ok() && !stop_asked_) status = start_services();
   if (status.ok() && !stop_asked_) {
     state_ = NodeState::kReady;
     log_info("node", text(name_, " is ready"));
@@ -65,6 +69,7 @@ Task<Status> Node::run(std::function<void()> close_front) {
   co_await front.done();
   co_await requests_.done();
   while (work_.running() > 0 && !only_files_are_being_made()) co_await changed_.wait();
+  if (cluster_ != nullptr) co_await cluster_->leave();
   co_await close_groups();
   log_info("node", status.ok() ? "stopped cleanly" : "stopped");
   co_return status;
@@ -73,7 +78,40 @@ Task<Status> Node::run(std::function<void()> close_front) {
 void Node::stop() {
   if (stop_asked_) return;
   stop_asked_ = true;
+  if (cluster_ != nullptr) cluster_->end_opens();
   changed_.wake_all();
+}
+
+Task<void> Node::open_groups() {
+  TaskGroup opening(loop_.runtime().ready);
+  for (const auto& group : groups_) opening.start(group->open());
+  co_await opening.done();
+  if (cluster_ != nullptr) co_return;
+  for (const auto& group : groups_) {
+    if (group->store() == nullptr || group->store()->cluster() == Uuid{}) continue;
+    // What its groups hold may be old: only the cluster knows.
+    const Status refused(ErrorCode::kInvalidArgument,
+                         text(group->config().path, " belongs to a cluster, and this node is in ",
+                              "none: its config has no [metadata] and [transport]"));
+    co_await group->dismiss(refused);
+  }
+}
+
+Task<Status> Node::join_cluster() {
+  VARVE_CO_TRY(cluster_->start(loop_, name_));
+  Status joined = co_await cluster_->join();
+  if (joined.ok()) co_await take_in_groups();
+  if (stop_asked_) co_return Status();
+  if (!joined.ok()) joined = Status(joined.code(), text("cluster: ", joined.message()));
+  co_return joined;
+}
+
+Task<void> Node::take_in_groups() {
+  for (const auto& group : groups_) {
+    if (group->store() == nullptr || stop_asked_) continue;
+    // One that cannot be taken in says so in its status; the others go on.
+    [[maybe_unused]] const Status taken_in = co_await cluster_->take_in(group.get());
+  }
 }
 
 void Node::stop_deadline() {
@@ -105,8 +143,12 @@ bool Node::services_stopped() {
 
 Task<void> Node::stop_services() {
   table_.end_waits();
+  TaskGroup patience(loop_.runtime().ready);
+  if (cluster_ != nullptr) patience.start(cluster_->end_waits_later());
   for (const auto& service : services_) service->stop();
   while (!services_stopped()) co_await changed_.wait();
+  if (cluster_ != nullptr) cluster_->end_waits();
+  co_await patience.done();
   for (const auto& service : services_) co_await service->close();
 }
 
@@ -136,7 +178,8 @@ NodeStatus Node::status() const {
     if (group->store() == nullptr) continue;
     status.disk_groups.back().waiting_write_count = table_.waiting_for_space_count(*group->store());
   }
-  status.volumes = volumes_.list();
+  status.volumes = cluster_ == nullptr ? volumes_.list() : cluster_->volumes();
+  if (cluster_ != nullptr) status.cluster = cluster_->status();
   for (const auto& service : services_) status.services.push_back(service->status());
   status.loop = loop_.counters();
   return status;
@@ -144,11 +187,13 @@ NodeStatus Node::status() const {
 
 Task<Result<CreatedVolume>> Node::create_volume(CreateVolume request) {
   if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return co_await cluster_->create_volume(std::move(request));
   co_return co_await volumes_.create(std::move(request));
 }
 
 Task<Result<VolumeStatus>> Node::delete_volume(std::string name, std::string disk_group) {
   if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return co_await cluster_->delete_volume(std::move(name));
   co_return co_await volumes_.remove(std::move(name), std::move(disk_group));
 }
 
@@ -177,6 +222,12 @@ Task<Result<OperationStatus>> Node::add_disk(AddDisk request) {
   if (stop_asked_) co_return ErrorCode::kClosed;
   const Result<DiskGroup*> group = group_to_add(request);
   if (!group.ok()) co_return group.status();
+  Uuid cluster{};
+  if (cluster_ != nullptr) {
+    const Result<Uuid> id = cluster_->id();
+    if (!id.ok()) co_return id.status();
+    cluster = *id;
+  }
   while (operations_.size() >= kOperationsKept &&
          operations_.begin()->second.state != OperationStatus::State::kRunning) {
     operations_.erase(operations_.begin());
@@ -186,16 +237,21 @@ Task<Result<OperationStatus>> Node::add_disk(AddDisk request) {
   operation.id = id;
   operation.what = text("disk add ", (*group)->config().name);
   (*group)->begin_format();
-  work_.start(run_add_disk(*group, std::move(request), &operation));
+  work_.start(run_add_disk(*group, std::move(request), cluster, &operation));
   co_return operation;
 }
 
-Task<void> Node::run_add_disk(DiskGroup* group, AddDisk request, OperationStatus* operation) {
+Task<void> Node::run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
+                              OperationStatus* operation) {
   const DiskGroupConfig& config = group->config();
   log_info("disk add", text(config.name, ": started on ", config.path));
-  const Status status = co_await format_disk(loop_, *group, std::move(request), *operation);
+  Status status = co_await format_disk(loop_, *group, std::move(request), cluster, *operation);
   operation->step = "opening";
   co_await group->end_format();
+  if (status.ok() && cluster_ != nullptr && group->store() != nullptr) {
+    operation->step = "registering";
+    status = co_await cluster_->take_in(group);
+  }
   const bool serving = group->state() == GroupState::kServing;
   if (status.ok() && serving) {
     operation->state = OperationStatus::State::kDone;

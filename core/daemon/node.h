@@ -1,7 +1,8 @@
 // Node: everything that one varved serves, on one shard: its disk groups, its volumes, its
 // services.
 //
-//     run(): recover the disk groups -> start the services -> serve until stop() -> drain and seal
+//     run(): recover the disk groups -> join the cluster, if it is of one -> start the services ->
+//            serve until stop() -> drain, leave the cluster and seal
 //
 // Thread rule: the loop's thread. Ownership: borrows the loop.
 #pragma once
@@ -27,9 +28,13 @@
 
 namespace varve {
 
+class ClusterMember;
+
 class Node {
  public:
-  Node(UringLoop& loop, const NodeConfig& config, std::vector<std::unique_ptr<Service>> services);
+  // `cluster`: null for a node that stands alone.
+  Node(UringLoop& loop, const NodeConfig& config, std::vector<std::unique_ptr<Service>> services,
+       std::unique_ptr<ClusterMember> cluster);
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -55,11 +60,16 @@ class Node {
   // Starts the work; its state is in operation(). kNotFound, kAlreadyExists, kBusy.
   Task<Result<OperationStatus>> add_disk(AddDisk request);
   Task<Result<OperationStatus>> operation(uint64_t id);
+  // Null: the node stands alone. Good while a request of requests() runs.
+  ClusterMember* cluster() { return cluster_.get(); }
 
   // After run(): long work on another thread did not end. The process must end without destructors.
   bool work_left() const { return work_.running() > 0; }
 
  private:
+  Task<void> open_groups();
+  Task<Status> join_cluster();
+  Task<void> take_in_groups();
   Status start_services();
   void look_after_services();
   Task<void> stop_services();
@@ -67,7 +77,8 @@ class Node {
   Task<void> close_groups();
   bool services_stopped();
   Result<DiskGroup*> group_to_add(const AddDisk& request) const;
-  Task<void> run_add_disk(DiskGroup* group, AddDisk request, OperationStatus* operation);
+  Task<void> run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
+                          OperationStatus* operation);
   bool only_files_are_being_made() const;
 
   UringLoop& loop_;
@@ -75,7 +86,8 @@ class Node {
   NodeState state_ = NodeState::kStarting;
   std::vector<std::unique_ptr<DiskGroup>> groups_;
   std::vector<std::unique_ptr<Service>> services_;
-  NodeVolumes volumes_;
+  std::unique_ptr<ClusterMember> cluster_;
+  NodeVolumes volumes_;  // without a cluster
   VolumeTable table_;
   WaitList changed_;  // stop was asked for, or as in changed()
   bool stop_asked_ = false;

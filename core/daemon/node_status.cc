@@ -46,6 +46,26 @@ void add_twins(const NodeStatus& node, std::vector<std::string>& problems) {
   }
 }
 
+void add_cluster_problems(const ClusterStatus& cluster, std::vector<std::string>& problems) {
+  if (!cluster.joined) problems.push_back(text("cluster: ", cluster.state));
+  for (const std::string& node : cluster.silent_nodes)
+    problems.push_back(text("node ", node, " is silent"));
+  if (cluster.degraded_group_count > 0) {
+    problems.push_back(text(cluster.degraded_group_count, " of ", cluster.group_count,
+                            " groups are degraded: not all members are in sync"));
+  }
+  if (cluster.silent_primary_count > 0) {
+    problems.push_back(text(cluster.silent_primary_count, " of ", cluster.group_count,
+                            " groups wait for a primary: its node is silent"));
+  }
+  for (const auto& [key, why] : cluster.unreadable)
+    problems.push_back(text("metadata record ", key, " cannot be read: ", why));
+  if (!cluster.metadata_problem.empty())
+    problems.push_back(text("metadata plugin: ", cluster.metadata_problem));
+  if (!cluster.transport_problem.empty())
+    problems.push_back(text("transport plugin: ", cluster.transport_problem));
+}
+
 }  // namespace
 
 std::string_view group_state_name(GroupState state) {
@@ -96,7 +116,10 @@ uint32_t fill_basis_points(const StoreStats& stats) {
 std::vector<std::string> problems_of(const NodeStatus& node) {
   std::vector<std::string> problems;
   for (const GroupStatus& group : node.disk_groups) add_group_problems(group, problems);
-  add_twins(node, problems);
+  if (node.cluster)
+    add_cluster_problems(*node.cluster, problems);
+  else
+    add_twins(node, problems);
   for (const ServiceStatus& service : node.services) {
     if (service.reason.empty()) continue;
     problems.push_back(text("service ", service.plugin, " does not serve: ", service.reason));

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/daemon/cluster_status.h"
 #include "core/runtime/uring_loop.h"
 #include "core/store/store.h"
 
@@ -49,7 +51,9 @@ struct VolumeStatus {
   std::string disk_group;
   uint64_t size_bytes = 0;
   uint64_t used_bytes = 0;
-  bool in_use = false;  // a client has it open
+  bool in_use = false;  // a client has it open; in a cluster: some node holds it
+  uint32_t copies = 0;      // in a cluster, this and the next; else 0
+  std::string attached_on;  // the node that holds it; empty: none
 };
 
 struct ServiceStatus {
@@ -70,6 +74,7 @@ struct NodeStatus {
   std::vector<GroupStatus> disk_groups;  // in the config's order
   std::vector<VolumeStatus> volumes;     // by name
   std::vector<ServiceStatus> services;
+  std::optional<ClusterStatus> cluster;  // of a node that is, or will be, in one
   UringCounters loop;
 };
 

@@ -43,6 +43,12 @@ Task<Status> ClusterNode::start(uint64_t deadline_ns) {
   co_return Status();
 }
 
+void ClusterNode::add_disk_group(DiskGroupId id, Store& store) {
+  replication_.add_disk_group(id, store);
+  for (const auto& [group, seen] : replication_.records())
+    if (Replica* const replica = replication_.replica(group)) replica->record_seen(seen);
+}
+
 Task<void> ClusterNode::stop() {
   co_await view_.stop();
   co_await replication_.stop();
@@ -103,9 +109,20 @@ Task<Result<std::unique_ptr<ReplicatedVolume>>> ClusterNode::open(std::string na
   Result<ClusterVolume> record = co_await attach_volume(context(), std::move(wanted), this);
   if (!record.ok()) co_return record.status();
   auto volume = std::make_unique<ReplicatedVolume>(runtime_, replication_, std::move(*record));
+  opening_.insert(volume.get());
+  if (opens_ended_) volume->close();
   const Status attached = co_await volume->attach();
-  if (!attached.ok()) co_return attached;
-  co_return std::move(volume);
+  opening_.erase(volume.get());
+  if (attached.ok()) co_return std::move(volume);
+  // kBusy: it is somebody else's by now.
+  if (attached.code() != ErrorCode::kBusy) [[maybe_unused]]
+    const Status given_back = co_await detach(volume->volume());
+  co_return attached;
+}
+
+void ClusterNode::end_opens() {
+  opens_ended_ = true;
+  for (ReplicatedVolume* volume : opening_) volume->close();
 }
 
 Task<Status> ClusterNode::detach(const ClusterVolume& volume) {

@@ -33,12 +33,15 @@ class ClusterNode final : public NodeSilence {
   Result<std::string> listen();
   // Reads the cluster's records (until `deadline_ns`) and begins to take part.
   Task<Status> start(uint64_t deadline_ns);
-  void add_disk_group(DiskGroupId id, Store& store) { replication_.add_disk_group(id, store); }
+  // Also after start(): it takes part in the groups whose records are known already.
+  void add_disk_group(DiskGroupId id, Store& store);
   Task<void> stop();
 
   // Attaches the volume to this node and tells its groups. kBusy: another node holds it (the
   // message names it). It waits for groups that have no primary.
   Task<Result<std::unique_ptr<ReplicatedVolume>>> open(std::string name, bool force);
+  // Each open() that still waits for a group ends with kClosed, and every later one.
+  void end_opens();
   // Gives it back; `volume` was closed and nothing of it is under way.
   Task<Status> detach(const ClusterVolume& volume);
 
@@ -61,6 +64,8 @@ class ClusterNode final : public NodeSilence {
   ClusterView view_;
   ReplicationNode replication_;
   std::set<std::pair<Store*, VolumeId>> dropping_;
+  std::set<ReplicatedVolume*> opening_;
+  bool opens_ended_ = false;
   TaskGroup tasks_;
 };
 

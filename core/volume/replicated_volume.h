@@ -40,6 +40,8 @@ class ReplicatedVolume {
 
   // Everything that waits ends with kClosed, now and later.
   void close();
+  // Nothing succeeds any more: somebody else has attached it, or close() was called.
+  bool over() const { return closed_ || fenced_; }
 
  private:
   // A change that is under way, or waits for those before it.

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "core/volume/limits.h"
-#include "core/volume/volume_table.h"
 
 namespace varve {
 namespace {
@@ -144,13 +143,22 @@ int32_t ServiceHost::volume_open(std::string_view name, uint32_t flags, uint64_t
     return VARVE_E_INVALID;
   if (name.empty() || name.size() > kNameBytesMax) return VARVE_E_INVALID;
   if ((flags & VARVE_OPEN_SHARED) != 0) return VARVE_E_UNSUPPORTED;
-  if (full() || open_count_ == kServiceVolumesMax) return VARVE_E_AGAIN;
-  Result<std::shared_ptr<Volume>> opened = volumes_.open(name, (flags & VARVE_OPEN_READ_ONLY) != 0);
+  if (full() || open_count_ + opening_count_ == kServiceVolumesMax) return VARVE_E_AGAIN;
+  VolumeOpening how;
+  how.read_only = (flags & VARVE_OPEN_READ_ONLY) != 0;
+  how.force = (flags & VARVE_OPEN_FORCE) != 0;
+  operations_.start(open(std::string(name), how, op_id));
+  return VARVE_OK;
+}
+
+Task<void> ServiceHost::open(std::string name, VolumeOpening how, uint64_t op_id) {
+  ++opening_count_;
+  Result<std::shared_ptr<Volume>> opened = co_await volumes_.open(std::move(name), how);
+  --opening_count_;
   if (opened.ok())
     post(op_id, VARVE_OK, add_handle(std::move(*opened)));
   else
     post(op_id, service_result(opened.code()));
-  return VARVE_OK;
 }
 
 // A handle is the slot's generation over its index plus one; 0 is never valid.
@@ -209,7 +217,7 @@ int32_t ServiceHost::submit(uint64_t handle, const varve_operation* operation) {
   if (checked.kind == VARVE_OP_FLUSH)
     post(checked.op_id, VARVE_OK);  // what was acknowledged is durable already
   else if (checked.kind == VARVE_OP_BLOCK_STATUS)
-    block_status(**volume, checked);
+    operations_.start(block_status(*volume, checked));
   else
     operations_.start(run(*volume, checked));
   return VARVE_OK;
@@ -233,11 +241,15 @@ Task<void> ServiceHost::run(std::shared_ptr<Volume> volume, varve_operation oper
   post(operation.op_id, service_result(status.code()));
 }
 
-void ServiceHost::block_status(const Volume& volume, const varve_operation& operation) {
+Task<void> ServiceHost::block_status(std::shared_ptr<Volume> volume, varve_operation operation) {
   std::vector<ByteRun> runs;
-  const Status status =
-      volume.block_status(operation.offset, operation.bytes, operation.extent_capacity, runs);
-  if (!status.ok()) return post(operation.op_id, service_result(status.code()));
+  const Status status = co_await volume->block_status(operation.offset, operation.bytes,
+                                                      operation.extent_capacity, &runs);
+  volume.reset();
+  if (!status.ok()) {
+    post(operation.op_id, service_result(status.code()));
+    co_return;
+  }
   for (size_t i = 0; i < runs.size(); ++i)
     operation.extents[i] = {runs[i].bytes, runs[i].data ? 0 : VARVE_EXTENT_HOLE | VARVE_EXTENT_ZERO,
                             0};

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,11 +21,10 @@
 #include "core/runtime/task_group.h"
 #include "core/volume/buffer_pool.h"
 #include "core/volume/volume.h"
+#include "core/volume/volume_table.h"
 #include "plugins/abi/service.h"
 
 namespace varve {
-
-class VolumeTable;
 
 // The VARVE_OK or VARVE_E_... that tells `code` to a plugin.
 int32_t service_result(ErrorCode code);
@@ -62,7 +62,8 @@ class ServiceHost {
   uint64_t add_handle(std::shared_ptr<Volume> volume);
   const std::shared_ptr<Volume>* find(uint64_t handle) const;
   Task<void> run(std::shared_ptr<Volume> volume, varve_operation operation);
-  void block_status(const Volume& volume, const varve_operation& operation);
+  Task<void> open(std::string name, VolumeOpening how, uint64_t op_id);
+  Task<void> block_status(std::shared_ptr<Volume> volume, varve_operation operation);
   void post(uint64_t op_id, int32_t result, uint64_t value = 0);
 
   static varve_service_host make_table();
@@ -73,6 +74,7 @@ class ServiceHost {
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   size_t open_count_ = 0;
+  size_t opening_count_ = 0;
   std::vector<varve_service_event> events_;
   TaskGroup operations_;
 };

@@ -6,9 +6,7 @@
 #include "core/base/aligned_buffer.h"
 #include "core/base/crc32c.h"
 #include "core/runtime/task_group.h"
-#include "core/store/store.h"
 #include "core/volume/limits.h"
-#include "core/volume/space_gate.h"
 
 namespace varve {
 namespace {
@@ -56,10 +54,10 @@ Task<Status> Volume::write_zeroes(uint64_t offset, uint64_t bytes) {
   return start({Kind::kZero, offset, bytes, nullptr});
 }
 
-Status Volume::block_status(uint64_t offset, uint64_t bytes, size_t run_count_max,
-                            std::vector<ByteRun>& runs) const {
-  if (!contains(offset, bytes)) return ErrorCode::kInvalidArgument;
-  const size_t before = runs.size();
+Task<Status> Volume::block_status(uint64_t offset, uint64_t bytes, size_t run_count_max,
+                                  std::vector<ByteRun>* runs) const {
+  if (!contains(offset, bytes)) co_return ErrorCode::kInvalidArgument;
+  const size_t before = runs->size();
   const uint64_t end = offset + bytes;
   std::vector<BlockStatusRun> found;
   while (offset < end) {
@@ -67,27 +65,29 @@ Status Volume::block_status(uint64_t offset, uint64_t bytes, size_t run_count_ma
     const uint64_t stop = std::min(end, (offset / kExtentBytes + 1) * kExtentBytes);
     found.clear();
     const Piece piece{offset, stop - offset};
-    VARVE_TRY(share_->store.block_status(share_->id, piece.blocks(), found));
+    Status status = co_await share_->backend->block_status(piece.blocks(), &found);
+    if (!status.ok()) co_return status;
     uint64_t block_end = offset / kBlockBytes * kBlockBytes;
     for (const BlockStatusRun& run : found) {
       block_end += run.block_count * kBlockBytes;
       const uint64_t run_bytes = std::min(block_end, stop) - offset;
       offset += run_bytes;
-      if (runs.size() > before && runs.back().data == run.data) {
-        runs.back().bytes += run_bytes;
+      if (runs->size() > before && runs->back().data == run.data) {
+        runs->back().bytes += run_bytes;
         continue;
       }
-      if (runs.size() - before == run_count_max) return {};
-      runs.push_back({run_bytes, run.data});
+      if (runs->size() - before == run_count_max) co_return Status();
+      runs->push_back({run_bytes, run.data});
     }
-    VARVE_CHECK(offset == stop);
+    // The runs may come from another node.
+    if (offset != stop) co_return Status(ErrorCode::kIoError, "block status does not add up");
   }
-  return {};
+  co_return Status();
 }
 
 void Volume::close() {
   closed_ = true;
-  share_->space.wake_all();
+  share_->backend->wake_space_waiters();
 }
 
 Task<Status> Volume::start(Request request) {
@@ -137,13 +137,13 @@ Task<Status> Volume::run_piece(const Request& request, Piece piece) {
 }
 
 Task<Status> Volume::read_straight(Piece piece, std::byte* into) {
-  return share_->store.read(share_->id, piece.blocks(), into);
+  return share_->backend->read(piece.blocks(), into);
 }
 
 Task<Status> Volume::read_copied(Piece piece, std::byte* into) {
   const BlockRange blocks = piece.blocks();
   AlignedBuffer copy(blocks.count * kBlockBytes);
-  Status status = co_await share_->store.read(share_->id, blocks, copy.data());
+  Status status = co_await share_->backend->read(blocks, copy.data());
   if (status.ok()) std::memcpy(into, copy.data() + piece.offset % kBlockBytes, piece.bytes);
   co_return status;
 }
@@ -156,7 +156,7 @@ Task<Status> Volume::write_whole(Piece piece, const std::byte* from) {
     {
       BlockLocks::Hold hold(share_->locks, blocks, BlockLocks::Mode::kShared);
       co_await hold;
-      status = co_await share_->store.write(share_->id, blocks, from, crcs.data());
+      status = co_await share_->backend->write(blocks, from, crcs.data());
     }
     // No hold while it waits for space: a trim of the same blocks may be what frees it.
     if (status.code() != ErrorCode::kNoSpace) co_return status;
@@ -181,7 +181,7 @@ Task<Status> Volume::merge_block(Piece piece, const std::byte* from, std::byte* 
   const BlockRange blocks = piece.blocks();
   BlockLocks::Hold hold(share_->locks, blocks, BlockLocks::Mode::kExclusive);
   co_await hold;
-  Status status = co_await share_->store.read(share_->id, blocks, block);
+  Status status = co_await share_->backend->read(blocks, block);
   if (!status.ok()) co_return status;  // damaged bytes must not be written back as good ones
   std::byte* part = block + piece.offset % kBlockBytes;
   if (from != nullptr)
@@ -189,7 +189,7 @@ Task<Status> Volume::merge_block(Piece piece, const std::byte* from, std::byte* 
   else
     std::memset(part, 0, piece.bytes);
   const uint32_t crc = crc32c({block, kBlockBytes});
-  status = co_await share_->store.write(share_->id, blocks, block, &crc);
+  status = co_await share_->backend->write(blocks, block, &crc);
   co_return status;
 }
 
@@ -197,13 +197,13 @@ Task<Status> Volume::trim_whole(Piece piece) {
   const BlockRange blocks = piece.blocks();
   BlockLocks::Hold hold(share_->locks, blocks, BlockLocks::Mode::kShared);
   co_await hold;
-  Status status = co_await share_->store.trim(share_->id, blocks);
+  Status status = co_await share_->backend->trim(blocks);
   co_return status;
 }
 
 Task<bool> Volume::space_awaited() {
-  if (!closed_) co_await share_->space.wait();
-  co_return !closed_ && !share_->space.closed();
+  if (!closed_) co_await share_->backend->space();
+  co_return !closed_ && !share_->backend->closed();
 }
 
 }  // namespace varve

@@ -1,7 +1,7 @@
-// Volume: one client's opening of a volume, byte-granular, on top of the store's blocks.
+// Volume: one client's opening of a volume, byte-granular, on top of a backend's blocks.
 //
-// Whole blocks at aligned memory go to the store as they are: their CRC-32C is computed here, once,
-// and travels with them to the medium. Partial blocks are read, merged and written whole,
+// Whole blocks at aligned memory go to the backend as they are: their CRC-32C is computed here,
+// once, and travels with them to the medium. Partial blocks are read, merged and written whole,
 // serialised per block over all openings of the volume (VolumeShare). What a call acknowledged is
 // durable.
 //
@@ -23,29 +23,22 @@
 #include "core/base/ids.h"
 #include "core/runtime/runtime.h"
 #include "core/runtime/task.h"
+#include "core/volume/block_backend.h"
 #include "core/volume/block_locks.h"
 #include "core/volume/pieces.h"
 
 namespace varve {
 
-class SpaceGate;
-class Store;
-
 // What all openings of one volume on one shard share.
 struct VolumeShare {
-  VolumeShare(Runtime& runtime_in, Store& store_in, SpaceGate& space_in, VolumeId id_in,
-              uint64_t size_bytes_in)
+  VolumeShare(Runtime& runtime_in, std::unique_ptr<BlockBackend> backend_in, uint64_t size_bytes_in)
       : runtime(runtime_in),
-        store(store_in),
-        space(space_in),
-        id(id_in),
+        backend(std::move(backend_in)),
         size_bytes(size_bytes_in),
         locks(runtime_in.ready) {}
 
   Runtime& runtime;
-  Store& store;
-  SpaceGate& space;
-  const VolumeId id;
+  const std::unique_ptr<BlockBackend> backend;
   const uint64_t size_bytes;
   BlockLocks locks;
 };
@@ -73,8 +66,8 @@ class Volume {
   Task<Status> write_zeroes(uint64_t offset, uint64_t bytes);
   // Appends at most `run_count_max` runs from `offset` on, neighbours merged; they cover the range
   // unless there are more.
-  Status block_status(uint64_t offset, uint64_t bytes, size_t run_count_max,
-                      std::vector<ByteRun>& runs) const;
+  Task<Status> block_status(uint64_t offset, uint64_t bytes, size_t run_count_max,
+                            std::vector<ByteRun>* runs) const;
 
   // The client goes: its writes that wait for space end with kClosed, now and later.
   void close();

@@ -2,21 +2,27 @@
 
 namespace varve {
 
-Result<std::shared_ptr<Volume>> VolumeTable::open(std::string_view name, bool read_only) {
-  if (closed_) return ErrorCode::kClosed;
+Task<Result<std::shared_ptr<Volume>>> VolumeTable::open(std::string name, VolumeOpening how) {
+  if (closed_) co_return ErrorCode::kClosed;
   const Result<VolumeDirectory::Found> found = directory_.find(name);
-  if (!found.ok()) return found.status();
+  if (!found.ok()) co_return found.status();
+  if (found->opener == nullptr) co_return std::make_shared<Volume>(share_of(*found), how.read_only);
+  auto opened = co_await found->opener->open(std::move(name), how.force);
+  if (!opened.ok()) co_return opened.status();
+  co_return std::make_shared<Volume>(std::move(*opened), how.read_only);
+}
+
+std::shared_ptr<VolumeShare> VolumeTable::share_of(const VolumeDirectory::Found& found) {
   std::erase_if(shares_, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<VolumeShare>& place = shares_[{found->store, found->id}];
+  std::weak_ptr<VolumeShare>& place = shares_[{found.store, found.id}];
   std::shared_ptr<VolumeShare> share = place.lock();
-  if (share == nullptr) {
-    std::unique_ptr<SpaceGate>& gate = gates_[found->store];
-    if (gate == nullptr) gate = std::make_unique<SpaceGate>(runtime_, *found->store);
-    share =
-        std::make_shared<VolumeShare>(runtime_, *found->store, *gate, found->id, found->size_bytes);
-    place = share;
-  }
-  return std::make_shared<Volume>(std::move(share), read_only);
+  if (share != nullptr) return share;
+  std::unique_ptr<SpaceGate>& gate = gates_[found.store];
+  if (gate == nullptr) gate = std::make_unique<SpaceGate>(runtime_, *found.store);
+  auto backend = std::make_unique<StoreBackend>(*found.store, *gate, found.id);
+  share = std::make_shared<VolumeShare>(runtime_, std::move(backend), found.size_bytes);
+  place = share;
+  return share;
 }
 
 bool VolumeTable::in_use(const Store& store, VolumeId id) const {

@@ -25,6 +25,18 @@
 
 namespace varve {
 
+struct VolumeOpening {
+  bool read_only = false;
+  bool force = false;  // also from another node that holds it
+};
+
+// Opens volumes that are in no store of this node alone: those of a cluster.
+class VolumeOpener {
+ public:
+  virtual ~VolumeOpener() = default;
+  virtual Task<Result<std::shared_ptr<VolumeShare>>> open(std::string name, bool force) = 0;
+};
+
 // Where volumes are found by name; the daemon implements it over its disk groups.
 class VolumeDirectory {
  public:
@@ -32,6 +44,7 @@ class VolumeDirectory {
     Store* store = nullptr;
     VolumeId id{};
     uint64_t size_bytes = 0;
+    VolumeOpener* opener = nullptr;  // when set, it knows the rest
   };
 
   virtual ~VolumeDirectory() = default;
@@ -45,8 +58,8 @@ class VolumeTable {
   VolumeTable(Runtime& runtime, VolumeDirectory& directory)
       : runtime_(runtime), directory_(directory) {}
 
-  // The directory's errors; kClosed after end_waits().
-  Result<std::shared_ptr<Volume>> open(std::string_view name, bool read_only);
+  // The errors of directory and opener; kClosed after end_waits().
+  Task<Result<std::shared_ptr<Volume>>> open(std::string name, VolumeOpening how);
   std::vector<std::string> names() { return directory_.names(); }
 
   // True while somebody has the volume open or a request on it is still in flight.
@@ -61,6 +74,7 @@ class VolumeTable {
 
  private:
   using Key = std::pair<const Store*, VolumeId>;
+  std::shared_ptr<VolumeShare> share_of(const VolumeDirectory::Found& found);
 
   Runtime& runtime_;
   VolumeDirectory& directory_;

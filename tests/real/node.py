@@ -13,7 +13,7 @@ BIN = pathlib.Path(os.environ.get("BUILD", REPOSITORY / "build/release")) / "bin
 
 CONFIG = """
 [node]
-name = "test"
+name = "{name}"
 admin = "unix:{work}/admin.sock"
 [[disk_group]]
 name = "disk0"
@@ -22,13 +22,14 @@ path = "{disk}"
 plugin = "nbd"
 listen = ["unix:{work}/nbd.sock"]
 {options}
+{sections}
 """
 
 
 class Node:
     """Config, disk group and process. Use in a `with`: everything is gone behind it."""
 
-    def __init__(self, disk=None, options=""):
+    def __init__(self, disk=None, options="", name="test", sections=""):
         # A short path (a unix socket's has at most 107 bytes) on a real disk: /tmp may be memory.
         self.work = tempfile.mkdtemp(prefix="varve.", dir="/var/tmp")
         self.disk = disk or f"{self.work}/disk0"
@@ -37,7 +38,8 @@ class Node:
         self.admin_socket = f"{self.work}/admin.sock"
         self.log_path = f"{self.work}/varved.log"
         self.process = None
-        text = CONFIG.format(work=self.work, disk=self.disk, options=options)
+        text = CONFIG.format(work=self.work, disk=self.disk, options=options, name=name,
+                             sections=sections)
         pathlib.Path(self.config).write_text(text)
 
     def __enter__(self):
@@ -78,6 +80,12 @@ class Node:
             assert self.process.poll() is None, f"varved ended at its start:\n{self.log()}"
             assert time.monotonic() < deadline, f"varved does not become ready:\n{self.log()}"
             time.sleep(0.02)
+
+    def kill(self):
+        """kill -9, as a crash of the process would."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
 
     def stop(self):
         self.process.terminate()

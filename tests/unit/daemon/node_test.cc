@@ -9,6 +9,7 @@
 
 #include "core/base/text.h"
 #include "core/base/units.h"
+#include "core/daemon/cluster_member.h"
 
 namespace varve {
 namespace {
@@ -56,7 +57,7 @@ Task<void> run_steps(Node* node, WaitList* ended, TaskGroup* serving, Steps step
 void with_node(const NodeConfig& config, Steps steps) {
   auto loop = UringLoop::create();
   REQUIRE(loop.ok());
-  Node node(**loop, config, {});
+  Node node(**loop, config, {}, nullptr);
   WaitList ended((*loop)->runtime().ready);
   TaskGroup serving((*loop)->runtime().ready);
   (*loop)->run(run_steps(&node, &ended, &serving, std::move(steps)));

@@ -19,7 +19,8 @@ void fill(std::span<std::byte> bytes, uint32_t value) {
 VolumeModel::VolumeModel(Runtime& runtime, Store& store, VolumeId id)
     : runtime_(runtime),
       gate_(runtime, store),
-      share_(std::make_shared<VolumeShare>(runtime, store, gate_, id, kBlockCount * kBlockBytes)) {
+      share_(std::make_shared<VolumeShare>(
+          runtime, std::make_unique<StoreBackend>(store, gate_, id), kBlockCount * kBlockBytes)) {
   for (auto& cell : cells_) cell.push_back({0, 0, 0});
 }
 

@@ -57,6 +57,12 @@ Task<Status> finished(SpaceGate* gate) {
   co_return Status();
 }
 
+std::shared_ptr<VolumeShare> share_of(Disk& disk, Store& store, SpaceGate& gate, VolumeId id,
+                                      uint64_t size_bytes) {
+  return std::make_shared<VolumeShare>(disk.runtime,
+                                       std::make_unique<StoreBackend>(store, gate, id), size_bytes);
+}
+
 }  // namespace
 
 TEST_CASE("on the real store clients see only acknowledged or pending values") {
@@ -85,7 +91,7 @@ TEST_CASE("large and odd requests come back from the medium after the store was 
   for (std::byte& byte : data) byte = static_cast<std::byte>(disk.runtime.random.next());
   for (const bool reopened : {false, true}) {
     SpaceGate gate(disk.runtime, *store);
-    Volume volume(std::make_shared<VolumeShare>(disk.runtime, *store, gate, id, 32 * kMiB), false);
+    Volume volume(share_of(disk, *store, gate, id, 32 * kMiB), false);
     if (!reopened) CHECK(disk.await(volume.write(12345, data)).ok());
     std::vector<std::byte> back(data.size() + 2, std::byte{1});
     CHECK(disk.await(volume.read(12344, back)).ok());
@@ -102,7 +108,7 @@ TEST_CASE("writes wait while the real store is full and go on after a trim") {
   const std::unique_ptr<Store> store = disk.format_and_open();
   const VolumeId id = disk.create(*store, 64 * kMiB);
   SpaceGate gate(disk.runtime, *store);
-  Volume volume(std::make_shared<VolumeShare>(disk.runtime, *store, gate, id, 64 * kMiB), false);
+  Volume volume(share_of(disk, *store, gate, id, 64 * kMiB), false);
   AlignedBuffer data(64 * kKiB);
   TaskGroup writes(disk.runtime.ready);
   std::vector<std::optional<Status>> ended(1000);

@@ -31,7 +31,8 @@ struct Scene {
   FakeShard shard;
   SpaceGate gate{shard.runtime, *shard.store};
   std::shared_ptr<VolumeShare> share = std::make_shared<VolumeShare>(
-      shard.runtime, *shard.store, gate, kFakeVolume, shard.core->bytes.size());
+      shard.runtime, std::make_unique<StoreBackend>(*shard.store, gate, kFakeVolume),
+      shard.core->bytes.size());
   Volume volume{share, false};
 };
 
@@ -114,7 +115,7 @@ TEST_CASE("block status is in bytes, merged over extents and cut at the caller's
   Scene scene(3 * kExtentBlocks);
   REQUIRE(scene.write(kExtentBytes - 4096, filled(8192, 1)).ok());
   std::vector<ByteRun> runs;
-  REQUIRE(scene.volume.block_status(10, 3 * kExtentBytes - 20, 100, runs).ok());
+  REQUIRE(scene.shard.await(scene.volume.block_status(10, 3 * kExtentBytes - 20, 100, &runs)).ok());
   REQUIRE(runs.size() == 3);
   CHECK(runs[0].bytes == kExtentBytes - 4096 - 10);
   CHECK_FALSE(runs[0].data);
@@ -122,11 +123,11 @@ TEST_CASE("block status is in bytes, merged over extents and cut at the caller's
   CHECK(runs[1].data);
   CHECK(runs[0].bytes + runs[1].bytes + runs[2].bytes == 3 * kExtentBytes - 20);
   runs.clear();
-  REQUIRE(scene.volume.block_status(0, 3 * kExtentBytes, 1, runs).ok());
+  REQUIRE(scene.shard.await(scene.volume.block_status(0, 3 * kExtentBytes, 1, &runs)).ok());
   REQUIRE(runs.size() == 1);
   CHECK(runs[0].bytes == kExtentBytes - 4096);
   runs.clear();
-  REQUIRE(scene.volume.block_status(kExtentBytes - 1, 2, 100, runs).ok());
+  REQUIRE(scene.shard.await(scene.volume.block_status(kExtentBytes - 1, 2, 100, &runs)).ok());
   REQUIRE(runs.size() == 1);
   CHECK(runs[0].bytes == 2);
 }

@@ -1,0 +1,206 @@
+// What ClusterMember is asked and what it tells.
+#include <algorithm>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/base/units.h"
+#include "core/cluster/cluster_birth.h"
+#include "core/cluster/record_text.h"
+#include "core/cluster/volume_operations.h"
+#include "core/daemon/cluster_member.h"
+
+namespace varve {
+namespace {
+
+// How often and how long a new volume is looked for among what this node knows.
+constexpr int kLooksForVolume = 100;
+constexpr uint64_t kLookForVolume_ns = 10 * kMillisecond;
+
+Uuid draw_uuid(Random& random) {
+  Uuid uuid{};
+  for (std::byte& byte : uuid) byte = static_cast<std::byte>(random.next());
+  return uuid;
+}
+
+}  // namespace
+
+Task<Result<ClusterInitialised>> ClusterMember::init(uint32_t copies) {
+  if (ending_) co_return ErrorCode::kClosed;
+  if (loop_ == nullptr) co_return Status(ErrorCode::kUnavailable, "varved is still starting");
+  CasLoop loop(context());
+  const auto found = co_await read_cluster(&loop);
+  if (!found.ok() && found.code() != ErrorCode::kNotFound) co_return found.status();
+  const bool existed = found.ok();
+  Uuid id = draw_uuid(loop_->runtime().random);
+  if (existed) id = found->record.id;
+  // An init without copies asks for nothing that an existing cluster could contradict.
+  if (existed && copies == 0) copies = found->record.copies;
+  const auto record = co_await cluster_init(context(), id, copies);
+  if (!record.ok()) co_return record.status();
+  changed_->wake_all();
+  if (!existed) log_info("cluster", text("initialised with id ", uuid_text(record->id)));
+  co_return ClusterInitialised{uuid_text(record->id), record->copies, existed};
+}
+
+// Ends soon, as a rule when the view shows the volume: what is listed next has it.
+Task<void> ClusterMember::seen(VolumeId id) {
+  for (int i = 0; i < kLooksForVolume && !ending_ && node_->view().volume(id) == nullptr; ++i)
+    co_await pause(kLookForVolume_ns);
+}
+
+Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {
+  VARVE_CO_TRY(check_joined());
+  if (!request.disk_group.empty()) {
+    co_return Status(ErrorCode::kInvalidArgument,
+                     "in a cluster the volume's copies are on several disk groups, which the "
+                     "cluster picks");
+  }
+  VolumeCreation wanted;
+  wanted.name = request.name;
+  wanted.size_bytes = round_up(request.size_bytes, kBlockBytes);
+  wanted.copies = request.copies;
+  wanted.node = node_->node();
+  const auto created = co_await varve::create_volume(node_->context(), wanted);
+  if (!created.ok()) co_return created.status();
+  co_await seen(created->volume.id);
+  const ClusterVolume& volume = created->volume;
+  if (!created->existed) {
+    log_info("volume", text("created ", volume.name, " of ", volume.size_bytes, " bytes with ",
+                            volume.copies, volume.copies == 1 ? " copy" : " copies", " on ",
+                            volume.groups.size(), " groups"));
+  }
+  co_return CreatedVolume{status_of(volume), created->existed};
+}
+
+Task<Result<VolumeStatus>> ClusterMember::delete_volume(std::string name) {
+  VARVE_CO_TRY(check_joined());
+  // Its last client may just have gone: the volume is being detached then.
+  if (!volumes_->in_use(name)) co_await volumes_->drained();
+  const auto deleted = co_await varve::delete_volume(node_->context(), name);
+  if (!deleted.ok()) co_return deleted.status();
+  log_info("volume", text("deleted ", name));
+  VolumeStatus volume = status_of(*deleted);
+  volume.name = name;
+  co_return volume;
+}
+
+Task<Result<AttachmentStatus>> ClusterMember::attach(std::string name, bool force) {
+  VARVE_CO_TRY(check_joined());
+  const auto attached = co_await volumes_->attach(std::move(name), force);
+  if (!attached.ok()) co_return attached.status();
+  co_return attachment_of(*attached);
+}
+
+Task<Result<AttachmentStatus>> ClusterMember::detach(std::string name, bool force) {
+  VARVE_CO_TRY(check_joined());
+  const auto detached = co_await volumes_->detach(std::move(name), force);
+  if (!detached.ok()) co_return detached.status();
+  co_return attachment_of(*detached);
+}
+
+std::string ClusterMember::node_words(NodeId id) const {
+  if (id == NodeId{}) return {};
+  const auto* node = node_->view().node(id);
+  return node == nullptr ? text("number ", static_cast<uint32_t>(id)) : node->record.name;
+}
+
+bool ClusterMember::is_heard(NodeId id) const {
+  return id == node_->node() || !node_->is_silent(id);
+}
+
+AttachmentStatus ClusterMember::attachment_of(const ClusterVolume& volume) const {
+  return {volume.name, node_words(volume.holder), volume.generation};
+}
+
+VolumeStatus ClusterMember::status_of(const ClusterVolume& volume) const {
+  VolumeStatus status;
+  status.name = volume.name;
+  status.size_bytes = volume.size_bytes;
+  status.copies = volume.copies;
+  status.attached_on = node_words(volume.holder);
+  status.in_use = volume.holder != NodeId{};
+  return status;
+}
+
+std::vector<VolumeStatus> ClusterMember::volumes() const {
+  std::vector<VolumeStatus> volumes;
+  if (!joined_) return volumes;
+  for (const auto& [id, volume] : node_->view().volumes())
+    if (!volume.record.deleted) volumes.push_back(status_of(volume.record));
+  std::sort(volumes.begin(), volumes.end(),
+            [](const auto& left, const auto& right) { return left.name < right.name; });
+  return volumes;
+}
+
+Task<Result<std::vector<ClusterNodeStatus>>> ClusterMember::nodes() {
+  VARVE_CO_TRY(check_joined());
+  std::map<NodeId, ClusterNodeStatus> nodes;
+  const ClusterView& view = node_->view();
+  for (const auto& [id, node] : view.nodes()) {
+    ClusterNodeStatus& status = nodes[id];
+    status.id = static_cast<uint32_t>(id);
+    status.name = node.record.name;
+    status.address = node.record.address;
+    status.version = node.record.version;
+    status.heard = is_heard(id);
+  }
+  for (const auto& [id, group] : view.disk_groups()) {
+    if (group.record.state == DiskGroupState::kRemoved) continue;
+    ++nodes[group.record.node].disk_group_count;
+    nodes[group.record.node].capacity_bytes += group.record.capacity_bytes;
+  }
+  for (const auto& [id, group] : view.groups()) {
+    for (const GroupMember& member : group.record.members) {
+      ++nodes[member.node].group_count;
+      if (member.disk_group == group.record.primary) ++nodes[member.node].primary_count;
+    }
+  }
+  std::vector<ClusterNodeStatus> list;
+  for (auto& [id, node] : nodes) list.push_back(std::move(node));
+  co_return list;
+}
+
+GroupInSync ClusterMember::in_sync_of(const GroupRecord& group) const {
+  GroupInSync status;
+  status.id = static_cast<uint32_t>(group.id);
+  status.epoch = group.epoch;
+  for (const GroupMember& member : group.members) {
+    std::string name = node_words(member.node);
+    if (member.disk_group == group.primary) status.primary = name;
+    if (group.is_in_sync(member.disk_group)) status.in_sync.push_back(name);
+    status.members.push_back(std::move(name));
+  }
+  return status;
+}
+
+ClusterStatus ClusterMember::status() const {
+  ClusterStatus status;
+  status.state = state_;
+  status.joined = joined_;
+  if (metadata_ != nullptr) status.metadata_problem = metadata_->broken_why();
+  if (transport_ != nullptr) status.transport_problem = transport_->broken_why();
+  if (!joined_) return status;
+  const ClusterView& view = node_->view();
+  status.id = uuid_text(id_);
+  status.node_id = static_cast<uint32_t>(node_->node());
+  for (const auto& [id, node] : view.nodes())
+    if (!is_heard(id)) status.silent_nodes.push_back(node.record.name);
+  for (const auto& [id, group] : view.groups()) {
+    ++status.group_count;
+    const GroupRecord& record = group.record;
+    if (record.in_sync.size() < record.members.size()) ++status.degraded_group_count;
+    const GroupMember* primary = record.member(record.primary);
+    if (primary != nullptr && !is_heard(primary->node)) ++status.silent_primary_count;
+  }
+  for (const auto& [id, replica] : node_->replication().replicas()) {
+    GroupInSync group = in_sync_of(replica->seen().record);
+    Primary* const primary = replica->primary();
+    group.office_here = primary != nullptr && primary->serving();
+    if (group.office_here) ++status.office_count;
+    status.groups.push_back(std::move(group));
+  }
+  status.unreadable = view.unreadable();
+  return status;
+}
+
+}  // namespace varve

@@ -1,0 +1,68 @@
+// ClusterVolumes: the cluster's volumes that this node has attached: the first opening attaches a
+// volume, all openings share it, the last one that ends detaches it.
+//
+// Thread rule: one shard's thread. Ownership: borrows runtime and node. At the end: close(); every
+// client lets go of its volumes; await drained(); then ClusterNode::stop().
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/cluster/cluster_volume.h"
+#include "core/runtime/task_group.h"
+#include "core/runtime/wait_list.h"
+#include "core/volume/cluster_node.h"
+#include "core/volume/volume_table.h"
+
+namespace varve {
+
+class ClusterVolumes final : public VolumeOpener {
+ public:
+  ClusterVolumes(Runtime& runtime, ClusterNode& node)
+      : runtime_(runtime), node_(node), changed_(runtime.ready), tasks_(runtime.ready) {}
+
+  // kBusy: another node holds it and is not silent; `force` takes it all the same. Waits for groups
+  // that have no primary. kNotFound, kClosed.
+  Task<Result<std::shared_ptr<VolumeShare>>> open(std::string name, bool force) override;
+
+  // Keeps it attached until detach(), whether a client has it open or not.
+  Task<Result<ClusterVolume>> attach(std::string name, bool force);
+  // kBusy: a client of this node has it open, or another node holds it; `force` takes it away.
+  Task<Result<ClusterVolume>> detach(std::string name, bool force);
+  // Gives back what this node held when its last process ended. Before the first open().
+  Task<void> detach_leftovers();
+
+  // True while a client of this node has it open or attach() keeps it.
+  bool in_use(std::string_view name) const;
+
+  // Nothing more is opened; what has not been opened yet ends with kClosed.
+  void end_opens();
+  // Operations that wait for the cluster end with kClosed, and every later one.
+  void close();
+  // Ends when everything that nobody uses any more is detached.
+  Task<void> drained() { return tasks_.done(); }
+
+ private:
+  class Backend;
+  struct Entry {
+    std::weak_ptr<VolumeShare> share;
+    std::shared_ptr<VolumeShare> kept;   // by attach()
+    ReplicatedVolume* volume = nullptr;  // of `share`
+    bool opening = false;
+  };
+
+  Task<Result<std::shared_ptr<VolumeShare>>> open_first(std::string name, bool force);
+  void forget_unused();
+  Task<void> give_back(std::unique_ptr<ReplicatedVolume> volume);
+
+  Runtime& runtime_;
+  ClusterNode& node_;
+  std::map<std::string, Entry, std::less<>> entries_;
+  WaitList changed_;
+  TaskGroup tasks_;
+  bool closed_ = false;
+};
+
+}  // namespace varve

@@ -1,0 +1,115 @@
+"""Several real varved on loopback that are one cluster, for tests in Python."""
+
+import pathlib
+import shutil
+import socket
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from node import BIN, Node  # noqa: E402, F401
+
+SECTIONS = """
+[metadata]
+use = "metadata_sqlite"
+path = "{records}"
+[transport]
+use = "tcp"
+listen = "127.0.0.1:{port}"
+"""
+
+
+def free_ports(count):
+    """Ports that nobody uses now; bound together, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def until(what, condition, seconds=30):
+    """Waits until the condition holds; the last value of it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+class Cluster:
+    """`nodes` with one disk group each. Use in a `with`: everything is gone behind it."""
+
+    def __init__(self, node_count=3, disk_size="512MiB"):
+        self.work = tempfile.mkdtemp(prefix="varve.", dir="/var/tmp")
+        self.disk_size = disk_size
+        self.nodes = []
+        for number, port in enumerate(free_ports(node_count), start=1):
+            sections = SECTIONS.format(records=f"{self.work}/cluster.db", port=port)
+            self.nodes.append(Node(name=f"n{number}", sections=sections))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        for node in self.nodes:
+            if kind is not None:
+                print(f"---- {node.work}\n{node.log()[-6000:]}", file=sys.stderr)
+            node.__exit__()
+        shutil.rmtree(self.work)
+
+    def make(self, *options):
+        """Starts all nodes, makes the cluster and one disk group on each."""
+        for node in self.nodes:
+            node.launch()
+        until("the first node waits for varve cluster init",
+              lambda: "cluster init" in self.state(self.nodes[0]))
+        self.nodes[0].must("cluster", "init", *options)
+        self.await_joined()
+        for node in self.nodes:
+            node.must("disk", "add", "disk0", "--size", self.disk_size)
+
+    def launch(self):
+        for node in self.nodes:
+            node.launch()
+        self.await_joined()
+
+    def await_joined(self):
+        for node in self.nodes:
+            self.await_ready(node)
+
+    @staticmethod
+    def await_ready(node):
+        until(f"{node.work} is ready", lambda: Cluster.is_ready(node))
+
+    @staticmethod
+    def is_ready(node):
+        assert node.process.poll() is None, f"varved ended:\n{node.log()}"
+        return node.status().get("state") == "ready"
+
+    @staticmethod
+    def state(node):
+        assert node.process.poll() is None, f"varved ended:\n{node.log()}"
+        return node.status().get("cluster", {}).get("state", "")
+
+    def await_healthy(self, seconds=60):
+        """Waits until every group has all its members in sync."""
+        until("all members are in sync", lambda: not self.problems(), seconds)
+
+    def problems(self):
+        return [problem for node in self.nodes
+                for problem in node.status().get("problems", ["no answer"])]
+
+    def kill(self):
+        for node in self.nodes:
+            if node.process:
+                node.kill()
+
+    def stop(self):
+        for node in self.nodes:
+            node.stop()
