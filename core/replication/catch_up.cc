@@ -67,16 +67,28 @@ Task<bool> Primary::rewrite_diverged(Session* session, Sequence after) {
   std::vector<ChangedBlocks> theirs;
   const bool collected = co_await collect_from(session, after, &theirs);
   if (!collected) co_return false;
+  // Not awaited to their commitment: while too few are in sync nothing commits, and the learner is
+  // what is missing. Its admission waits for all that is on its way.
   for (const ChangedBlocks& run : theirs) {
-    const std::vector<BlockVersion> ours = store_.versions(run.volume, run.range);
     for (uint64_t i = 0; i < run.range.count; ++i) {
-      if (ours[i].sequence >= run.sequence) continue;
       const BlockRange block{run.range.first + i, 1};
-      const Status status = co_await rewrite(run.volume, block);
-      if (!status.ok()) co_return false;
+      if (!has_parted(run.volume, block, run.sequence)) continue;
+      tasks_.start(rewrite_parted(run.volume, block));
+      while (session->receiving && !resigned_ && has_parted(run.volume, block, run.sequence))
+        co_await pause(kTick_ns / 10);
     }
   }
-  co_return session->receiving;
+  co_return session->receiving && !resigned_;
+}
+
+// Whether our value of the block has a lower number than `theirs`, and none is on its way.
+bool Primary::has_parted(VolumeId volume, BlockRange block, Sequence theirs) const {
+  return store_.versions(volume, block)[0].sequence < theirs &&
+         !overlaps_uncommitted(volume, block);
+}
+
+Task<void> Primary::rewrite_parted(VolumeId volume, BlockRange block) {
+  [[maybe_unused]] const Status status = co_await rewrite(volume, block);
 }
 
 Task<bool> Primary::send_copies(Session* session, Sequence after) {

@@ -55,7 +55,7 @@ Task<Status> ReplicationNode::io(GroupIo io) {
   if (node != node_) co_return co_await io_there(node, office, io);
   Primary* const primary = primary_for(io.group, office);
   if (primary == nullptr) co_return ErrorCode::kStale;
-  const IoOrigin origin{node_, io.attach_generation, 0};
+  const IoOrigin origin{node_, io.attach_generation, io.connection};
   co_return co_await io_here(primary, origin, io);
 }
 
@@ -89,7 +89,7 @@ Task<Status> ReplicationNode::io_there(NodeId node, Epoch office, GroupIo io) {
   request.block_count = static_cast<uint32_t>(io.range.count);
   request.first_block = io.range.first;
   request.attach_generation = io.attach_generation;
-  request.connection = peers_.connection_number(node);
+  request.connection = io.connection;
   request.kind = io.kind;
   const uint64_t data_blocks = io.kind == IoKind::kWrite ? io.range.count : 0;
   const std::span<const std::byte> parts[2] = {{io.data, data_blocks * kBlockBytes},

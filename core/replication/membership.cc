@@ -17,6 +17,8 @@ Task<void> Primary::tend(Session* session) {
       if (!prepared) {
         co_await remove_if_silent(session);
         co_await pause(kRetryPause_ns);
+      } else {
+        co_await remove_if_short(session);
       }
       continue;
     }
@@ -97,6 +99,18 @@ Task<void> Primary::remove_if_silent(Session* session) {
                          static_cast<uint32_t>(session->member.disk_group),
                          " does not answer and is taken out; ", seen_.record.in_sync.size(), " of ",
                          seen_.record.members.size(), " members are in sync"));
+}
+
+// Rule 3: a member that restarted with less than it had made durable has lost data.
+Task<void> Primary::remove_if_short(Session* session) {
+  if (resigned_ || session->log_end >= session->acked_end) co_return;
+  if (!is_required(session->member.disk_group)) co_return;
+  const bool removed = co_await remove(session->member.disk_group);
+  if (!removed) co_return;
+  session->acked_end = 0;
+  log_error("group", text(static_cast<uint32_t>(group_), ": disk group ",
+                          static_cast<uint32_t>(session->member.disk_group),
+                          " came back with a log that ends too early: it is taken out"));
 }
 
 Task<bool> Primary::remove(DiskGroupId id) {

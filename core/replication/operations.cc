@@ -13,6 +13,8 @@ Task<Status> Primary::write(IoOrigin origin, VolumeId volume, BlockRange range,
   while (in_flight_count_ >= kGroupInFlightMax && !resigned_) co_await changed_.wait();
   co_await settled(volume, range);
   VARVE_CO_TRY(admit(origin, volume));
+  // Nothing could be acknowledged: the frontend waits, so that no buffer here does.
+  if (seen_.record.in_sync.size() < seen_.record.min_in_sync) co_return ErrorCode::kUnavailable;
   if (!store_.has_room(range.count)) co_return ErrorCode::kNoSpace;
   GroupOperation operation(runtime_.ready);
   operation.volume = volume;
@@ -156,6 +158,7 @@ Task<void> Primary::send(Session* session, GroupOperation* operation) {
     if (reply.ok()) {
       answered(*session, ErrorCode::kOk);
       operation->durable_on.push_back(session->member.disk_group);
+      session->acked_end = std::max(session->acked_end, operation->sequence);
       break;
     }
     answered(*session, reply.code());

@@ -160,6 +160,7 @@ Task<Status> Primary::attach(AttachFence fence, VolumeRecord volume) {
   Call call(*this);
   if (!serving()) co_return ErrorCode::kStale;
   if (fence.generation < fence_of(fence.volume)) co_return ErrorCode::kBusy;
+  if (seen_.record.in_sync.size() < seen_.record.min_in_sync) co_return ErrorCode::kUnavailable;
   if (fence.generation > fence_of(fence.volume)) {
     std::erase_if(connections_, [&](const auto& held) { return held.first.first == fence.volume; });
     fencing_[fence.volume] = fence.generation;  // from here on older ones are refused

@@ -94,6 +94,7 @@ class Primary {
     uint64_t grant_until_ns = 0;
     Sequence position = 0;  // as it said when it was prepared
     Sequence log_end = 0;
+    Sequence acked_end = 0;  // highest number that it said to have made durable
     WaitList changed;
     bool ready() const { return epoch != 0 && !preparing; }
   };
@@ -147,6 +148,7 @@ class Primary {
   void begin_receiving(Session& session);
   void end_receiving(Session& session);
   Task<void> remove_if_silent(Session* session);
+  Task<void> remove_if_short(Session* session);
   Task<bool> remove(DiskGroupId id);
   // One change of the record at a time: false when the office has ended meanwhile.
   Task<bool> take_turn();
@@ -168,6 +170,7 @@ class Primary {
   Task<void> settle_range(VolumeId volume, BlockRange range);
   // Writes this member's own value of the blocks again, under new numbers.
   Task<Status> rewrite(VolumeId volume, BlockRange range);
+  Task<Status> adopt_newer(VolumeId volume, uint64_t block, Sequence sequence);
   Task<Status> rewrite_alike(VolumeId volume, BlockRange range, BlockVersion::Kind kind,
                              Sequence sequence);
 
@@ -175,6 +178,8 @@ class Primary {
   Task<bool> learn(Session* session);
   Task<bool> send_fences(Session* session);
   Task<bool> send_fence(Session* session, AttachFence fence, VolumeRecord volume);
+  bool has_parted(VolumeId volume, BlockRange block, Sequence theirs) const;
+  Task<void> rewrite_parted(VolumeId volume, BlockRange block);
   Task<bool> rewrite_diverged(Session* session, Sequence after);
   Task<bool> send_copies(Session* session, Sequence after);
   Task<void> send_copy(Session* session, ChangedBlocks run, bool* failed);
@@ -201,6 +206,8 @@ class Primary {
   uint64_t counter_ = 0;
   bool changing_ = false;  // one change of the record at a time
   bool serving_ = false;
+  // Blocks in doubt of which an in-sync member holds a higher number than this one.
+  std::map<std::pair<VolumeId, uint64_t>, Sequence> newer_elsewhere_;
   // (volume, first block) -> end: clients wait for these until they are settled.
   std::map<std::pair<VolumeId, uint64_t>, uint64_t> in_doubt_;
   bool resigned_ = false;

@@ -45,7 +45,10 @@ void Replica::record_seen(const SeenRecord& seen) {
 }
 
 void Replica::tick() {
-  if (primary_ != nullptr) primary_->tick();
+  if (primary_ != nullptr) {
+    primary_->tick();
+    record_seen(primary_->seen());  // it knows first
+  }
   const uint64_t now_ns = runtime_.clock.monotonic_ns();
   if (primary_ == nullptr && state_.position != durable_position_ && !keeping_position_ &&
       now_ns - position_kept_ns_ >= kPositionPeriod_ns && !stopping_ && !failed_) {
@@ -71,7 +74,7 @@ bool Replica::should_take_over() const {
   if (taking_over_ || primary_ != nullptr || stopping_ || failed_ || seen_.revision == 0)
     return false;
   const GroupRecord& record = seen_.record;
-  if (record.primary == context_.self) return true;  // nobody can hold a lease against it
+  if (record.primary == context_.self) return true;
   if (!record.is_in_sync(context_.self)) return false;
   // A new group: the first member is to be its primary.
   if (record.office == 0 && record.members.front().disk_group == context_.self) return true;
@@ -89,8 +92,10 @@ Task<void> Replica::take_over() {
 
 Task<bool> Replica::win_office(SeenRecord* seen) {
   const GroupRecord former = seen->record;
-  // Nobody holds a lease against the last primary itself, or where none ever was.
-  const bool own = former.primary == context_.self || former.office == 0;
+  // Nobody holds a lease against the last primary itself, once it has made that office durable and
+  // so grants nothing to an older one; nor where there never was one.
+  const bool own =
+      (former.primary == context_.self && state_.epoch >= former.office) || former.office == 0;
   if (!former.is_in_sync(context_.self)) co_return false;
   const uint64_t heard_ns = heard_ns_;
   // Rule 3: what was granted, also before a restart, must be over. taking_over_ stops new grants.
@@ -98,13 +103,13 @@ Task<bool> Replica::win_office(SeenRecord* seen) {
   while (!own && !stopping_ && !VARVE_MUTANT(kForgetGraceTime) &&
          runtime_.clock.monotonic_ns() < grace_ns) {
     co_await changed_.wait_until(runtime_.timers, grace_ns);
-    if (heard_ns_ != heard_ns) co_return false;  // it is back
+    if (heard_ns_ != heard_ns && former.primary != context_.self) co_return false;  // it is back
   }
   if (stopping_) co_return false;
   GroupRecord wanted = former;
   wanted.primary = context_.self;
   wanted.office = former.epoch + 1;
-  if (!own) std::erase(wanted.in_sync, former.primary);
+  if (former.primary != context_.self) std::erase(wanted.in_sync, former.primary);
   if (VARVE_MUTANT(kKeepEpochOnRestart) && own && former.office != 0) {
     co_return true;
   }
@@ -135,7 +140,8 @@ Task<void> Replica::hold_office(SeenRecord seen) {
 }
 
 bool Replica::accepts(Epoch epoch) const {
-  return !stopping_ && epoch == state_.epoch && epoch == promised_epoch_ && primary_ == nullptr;
+  return !stopping_ && prepared_ && epoch == state_.epoch && epoch == promised_epoch_ &&
+         primary_ == nullptr;
 }
 
 bool Replica::beacon(NodeId from, Epoch epoch) {

@@ -68,6 +68,7 @@ class Replica {
   SeenRecord seen_;
   MemberState state_;         // epoch is the durable one
   Epoch promised_epoch_ = 0;  // being made durable: older ones are refused already
+  bool prepared_ = false;     // in this life: the primary knows where our log ends
   bool in_sync_ = false;      // as the primary of state_.epoch said
   Sequence durable_position_ = 0;
   uint64_t position_kept_ns_ = 0;

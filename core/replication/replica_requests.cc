@@ -34,6 +34,7 @@ Task<void> Replica::prepare(IncomingRequest request) {
   }
   if (result == ErrorCode::kOk) {
     state_.epoch = body.epoch;
+    prepared_ = true;
     in_sync_ = body.in_sync == 1;
     heard_ns_ = runtime_.clock.monotonic_ns();
   }
@@ -109,7 +110,9 @@ Task<void> Replica::fetch(IncomingRequest request) {
   Status status = ErrorCode::kNotFound;
   const BlockRange one{body.block, 1};
   const BlockVersion version = store_.versions(body.volume, one)[0];
-  if (version.sequence == body.sequence && version.kind == BlockVersion::Kind::kData && !stopping_)
+  const bool same = version.sequence == body.sequence && !stopping_;
+  if (same && version.kind == BlockVersion::Kind::kZero) status = ErrorCode::kOk;
+  if (same && version.kind == BlockVersion::Kind::kData)
     status = co_await store_.read(body.volume, one, data.data());
   const uint32_t crc = crc32c(data.span());
   const std::span<const std::byte> parts[2] = {data.span(),
@@ -133,6 +136,8 @@ Task<void> Replica::fence(IncomingRequest request) {
     const AttachFence fence{context_.group, body.fence.volume, body.fence.attach_generation};
     status = co_await store_.put_fence(fence, std::move(volume));
     if (--append_count_ == 0) appends_ended_.wake_all();
+    // A newer generation, of an attach that this primary has not heard of, refuses even more.
+    if (status.code() == ErrorCode::kStale) status = ErrorCode::kOk;
   }
   co_await context_.peers.reply(request, status.code(), EmptyReply(), Slices());
 }

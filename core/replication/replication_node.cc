@@ -63,11 +63,24 @@ Task<void> ReplicationNode::run() {
   while (!stopping_) {
     if (runtime_.clock.monotonic_ns() >= next_ns) {
       next_ns = runtime_.clock.monotonic_ns() + kTick_ns;
-      for (const auto& [group, replica] : replicas_) replica->tick();
+      for (const auto& [group, replica] : replicas_) {
+        replica->tick();
+        record_seen(replica->seen());
+      }
+      refresh_old_records();
       if (runtime_.clock.monotonic_ns() - beacons_sent_ns_ >= kBeaconPeriod_ns) send_beacons();
     }
     co_await changed_.wait_until(runtime_.timers, next_ns);
   }
+}
+
+// A member whose primary is ahead of the record that this node has seen: a change went unnoticed.
+void ReplicationNode::refresh_old_records() {
+  const uint64_t now_ns = runtime_.clock.monotonic_ns();
+  if (now_ns - refreshed_ns_ < kPositionPeriod_ns) return;
+  refreshed_ns_ = now_ns;
+  for (const auto& [group, replica] : replicas_)
+    if (replica->epoch() > replica->seen().record.epoch) tasks_.start(refresh(group));
 }
 
 Replica* ReplicationNode::replica(GroupId group) {

@@ -23,6 +23,8 @@ struct GroupIo {
   VolumeId volume{};
   BlockRange range;
   uint64_t attach_generation = 0;
+  // Raised whenever an answer was missed: what was sent before is then refused (rule 4).
+  uint64_t connection = 0;
   const std::byte* data = nullptr;  // write; with one CRC a block
   const uint32_t* crcs = nullptr;
   std::byte* out = nullptr;                     // read
@@ -66,6 +68,7 @@ class ReplicationNode final : public PeerHandler {
  private:
   void add_replica(const SeenRecord& seen);
   Task<void> run();
+  void refresh_old_records();
   void send_beacons();
   Task<void> send_beacon(NodeId node);
   Task<void> answer_beacon(IncomingRequest request);
@@ -89,6 +92,7 @@ class ReplicationNode final : public PeerHandler {
   std::map<GroupId, SeenRecord> records_;
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
   uint64_t beacons_sent_ns_ = 0;
+  uint64_t refreshed_ns_ = 0;
   bool stopping_ = false;
   WaitList changed_;
   TaskGroup tasks_;

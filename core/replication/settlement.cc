@@ -113,6 +113,14 @@ Task<bool> Primary::collect_from(Session* session, Sequence after,
 }
 
 void Primary::set_in_doubt(const std::vector<ChangedBlocks>& runs) {
+  for (const ChangedBlocks& run : runs) {
+    const std::vector<BlockVersion> ours = store_.versions(run.volume, run.range);
+    for (uint64_t i = 0; i < ours.size(); ++i) {
+      if (ours[i].sequence >= run.sequence) continue;
+      Sequence& newest = newer_elsewhere_[{run.volume, run.range.first + i}];
+      newest = std::max(newest, run.sequence);
+    }
+  }
   std::vector<ChangedBlocks> sorted = runs;
   std::sort(sorted.begin(), sorted.end(), [](const ChangedBlocks& a, const ChangedBlocks& b) {
     return a.volume != b.volume ? a.volume < b.volume : a.range.first < b.range.first;
@@ -166,14 +174,27 @@ Task<void> Primary::settle_range(VolumeId volume, BlockRange range) {
   }
   if (resigned_) co_return;
   in_doubt_.erase({volume, range.first});
+  newer_elsewhere_.erase(newer_elsewhere_.lower_bound({volume, range.first}),
+                         newer_elsewhere_.lower_bound({volume, range.end()}));
   changed_.wake_all();
 }
 
 Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {
   uint64_t block = range.first;
   while (block < range.end() && !resigned_) {
+    const auto newer = newer_elsewhere_.lower_bound({volume, block});
+    const bool any = newer != newer_elsewhere_.end() && newer->first.first == volume;
+    if (any && newer->first.second == block) {
+      const Status adopted = co_await adopt_newer(volume, block, newer->second);
+      if (adopted.code() != ErrorCode::kNotFound) {
+        VARVE_CO_TRY(adopted);
+        ++block;
+        continue;
+      }
+    }
     const uint64_t stop =
-        std::min({range.end(), round_up(block + 1, kExtentBlocks), block + kMessageBlocksMax});
+        std::min({range.end(), round_up(block + 1, kExtentBlocks), block + kMessageBlocksMax,
+                  any && newer->first.second > block ? newer->first.second : range.end()});
     const std::vector<BlockVersion> versions = store_.versions(volume, {block, stop - block});
     uint64_t count = 1;
     const auto alike = [&](const BlockVersion& a, const BlockVersion& b) {
@@ -195,6 +216,28 @@ Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {
     block += count;
   }
   co_return resigned_ ? Status(ErrorCode::kStale) : Status();
+}
+
+// Of all in-sync members the highest number counts: one that was acknowledged is among them even
+// when this disk group lost the end of its log without noticing. kNotFound: nobody has it any more.
+Task<Status> Primary::adopt_newer(VolumeId volume, uint64_t block, Sequence sequence) {
+  AlignedBuffer data(kBlockBytes);
+  for (int attempt = 0; attempt < 40 && !resigned_; ++attempt) {
+    const bool fetched = co_await fetch(volume, block, sequence, data.data());
+    if (!fetched) {
+      co_await pause(kRetryPause_ns);
+      continue;
+    }
+    const uint32_t crc = crc32c(data.span());
+    GroupOperation operation(runtime_.ready);
+    operation.volume = volume;
+    operation.range = {block, 1};
+    operation.data = data.data();
+    operation.crcs = &crc;
+    operation.reserved_room = true;
+    co_return co_await run_operation(&operation);
+  }
+  co_return resigned_ ? ErrorCode::kStale : ErrorCode::kNotFound;
 }
 
 // kBusy: the blocks changed before they could be written.

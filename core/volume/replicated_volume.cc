@@ -125,7 +125,12 @@ Task<Status> ReplicatedVolume::until_done(GroupIo io) {
   for (uint32_t attempt = 1;; ++attempt) {
     if (closed_ || node_.stopping()) co_return ErrorCode::kClosed;
     if (fenced_) co_return ErrorCode::kBusy;
+    io.connection = connection_;
     Status status = co_await node_.io(io);
+    // It may still arrive, or be waiting there: it must not come after what is sent from now on.
+    const bool missed = status.code() == ErrorCode::kTimedOut ||
+                        status.code() == ErrorCode::kClosed || status.code() == ErrorCode::kUnknown;
+    if (missed && io.connection == connection_) ++connection_;
     if (status.code() == ErrorCode::kBusy) fenced_ = true;
     // A primary that took office without having heard of our generation.
     if (status.code() == ErrorCode::kNotFound)

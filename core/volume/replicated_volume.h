@@ -57,6 +57,7 @@ class ReplicatedVolume {
   Runtime& runtime_;
   ReplicationNode& node_;
   const ClusterVolume volume_;
+  uint64_t connection_ = 1;
   bool closed_ = false;
   bool fenced_ = false;
   boost::intrusive::list<Change> changes_;  // in the order of the calls

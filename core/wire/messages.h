@@ -171,7 +171,7 @@ struct IoWireRequest {
   uint32_t block_count = 0;
   uint64_t first_block = 0;
   uint64_t attach_generation = 0;
-  uint64_t connection = 0;  // the frontend's count of its connections to this primary
+  uint64_t connection = 0;  // raised by the frontend when it missed an answer
   IoKind kind = IoKind::kRead;
   uint8_t reserved[7] = {};
 };

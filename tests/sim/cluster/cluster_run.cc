@@ -143,6 +143,7 @@ ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed, bool ve
   if (result.failure.empty()) return result;
   if (!result.failure.ends_with('\n')) result.failure += '\n';
   for (const auto& node : world->nodes) result.failure += node->state_line() + "\n";
+  result.failure += world->network.state_text();
   result.failure += text("  plan: ", plan.text(), "\n", world->trace.last_lines());
   leave_behind(std::move(world));
   return result;

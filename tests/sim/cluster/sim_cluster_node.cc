@@ -68,6 +68,7 @@ std::string SimClusterNode::state_line() const {
   const std::string head = text("  node ", node_, " life ", life_count_, ": ");
   if (!alive()) return head + "down";
   return text(head, life_->started ? "" : "starting, ", life_->shard.paused() ? "paused, " : "",
+              life_->open.size(), " operations, ", device_.flights_text(), "; ",
               life_->program->state_line());
 }
 

@@ -26,6 +26,21 @@ std::string SimNetwork::address_of(uint32_t node) {
   return text("sim:", node);
 }
 
+std::string SimNetwork::state_text() const {
+  static constexpr const char* kStates[] = {"opening", "open", "closed"};
+  std::string out;
+  for (const auto& [number, connection] : connections_) {
+    out += text("  connection ", number, ":");
+    for (const End& end : connection.ends) {
+      out += text(" node ", end.node, " ", kStates[static_cast<size_t>(end.state)], ", ",
+                  end.coming.size(), " coming, ", end.notices.size(), " to be told, ",
+                  end.sends.size(), " sends open", end.was_busy ? ", busy;" : ";");
+    }
+    out += "\n";
+  }
+  return out;
+}
+
 void SimNetwork::offend(std::string what) {
   if (offence_.empty()) offence_ = std::move(what);
 }

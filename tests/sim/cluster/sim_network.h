@@ -65,6 +65,8 @@ class SimNetwork {
   // Breaks every connection between the two.
   void break_connections(uint32_t a, uint32_t b);
 
+  // Its connections, one line each, for a failure's report.
+  std::string state_text() const;
   uint64_t messages_delivered() const { return messages_delivered_; }
   // The first time that somebody used a transport against its rules; empty when nobody did.
   const std::string& offence() const { return offence_; }
