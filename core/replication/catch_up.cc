@@ -164,7 +164,8 @@ Task<Status> Primary::send_copied_part(Session* session, ChangedBlocks part,
     const auto reply =
         co_await peers_.call<EmptyReply>(session->member.node, request, slices, deadline_ns);
     answered(*session, reply.ok() ? ErrorCode::kOk : reply.code());
-    if (reply.ok()) co_return Status();
+    const bool deleted = reply.code() == ErrorCode::kNotFound && !store_.has_volume(part.volume);
+    if (reply.ok() || deleted) co_return Status();
     if (reply.code() != ErrorCode::kNoSpace) co_return reply.status();
     co_await pause(kRetryPause_ns);
   }

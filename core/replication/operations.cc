@@ -1,5 +1,6 @@
 // The way of reads, writes and trims through the primary.
 #include <algorithm>
+#include <cstring>
 
 #include "core/base/mutant.h"
 #include "core/replication/limits.h"
@@ -53,6 +54,10 @@ Task<Status> Primary::read(IoOrigin origin, VolumeId volume, BlockRange range, s
     if (resigned_) co_return ErrorCode::kStale;
     const Status status = co_await store_.read(volume, range, out);
     if (status.ok()) break;
+    if (status.code() == ErrorCode::kIoError) {
+      VARVE_CO_TRY(co_await read_elsewhere(volume, range, out));
+      break;
+    }
     if (status.code() != ErrorCode::kDamaged || attempt == 3) co_return status;
     VARVE_CO_TRY(co_await repair(volume, range));
   }
@@ -60,6 +65,19 @@ Task<Status> Primary::read(IoOrigin origin, VolumeId volume, BlockRange range, s
   while (!resigned_ && !leases_hold())
     co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTick_ns);
   if (resigned_) co_return ErrorCode::kStale;
+  co_return Status();
+}
+
+// The device cannot read it, now: other members hold the same numbers.
+Task<Status> Primary::read_elsewhere(VolumeId volume, BlockRange range, std::byte* out) {
+  const std::vector<BlockVersion> versions = store_.versions(volume, range);
+  for (uint64_t i = 0; i < range.count; ++i) {
+    std::byte* const to = out + i * kBlockBytes;
+    std::memset(to, 0, kBlockBytes);
+    if (versions[i].kind != BlockVersion::Kind::kData) continue;
+    const bool fetched = co_await fetch(volume, range.first + i, versions[i].sequence, to);
+    if (!fetched) co_return ErrorCode::kIoError;
+  }
   co_return Status();
 }
 
@@ -87,6 +105,7 @@ Task<void> Primary::committed(VolumeId volume, BlockRange range) {
 
 Task<Status> Primary::run_operation(GroupOperation* operation) {
   if (operation->sequence == 0) operation->sequence = make_sequence(state_.epoch, ++counter_);
+  last_number_ = std::max(last_number_, operation->sequence);
   in_flight_.push_back(*operation);
   ++in_flight_count_;
   ++operation->task_count;
@@ -111,7 +130,8 @@ Task<void> Primary::log_here(GroupOperation* operation) {
                                         operation->crcs);
     else
       status = co_await store_.zero_as(stamp, operation->volume, operation->range);
-    if (status.ok()) {
+    // A volume that was deleted meanwhile takes no room and no reads: its operations are done.
+    if (status.ok() || status.code() == ErrorCode::kNotFound) {
       operation->durable_on.push_back(self_);
       break;
     }
@@ -155,7 +175,9 @@ Task<void> Primary::send(Session* session, GroupOperation* operation) {
     const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
     const auto reply =
         co_await peers_.call<EmptyReply>(session->member.node, request, slices, deadline_ns);
-    if (reply.ok()) {
+    const bool deleted =
+        reply.code() == ErrorCode::kNotFound && !store_.has_volume(operation->volume);
+    if (reply.ok() || deleted) {
       answered(*session, ErrorCode::kOk);
       operation->durable_on.push_back(session->member.disk_group);
       session->acked_end = std::max(session->acked_end, operation->sequence);
@@ -195,7 +217,8 @@ void Primary::advance_position() {
   // Blocks in doubt have numbers below those of settlement.
   if (!serving_ || !in_doubt_.empty()) return;
   if (seen_.record.in_sync.size() < seen_.record.min_in_sync) return;
-  Sequence position = make_sequence(state_.epoch, counter_);
+  // Never beyond what was really given: a log's end is compared with it.
+  Sequence position = last_number_;
   for (const GroupOperation& operation : in_flight_) {
     if (operation.committed) continue;
     position = operation.sequence - 1;

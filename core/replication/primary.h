@@ -137,6 +137,7 @@ class Primary {
   void evaluate_all();
   void advance_position();
   bool overlaps_uncommitted(VolumeId volume, BlockRange range) const;
+  Task<Status> read_elsewhere(VolumeId volume, BlockRange range, std::byte* out);
   Task<void> committed(VolumeId volume, BlockRange range);
 
   // membership.cc
@@ -204,6 +205,7 @@ class Primary {
   uint64_t position_kept_ns_ = 0;
   bool keeping_position_ = false;
   uint64_t counter_ = 0;
+  Sequence last_number_ = 0;  // that this office gave; 0: none
   bool changing_ = false;  // one change of the record at a time
   bool serving_ = false;
   // Blocks in doubt of which an in-sync member holds a higher number than this one.

@@ -27,7 +27,7 @@ Replica::Replica(PrimaryContext context, NodeId node, uint64_t started_ns)
       promised_epoch_(state_.epoch),
       durable_position_(state_.position),
       appends_ended_(runtime_.ready),
-      heard_ns_(started_ns),
+      heard_ns_(runtime_.clock.monotonic_ns()),
       granted_ns_(started_ns),
       changed_(runtime_.ready),
       tasks_(runtime_.ready) {}

@@ -33,6 +33,7 @@ void ReplicationNode::add_replica(const SeenRecord& seen) {
     const PrimaryContext context{runtime_,       peers_, metadata_,
                                  *store->second, group,  member.disk_group};
     replicas_[group] = std::make_unique<Replica>(context, node_, started_ns_);
+    replicas_[group]->record_seen(seen);
   }
 }
 

@@ -197,6 +197,10 @@ uint64_t Store::fence(GroupId group, VolumeId volume) const {
   return core_->catalog().fence(group, volume);
 }
 
+bool Store::has_volume(VolumeId id) const {
+  return core_->catalog().find(id) != nullptr;
+}
+
 std::vector<AttachFence> Store::fences() const {
   return core_->catalog().fences();
 }

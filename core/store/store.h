@@ -164,6 +164,7 @@ class Store {
   // Ends when both are durable. kStale: a newer generation is durable.
   Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
   uint64_t fence(GroupId group, VolumeId volume) const;  // 0: none
+  bool has_volume(VolumeId id) const;
   std::vector<AttachFence> fences() const;
   std::vector<VolumeRecord> volume_records() const;
 
