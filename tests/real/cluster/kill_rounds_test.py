@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+"""kill -9, again and again, of one node or of all three, under stamp load on a volume with three
+copies. Kinds of rounds: the node that the client uses dies, and the client goes on through another
+one, by force or once the dead node is silent; all three die in mid-write; any node dies and returns
+while the load goes on. After each all groups get in sync again. In the end every block is read, with
+each node dead once. Nothing acknowledged may be lost, mixed, stale or go back.
+  tests/real/cluster/kill_rounds_test.py [--rounds 20 (100 with tests/run.sh --long)] [--seed N]"""
+
+import argparse
+import collections
+import os
+import pathlib
+import random
+import subprocess
+import time
+
+import nbd
+from cluster import Cluster
+from moving_client import Stamp, attach, metric, others, verify_with_each_node_dead
+
+MIB = 1 << 20
+# Of ten rounds. "any" may hit the node that the client uses as well; it returns to it then.
+KINDS = ["serving by force", "any", "all", "serving silent", "any", "any", "serving by force",
+         "all", "any", "serving silent"]
+
+
+def serving_dies(cluster, stamp, force):
+    dead, sessions = stamp.node, stamp.sessions
+    dead.kill()
+    stamp.lead_nowhere()
+    successor = random.choice(others(cluster, dead))
+    attach(successor, stamp.volume, force)
+    stamp.lead_to(successor)
+    stamp.await_session(sessions)
+    stamp.await_more(random.randrange(20, 400))
+    dead.launch()
+
+
+def any_dies(cluster, stamp):
+    dead = random.choice(cluster.nodes)
+    sessions = stamp.sessions
+    dead.kill()
+    if dead is not stamp.node:
+        # Back before the others take over from it, or after.
+        stamp.await_more(random.choice([20, 600]))
+    dead.launch()
+    if dead is stamp.node:
+        stamp.await_session(sessions)
+
+
+def all_die(cluster, stamp):
+    sessions = stamp.sessions
+    order = random.sample(cluster.nodes, len(cluster.nodes))
+    for node in order:
+        node.kill()
+    for node in random.sample(cluster.nodes, len(cluster.nodes)):
+        node.launch()
+    stamp.await_session(sessions)
+
+
+def run_round(cluster, stamp, kind):
+    stamp.await_more(random.randrange(20, 1500))
+    if kind == "all":
+        all_die(cluster, stamp)
+    elif kind == "any":
+        any_dies(cluster, stamp)
+    else:
+        serving_dies(cluster, stamp, force=kind == "serving by force")
+    stamp.await_more(20)
+    cluster.await_joined()
+    cluster.await_healthy()
+
+
+def returning_node_receives(cluster):
+    """How much a node gets that was away while `changed` bytes of a larger volume were written."""
+    # Members learn with the next write of a group that those before are committed, and keep that
+    # about once a second: without the small writes they would lack what was written last.
+    size, changed = 48 * MIB, 8 * MIB
+    first, second, away = random.sample(cluster.nodes, 3)
+    image = pathlib.Path(cluster.work, "image")
+    image.write_bytes(os.urandom(size))
+    first.must("volume", "create", "quiet", "--size", str(size), "--copies", "3")
+    copy(image, first.uri("quiet"))
+    write_for(3, first.uri("quiet"), size)
+    cluster.await_healthy()
+    away.kill()
+    image.write_bytes(os.urandom(changed))
+    copy(image, second.uri("quiet"))
+    away.start()
+    cluster.await_healthy()
+    received = metric(away, "varve_disk_group_user_blocks_written_total") * 4096
+    second.must("volume", "delete", "quiet")
+    print(f"returning node: {changed} bytes of {size} changed while it was away,"
+          f" {received} bytes received", flush=True)
+    assert changed <= received <= changed + 4 * MIB, "not what it lacked"
+
+
+def write_for(seconds, uri, size):
+    """A block of each MiB, again and again."""
+    client = nbd.NBD()
+    client.connect_uri(uri)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for offset in range(0, size, MIB):
+            client.pwrite(os.urandom(4096), offset)
+    client.shutdown()
+
+
+def copy(image, uri):
+    done = subprocess.run(["nbdcopy", "--destination-is-zero", str(image), uri], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
+    assert done.returncode == 0, f"nbdcopy to {uri}: {done.stdout}"
+
+
+def run(cluster, rounds):
+    cluster.make("--copies", "3")
+    returning_node_receives(cluster)
+    cluster.nodes[0].must("volume", "create", "load", "--size", "64MiB", "--copies", "3")
+    counts = collections.Counter()
+    with Stamp(cluster, "load") as stamp:
+        stamp.lead_to(cluster.nodes[0])
+        stamp.start()
+        for number in range(rounds):
+            kind = KINDS[number % len(KINDS)]
+            began = time.monotonic()
+            run_round(cluster, stamp, kind)
+            counts[kind] += 1
+            print(f"round {number + 1}: {kind}, {stamp.acknowledged} acknowledged,"
+                  f" {time.monotonic() - began:.1f} s", flush=True)
+        stamp.end()
+        blocks = verify_with_each_node_dead(cluster, stamp)
+        stamp.lead_nowhere()
+    cluster.stop()
+    print(", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items())))
+    print(f"cluster kill rounds: {rounds} rounds, {stamp.total_acknowledged} operations"
+          f" acknowledged, {blocks} blocks verified: 0 lost, mixed, stale or going back")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    random.seed(options.seed)
+    with Cluster() as cluster:
+        run(cluster, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
