@@ -264,7 +264,17 @@ Task<void> ClusterMember::end_waits_later() {
   const uint64_t end_ns = runtime.clock.monotonic_ns() + kDrainPatience_ns;
   while (!waits_ended_ && runtime.clock.monotonic_ns() < end_ns)
     co_await changed_->wait_until(runtime.timers, end_ns);
+  if (waits_ended_) co_return;
+  log_warn("cluster", "clients' requests still wait for other nodes: they are given up");
   end_waits();
+  // Some wait for the members of a group whose primary is this node.
+  co_await stop_node();
+}
+
+Task<void> ClusterMember::stop_node() {
+  if (node_ == nullptr || node_stopped_) co_return;
+  node_stopped_ = true;
+  co_await node_->stop();
 }
 
 void ClusterMember::end_waits() {
@@ -281,7 +291,7 @@ Task<void> ClusterMember::leave() {
   co_await tasks_->done();
   joined_ = false;
   if (node_ != nullptr) {
-    co_await node_->stop();
+    co_await stop_node();
     loop_->remove_poller(*transport_);
   }
   transport_.reset();

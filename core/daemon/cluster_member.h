@@ -85,6 +85,7 @@ class ClusterMember final : public VolumeDirectory {
   Task<Status> start_view();
   bool groups_are_missing() const;
   Task<void> plan();
+  Task<void> stop_node();
   Task<void> pause(uint64_t pause_ns);
   Task<void> seen(VolumeId id);
   std::string node_words(NodeId id) const;
@@ -113,6 +114,7 @@ class ClusterMember final : public VolumeDirectory {
   bool joined_ = false;
   bool ending_ = false;
   bool waits_ended_ = false;
+  bool node_stopped_ = false;
 };
 
 }  // namespace varve
