@@ -1,10 +1,11 @@
 #!/bin/bash
-# One node of Varve, from nothing to a store that survives kill -9, with real clients:
+# A cluster of three varved on this machine, from nothing to volumes that survive kill -9:
 #   examples/quickstart.sh [--keep]
-# Installs what is missing (Debian 12 or 13, root or sudo), builds, starts varved on a file, creates
-# volumes, copies an ext4 image in and compares it back, runs fio with verify, kills the daemon in
-# mid-write, starts it again and checks every acknowledged block. Prints what it did and measured,
-# and leaves nothing behind. --keep leaves the node up and says how to use it.
+# Installs what is missing (Debian 12 or 13, root or sudo), builds, starts three daemons on files, makes
+# them one cluster, copies an ext4 image in through one node and compares it back through another, runs
+# fio with verify, kills a node in mid-write while the load goes on, kills all three, starts them again
+# and checks every acknowledged block. Prints what it did and measured, and leaves nothing behind. All
+# volumes have three copies. --keep leaves the cluster up and says how to use it.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
@@ -13,15 +14,16 @@ keep=
 case "${1:-}" in
   '') ;;
   --keep) keep=yes ;;
-  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 bin=$repository/build/release/bin
 tree=/usr/include # any real directory tree would do; every machine that builds has this one
-work=             # store, config, log
-varved_pid=
+work=             # of each node a folder: store, config, log
+pids=()           # of the daemons, by the node's number
 stamp_pid=
+announced= word='' number=0 rest='' # what stamp says
 current=start
 PATH=$PATH:/usr/sbin:/sbin # mkfs.ext4 and e2fsck, also without root
 copied_out= # how fast
@@ -41,19 +43,20 @@ rate() { # bytes, start in microseconds
   local took=$(($(now_us) - $2))
   echo "$(mib "$1") in $((took / 1000000)).$(printf %02d $((took / 10000 % 100))) s, $(($1 / (took + 1))) MB/s"
 }
-varve() { "$bin/varve" --config "$work/node.toml" "$@"; }
-uri() { echo "nbd+unix:///$1?socket=$work/nbd.sock"; }
+varve() { "$bin/varve" --config "$work/n1/node.toml" "$@"; }
+varve_on() { "$bin/varve" --config "$work/n$1/node.toml" "${@:2}"; } # node, arguments
+uri() { echo "nbd+unix:///$1?socket=$work/n$2/nbd.sock"; }           # volume, node
 
 clean() {
-  local status=$?
+  local status=$? pid
   trap - EXIT
   if ((status != 0)); then
     echo "quickstart: FAILED in step: $current" >&2
-    [[ -z $work || ! -f $work/varved.log ]] || tail -n 20 "$work/varved.log" >&2
+    [[ -z $work ]] || tail -n 20 "$work"/n?/varved.log >&2 || true
   fi
   [[ -z $stamp_pid ]] || kill -9 "$stamp_pid" 2>/dev/null || true
   if [[ -z $keep || $status != 0 ]]; then
-    [[ -z $varved_pid ]] || kill -9 "$varved_pid" 2>/dev/null || true
+    for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
     [[ -z $work ]] || rm -rf "$work"
   fi
@@ -62,16 +65,30 @@ clean() {
 trap clean EXIT
 trap 'exit 130' INT TERM
 
-launch() {
+launch() { # node
   # In a session of its own: neither Ctrl-C here nor the end of the terminal is meant for it.
-  setsid "$bin/varved" --config "$work/node.toml" >>"$work/varved.log" 2>&1 </dev/null &
-  varved_pid=$!
+  setsid "$bin/varved" --config "$work/n$1/node.toml" >>"$work/n$1/varved.log" 2>&1 </dev/null &
+  pids[$1]=$!
 }
-await_ready() {
+crash() { # node
+  kill -9 "${pids[$1]}"
+  wait "${pids[$1]}" 2>/dev/null || true
+  unset "pids[$1]"
+}
+await_status() { # node, what status must say
   local deadline=$((SECONDS + 60))
-  until varve -o json status 2>/dev/null | grep -q '"state": "ready"'; do
-    kill -0 "$varved_pid" 2>/dev/null || die "varved ended"
-    ((SECONDS < deadline)) || die "varved does not become ready"
+  until varve_on "$1" -o json status 2>/dev/null | grep -q "$2"; do
+    kill -0 "${pids[$1]}" 2>/dev/null || die "varved of node $1 ended"
+    ((SECONDS < deadline)) || die "node $1 does not say $2"
+    sleep 0.02
+  done
+}
+await_ready() { await_status "$1" '"state": "ready"'; } # node
+# A client has gone; the node gives the volume back a moment later.
+await_free() { # volume
+  local deadline=$((SECONDS + 60))
+  until varve volume show "$1" | grep -q "no node"; do
+    ((SECONDS < deadline)) || die "volume $1 is not detached"
     sleep 0.02
   done
 }
@@ -81,10 +98,11 @@ fio_value() { # file, write|read, key
 print(int(json.load(open(sys.argv[1]))["jobs"][0][sys.argv[2]][sys.argv[3]]))' "$@"
 }
 # Copies the volume "image" out; it must equal what was copied in and be a sound file system.
-compare_image() {
+compare_image() { # node
   local start
+  await_free image
   start=$(now_us)
-  nbdcopy "$(uri image)" "$work/image.back"
+  nbdcopy "$(uri image "$1")" "$work/image.back"
   copied_out=$(rate "$(stat -c %s "$work/image")" "$start")
   cmp "$work/image" "$work/image.back" || die "the image came back different"
   e2fsck -fn "$work/image.back" >"$work/fsck" 2>&1 || die "e2fsck: $(cat "$work/fsck")"
@@ -93,7 +111,8 @@ compare_image() {
 
 # ---- the steps
 
-build() { cmake --build --preset release --target varved varve plugin_nbd stamp; }
+build() { cmake --build --preset release --target varved varve plugin_nbd plugin_tcp \
+  plugin_metadata_sqlite stamp; }
 
 prepare_machine() {
   step 1 "install what is missing"
@@ -110,29 +129,55 @@ prepare_machine() {
   row "build" "$((($(now_us) - start) / 1000000)) s"
 }
 
-make_node() {
-  step 3 "make a disk group in a file and start varved"
-  # Short, because a unix socket's path has at most 107 bytes; not /tmp, which may be memory.
-  work=$(mktemp -d /var/tmp/varve.XXXXXX)
-  cat >"$work/node.toml" <<TOML
+free_ports() { # count
+  python3 -c 'import socket, sys
+taken = [socket.socket() for _ in range(int(sys.argv[1]))]
+for one in taken: one.bind(("127.0.0.1", 0))
+print(*(one.getsockname()[1] for one in taken))' "$1"
+}
+
+write_config() { # node, port
+  mkdir "$work/n$1"
+  cat >"$work/n$1/node.toml" <<TOML
 [node]
-name = "quickstart"
-admin = "unix:$work/admin.sock"
+name = "n$1"
+admin = "unix:$work/n$1/admin.sock"
+
+[metadata]
+use = "metadata_sqlite"
+path = "$work/cluster.db"
+
+[transport]
+use = "tcp"
+listen = "127.0.0.1:$2"
 
 [[disk_group]]
 name = "disk0"
-path = "$work/disk0"
+path = "$work/n$1/disk0"
 
 [[service]]
 plugin = "nbd"
-listen = ["unix:$work/nbd.sock"]
+listen = ["unix:$work/n$1/nbd.sock"]
 TOML
-  launch
-  await_ready
-  local start
+}
+
+make_cluster() {
+  step 3 "start three varved, make them one cluster, a disk group in a file on each"
+  # Short, because a unix socket's path has at most 107 bytes; not /tmp, which may be memory.
+  work=$(mktemp -d /var/tmp/varve.XXXXXX)
+  local ports node start
+  read -ra ports < <(free_ports 3)
+  for node in 1 2 3; do
+    write_config "$node" "${ports[node - 1]}"
+    launch "$node"
+  done
+  await_status 1 "waiting for varve cluster init"
+  varve cluster init --copies 3
+  for node in 1 2 3; do await_ready "$node"; done
   start=$(now_us)
-  varve disk add disk0 --size 2GiB
-  row "disk group, written once through" "$(rate $((2 << 30)) "$start")"
+  for node in 1 2 3; do varve_on "$node" disk add disk0 --size 1536MiB; done
+  row "three disk groups, written once through" "$(rate $((3 * 1536 << 20)) "$start")"
+  varve node list
 }
 
 make_image() {
@@ -147,68 +192,80 @@ make_image() {
 }
 
 copy_image() {
-  step 5 "copy the image into a volume and compare it back"
+  step 5 "copy the image in through node 1, compare it through node 3"
   local bytes start
   bytes=$(stat -c %s "$work/image")
   varve volume create image --size "$bytes" >/dev/null
   start=$(now_us)
-  nbdcopy "$work/image" "$(uri image)"
-  row "nbdcopy in" "$(rate "$bytes" "$start")"
-  compare_image
-  row "nbdcopy out" "$copied_out"
+  nbdcopy "$work/image" "$(uri image 1)"
+  row "nbdcopy in, three copies" "$(rate "$bytes" "$start")"
+  compare_image 3
+  row "nbdcopy out, through another node" "$copied_out"
   row "compared (cmp, e2fsck)" "equal and sound"
 }
 
 run_fio() {
   step 6 "fio with verify"
   varve volume create fio --size 128MiB >/dev/null
-  local job=(fio --name=verify --ioengine=nbd "--uri=$(uri fio)" --size=128m --bs=4k --iodepth=32
+  local job=(fio --name=verify --ioengine=nbd "--uri=$(uri fio 1)" --size=128m --bs=4k --iodepth=32
     --rw=randwrite --verify=crc32c --output-format=json "--aux-path=$work")
   "${job[@]}" --output="$work/fio.json" || die "fio: $(tail -n 5 "$work/fio.json")"
   row "fio random write 4 KiB, depth 32" "$(fio_value "$work/fio.json" write iops) IOPS"
   row "fio verifying read 4 KiB, depth 32" "$(fio_value "$work/fio.json" read iops) IOPS"
 }
 
-kill_in_mid_write() {
-  step 7 "load that checks itself, kill -9 in mid-write, start again"
-  varve volume create stamp --size 256MiB >/dev/null
-  mkfifo "$work/announced"
-  "$bin/stamp" run "$(uri stamp)" --journal "$work/journal" --seconds 6 --depth 32 --connections 4 \
-    --announce-every 1000 --quiet >"$work/announced" &
-  stamp_pid=$!
-  local announced word number rest
-  exec {announced}<"$work/announced"
-  until [[ ${word:-} == acknowledged && $number -ge 5000 ]]; do
+# Reads what stamp announces up to so many acknowledged operations; sets $word, $number, $rest.
+await_acknowledged() { # count
+  until [[ $word == acknowledged && $number -ge $1 ]]; do
     read -r -t 60 -u "$announced" word number rest || die "stamp does not get on"
   done
-  row "killed after" "$number acknowledged operations, 32 in flight"
-  kill -9 "$varved_pid"
-  wait "$varved_pid" 2>/dev/null || true
-  launch
+}
+
+kill_one_in_mid_write() {
+  step 7 "load that checks itself through node 2, kill -9 of node 1 in mid-write"
+  varve_on 2 volume create stamp --size 256MiB >/dev/null
+  mkfifo "$work/announced"
+  "$bin/stamp" run "$(uri stamp 2)" --journal "$work/journal" --depth 32 --connections 4 \
+    --announce-every 500 --quiet >"$work/announced" &
+  stamp_pid=$!
+  local start killed_after
+  exec {announced}<"$work/announced"
+  await_acknowledged 2000
+  killed_after=$number
+  crash 1
+  start=$(now_us)
+  await_acknowledged $((killed_after + 2000))
+  row "node 1 killed after" "$killed_after acknowledged operations, 32 in flight"
+  row "2000 further operations without it" "$((($(now_us) - start) / 1000)) ms"
+  launch 1
+  await_status 1 '"problems": \[\]'
+  row "node 1 back, all copies in sync" "$((($(now_us) - start) / 1000)) ms after the kill"
+}
+value() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
+
+kill_all() {
+  step 8 "kill -9 of all three in mid-write, start again, verify everything acknowledged"
+  local node
+  for node in 1 2 3; do crash "$node"; done
+  for node in 1 2 3; do launch "$node"; done
   until [[ $word == session ]]; do
-    read -r -t 60 -u "$announced" word number rest || die "varved does not come back"
+    read -r -t 60 -u "$announced" word number rest || die "the cluster does not come back"
   done
-  row "serving again" "$rest"
+  row "all killed, serving again" "$rest"
+  await_acknowledged 1
+  kill -TERM "$stamp_pid"
   cat <&"$announced" >"$work/stamp.summary"
   exec {announced}<&-
   wait "$stamp_pid" || die "stamp found violations"
   stamp_pid=
-  row "load that checks itself" "$(value operations_per_second "$work/stamp.summary") operations/s"
-}
-value() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
-
-verify_all() {
-  step 8 "kill -9 again, start again, verify everything acknowledged"
-  kill -9 "$varved_pid"
-  wait "$varved_pid" 2>/dev/null || true
-  launch
-  await_ready
-  "$bin/stamp" verify "$(uri stamp)" --journal "$work/journal" --quiet >"$work/stamp.verify" ||
+  await_free stamp
+  "$bin/stamp" verify "$(uri stamp 3)" --journal "$work/journal" --quiet >"$work/stamp.verify" ||
     die "stamp verify: $(cat "$work/stamp.verify")"
   row "acknowledged blocks verified" "$(value acknowledged_blocks "$work/stamp.verify"), all right"
-  compare_image
+  compare_image 2
   row "image compared again" "equal and sound"
-  fio --name=verify --ioengine=nbd "--uri=$(uri fio)" --size=128m --bs=4k --iodepth=32 \
+  await_free fio
+  fio --name=verify --ioengine=nbd "--uri=$(uri fio 3)" --size=128m --bs=4k --iodepth=32 \
     --rw=randwrite --verify=crc32c --verify_only --output="$work/fio.txt" "--aux-path=$work" ||
     die "fio --verify_only: $(tail -n 5 "$work/fio.txt")"
   row "fio verified again" "128 MiB"
@@ -221,26 +278,29 @@ finish() {
   if [[ -n $keep ]]; then
     cat <<HELP
 
-The node is up (pid $varved_pid, log $work/varved.log). Use it:
-  $bin/varve --config $work/node.toml status
-  $bin/varve --config $work/node.toml volume create mine --size 1GiB
-  nbdinfo '$(uri mine)'
-  nbdcopy FILE '$(uri mine)'
+The cluster is up (pids ${pids[*]}, logs $work/n?/varved.log). Use it, through any of n1, n2 and n3:
+  $bin/varve --config $work/n1/node.toml status
+  $bin/varve --config $work/n1/node.toml volume create mine --size 1GiB
+  nbdinfo '$(uri mine 1)'
+  nbdcopy FILE '$(uri mine 2)'
 Stop it and remove everything:
-  kill $varved_pid; rm -r $work
+  kill ${pids[*]}; rm -r $work
 HELP
     return
   fi
-  kill -TERM "$varved_pid"
-  wait "$varved_pid" || die "varved did not end cleanly (exit $?)"
-  varved_pid=
+  local node
+  kill -TERM "${pids[@]}"
+  for node in 1 2 3; do
+    wait "${pids[$node]}" || die "varved of node $node did not end cleanly (exit $?)"
+    unset "pids[$node]"
+  done
 }
 
 prepare_machine
-make_node
+make_cluster
 make_image
 copy_image
 run_fio
-kill_in_mid_write
-verify_all
+kill_one_in_mid_write
+kill_all
 finish

@@ -43,7 +43,7 @@ build() { # preset, targets...
   step "build $preset" cmake --build --preset "$preset" --target "$@"
 }
 build release all
-build asan unit_tests
+build asan unit_tests cluster_sim
 build tsan unit_tests
 build fuzz fuzzers
 

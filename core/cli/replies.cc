@@ -132,8 +132,8 @@ std::string replicated_volume_table(const std::vector<Json>& volumes) {
     rows.push_back({string_of(volume, "name"), size_of(volume, "size_bytes"),
                     text(number_of(volume, "copies")), node.empty() ? "-" : node});
   }
-  return table_text({{"VOLUME"}, {"SIZE", Align::kRight}, {"COPIES", Align::kRight}, {"ATTACHED ON"}},
-                    rows);
+  return table_text(
+      {{"VOLUME"}, {"SIZE", Align::kRight}, {"COPIES", Align::kRight}, {"ATTACHED ON"}}, rows);
 }
 
 std::string volume_table(const std::vector<std::vector<std::string>>& rows) {
@@ -195,8 +195,8 @@ std::string volume_text(const std::string& body) {
     return text(head, "copies:      ", number_of(volume, "copies"),
                 "\nattached on: ", node.empty() ? "no node" : node, "\n");
   }
-  return text(head, "used:        ", size_of(volume, "used_bytes"), "\ndisk group:  ",
-              string_of(volume, "disk_group"),
+  return text(head, "used:        ", size_of(volume, "used_bytes"),
+              "\ndisk group:  ", string_of(volume, "disk_group"),
               "\nin use:      ", bool_of(volume, "in_use") ? "yes" : "no", "\n");
 }
 
@@ -268,10 +268,10 @@ std::string cluster_line(const Json& cluster) {
 
 std::string status_text(const std::string& body) {
   const Json node = parse(body);
-  std::string out =
-      text("node ", string_of(node, "node"), ": ", string_of(node, "state"), ", version ",
-           string_of(node, "version"), ", ", number_of(node, "volume_count"), " volumes\n",
-           cluster_line(member(node, "cluster")), "\n", groups_table(node), services_table(node), "\n");
+  std::string out = text(
+      "node ", string_of(node, "node"), ": ", string_of(node, "state"), ", version ",
+      string_of(node, "version"), ", ", number_of(node, "volume_count"), " volumes\n",
+      cluster_line(member(node, "cluster")), "\n", groups_table(node), services_table(node), "\n");
   uint64_t create_refused_percent = 0;
   uint64_t writes_wait_percent = 0;
   for (const Json& group : list_of(node, "disk_groups")) {

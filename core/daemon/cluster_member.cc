@@ -164,7 +164,7 @@ Task<Status> ClusterMember::join() {
   record.name = node_name_;
   record.address = listen_;
   record.version = version_;
-  record.boot = loop_->runtime().random.next() | 1;
+  boot_ = record.boot = loop_->runtime().random.next() | 1;
   VARVE_CO_TRY(co_await register_node_until_done(&record));
   options.node = record.id;
   options.boot = record.boot;

@@ -105,6 +105,7 @@ class ClusterMember final : public VolumeDirectory {
   std::unique_ptr<PluginMetadata> metadata_;
   std::unique_ptr<WaitList> changed_;
   std::unique_ptr<TaskGroup> tasks_;
+  uint64_t boot_ = 0;  // of this process
   Uuid id_{};
   std::string state_ = "starting";
   std::unique_ptr<ClusterNode> node_;

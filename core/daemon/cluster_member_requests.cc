@@ -183,6 +183,8 @@ ClusterStatus ClusterMember::status() const {
   const ClusterView& view = node_->view();
   status.id = uuid_text(id_);
   status.node_id = static_cast<uint32_t>(node_->node());
+  const auto* self = view.node(node_->node());
+  status.name_taken = self != nullptr && self->record.boot != boot_;
   for (const auto& [id, node] : view.nodes())
     if (!is_heard(id)) status.silent_nodes.push_back(node.record.name);
   for (const auto& [id, group] : view.groups()) {

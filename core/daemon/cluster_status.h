@@ -49,6 +49,7 @@ struct ClusterStatus {
   uint64_t silent_primary_count = 0;  // their primary was not heard of lately
   uint64_t office_count = 0;          // groups that this node is the serving primary of
   std::vector<std::string> silent_nodes;
+  bool name_taken = false;  // another daemon has registered under this node's name
   std::vector<GroupInSync> groups;
   std::map<std::string, std::string> unreadable;  // records, by key, with the reason
   std::string metadata_problem;                   // why a plugin is not trusted any more

@@ -129,6 +129,23 @@ void add_services(std::string& out, const NodeStatus& node) {
       [](const ServiceStatus& service) { return service.in_flight_count; });
 }
 
+void add_cluster(std::string& out, const ClusterStatus& cluster) {
+  const auto add = [&out](std::string_view name, std::string_view help, uint64_t value) {
+    begin(out, name, "gauge", help);
+    sample(out, name, "", value);
+  };
+  add("varve_cluster_joined", "1 while the node is part of its cluster.", cluster.joined);
+  if (!cluster.joined) return;
+  add("varve_cluster_groups", "Groups of the whole cluster.", cluster.group_count);
+  add("varve_cluster_degraded_groups", "Groups of which not all members are in sync.",
+      cluster.degraded_group_count);
+  add("varve_cluster_silent_primaries", "Groups whose primary was not heard of lately.",
+      cluster.silent_primary_count);
+  add("varve_cluster_silent_nodes", "Nodes that were not heard of lately.",
+      cluster.silent_nodes.size());
+  add("varve_cluster_offices", "Groups that this node is the primary of.", cluster.office_count);
+}
+
 }  // namespace
 
 std::string metrics_text(const NodeStatus& node) {
@@ -138,6 +155,7 @@ std::string metrics_text(const NodeStatus& node) {
   add_groups(out, node);
   add_volumes(out, node);
   add_services(out, node);
+  if (node.cluster) add_cluster(out, *node.cluster);
   begin(out, "varve_loop_enters_total", "counter", "io_uring_enter system calls of the shard.");
   sample(out, "varve_loop_enters_total", "", node.loop.enter_count);
   begin(out, "varve_loop_submissions_total", "counter", "Requests given to the kernel.");

@@ -47,6 +47,11 @@ void add_twins(const NodeStatus& node, std::vector<std::string>& problems) {
 }
 
 void add_cluster_problems(const ClusterStatus& cluster, std::vector<std::string>& problems) {
+  if (cluster.name_taken) {
+    problems.push_back(
+        "another daemon has registered under this node's name: stop one of them, and "
+        "give each node a name of its own");
+  }
   if (!cluster.joined) problems.push_back(text("cluster: ", cluster.state));
   for (const std::string& node : cluster.silent_nodes)
     problems.push_back(text("node ", node, " is silent"));

@@ -51,7 +51,7 @@ struct VolumeStatus {
   std::string disk_group;
   uint64_t size_bytes = 0;
   uint64_t used_bytes = 0;
-  bool in_use = false;  // a client has it open; in a cluster: some node holds it
+  bool in_use = false;      // a client has it open; in a cluster: some node holds it
   uint32_t copies = 0;      // in a cluster, this and the next; else 0
   std::string attached_on;  // the node that holds it; empty: none
 };

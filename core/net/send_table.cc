@@ -35,10 +35,12 @@ void SendTable::sent(uint64_t op_id) {
   OutgoingMessage& message = *found;
   table_.erase(found);
   message.with_transport = false;
-  message.changed.wake_all();
+  // Who waits for an answer would only go to sleep again.
+  if (message.memory_wanted) message.changed.wake_all();
 }
 
 Task<void> SendTable::memory_back(OutgoingMessage& message, uint64_t deadline_ns) {
+  message.memory_wanted = true;
   bool in_time = true;
   while (message.with_transport && in_time)
     in_time = co_await message.changed.wait_until(runtime_.timers, deadline_ns);

@@ -36,7 +36,8 @@ struct OutgoingMessage {
   uint64_t op_id = 0;
   ConnectionId connection = 0;
   bool with_transport = false;  // its slices are
-  WaitList changed;             // woken when any of this changes
+  bool memory_wanted = false;   // somebody waits until they are not
+  WaitList changed;             // woken when it is ended, sent, or the wanted memory is back
   boost::intrusive::list_member_hook<> queue_hook;
   boost::intrusive::set_member_hook<> table_hook;
 };

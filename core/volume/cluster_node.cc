@@ -19,7 +19,11 @@ ClusterNode::ClusterNode(Runtime& runtime, Transport& transport, MetadataStore& 
       metadata_(metadata),
       options_(std::move(options)),
       peers_(runtime, transport,
-             {.cluster = options_.cluster, .node = options_.node, .boot = options_.boot}),
+             {.cluster = options_.cluster,
+              .node = options_.node,
+              .boot = options_.boot,
+              .receive_buffers_small = options_.receive_buffers_small,
+              .receive_buffers_large = options_.receive_buffers_large}),
       view_(runtime, metadata),
       replication_(runtime, peers_, metadata, options_.node),
       tasks_(runtime.ready) {}

@@ -21,6 +21,9 @@ struct ClusterNodeOptions {
   NodeId node{};
   uint64_t boot = 0;
   std::string listen;  // the transport's address
+  // Room for payloads that arrive; see PeersOptions.
+  uint32_t receive_buffers_small = PeersOptions().receive_buffers_small;
+  uint32_t receive_buffers_large = PeersOptions().receive_buffers_large;
 };
 
 class ClusterNode final : public NodeSilence {

@@ -4,20 +4,24 @@ import http.client
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 TRACEFS = pathlib.Path("/sys/kernel/tracing")
 
 
 def fio(engine, target, load, block, depth, seconds, *options):
-    """Runs fio; returns its results as a dict, latencies in microseconds."""
+    """Runs fio; returns its results as a dict, latencies in microseconds. `seconds` None: once over
+    the whole."""
     command = [
         "fio", "--name=bench", f"--ioengine={engine}", target, f"--rw={load}", f"--bs={block}",
-        f"--iodepth={depth}", "--time_based", f"--runtime={seconds}", "--output-format=json",
-        *options,
+        f"--iodepth={depth}", "--output-format=json", *options,
     ]
+    if seconds is not None:
+        command += ["--time_based", f"--runtime={seconds}"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           check=False)
     if done.returncode != 0:
@@ -68,19 +72,22 @@ def metrics(admin_socket):
 
 
 class SystemCalls:
-    """Counts the system calls of a process. Use in a `with`; `count` is None without tracefs."""
+    """Counts the system calls of processes: with tracefs, or with strace, which slows them down more.
+    Use in a `with`; `count` is None when neither is there."""
 
-    def __init__(self, pid):
-        self.pid = pid
+    def __init__(self, *pids):
+        self.pids = pids
         self.count = None
         self.trace = TRACEFS / "instances" / f"varve_bench_{os.getpid()}"
+        self.strace = None
 
     def __enter__(self):
         try:
             self.trace.mkdir()
         except OSError:
+            self.start_strace()
             return self
-        threads = os.listdir(f"/proc/{self.pid}/task")
+        threads = [thread for pid in self.pids for thread in os.listdir(f"/proc/{pid}/task")]
         (self.trace / "buffer_size_kb").write_text("64")  # only the counts matter
         (self.trace / "set_event_pid").write_text(" ".join(threads))
         (self.trace / "options/event-fork").write_text("1")
@@ -88,6 +95,8 @@ class SystemCalls:
         return self
 
     def __exit__(self, *_):
+        if self.strace:
+            self.end_strace()
         if not self.trace.exists():
             return
         (self.trace / "events/raw_syscalls/sys_enter/enable").write_text("0")
@@ -98,6 +107,30 @@ class SystemCalls:
                 if name in ("entries", "overrun"):
                     self.count += int(value)
         self.trace.rmdir()
+
+    def start_strace(self):
+        self.summary = tempfile.NamedTemporaryFile(mode="r", prefix="varve.")
+        command = ["strace", "-f", "-c", "-o", self.summary.name]
+        for pid in self.pids:
+            command += ["-p", str(pid)]
+        try:
+            self.strace = subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True,
+                                           stderr=subprocess.PIPE)
+        except OSError:
+            return
+        attached = set()
+        while len(attached) < len(self.pids):
+            line = self.strace.stderr.readline()
+            if not line:
+                return
+            attached |= {pid for pid in self.pids if f"Process {pid} attached" in line}
+
+    def end_strace(self):
+        self.strace.send_signal(signal.SIGINT)
+        self.strace.communicate()
+        for line in self.summary:
+            if line.endswith(" total\n"):
+                self.count = int(line.split()[3])
 
 
 def await_path(path, process):

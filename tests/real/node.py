@@ -18,6 +18,7 @@ admin = "unix:{work}/admin.sock"
 [[disk_group]]
 name = "disk0"
 path = "{disk}"
+{disk_options}
 [[service]]
 plugin = "nbd"
 listen = ["unix:{work}/nbd.sock"]
@@ -29,7 +30,7 @@ listen = ["unix:{work}/nbd.sock"]
 class Node:
     """Config, disk group and process. Use in a `with`: everything is gone behind it."""
 
-    def __init__(self, disk=None, options="", name="test", sections=""):
+    def __init__(self, disk=None, options="", name="test", sections="", disk_options=""):
         # A short path (a unix socket's has at most 107 bytes) on a real disk: /tmp may be memory.
         self.work = tempfile.mkdtemp(prefix="varve.", dir="/var/tmp")
         self.disk = disk or f"{self.work}/disk0"
@@ -40,7 +41,7 @@ class Node:
         self.process = None
         self.launcher = []  # what varved is started with, e.g. ip netns exec NAME
         text = CONFIG.format(work=self.work, disk=self.disk, options=options, name=name,
-                             sections=sections)
+                             sections=sections, disk_options=disk_options)
         pathlib.Path(self.config).write_text(text)
 
     def __enter__(self):

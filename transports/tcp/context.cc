@@ -115,7 +115,8 @@ int32_t TcpContext::send(uint64_t id, const varve_message& message, uint64_t op_
 
 int32_t TcpContext::poll(varve_transport_event* events, uint32_t capacity) {
   shard_.events.begin(capacity);
-  if (std::exchange(may_have_slept_, false) || ++polls_without_sockets_ >= kPollsWithoutSockets)
+  const bool slept = std::exchange(may_have_slept_, false);
+  if ((slept && active_.empty()) || ++polls_without_sockets_ >= kPollsWithoutSockets)
     look_at_sockets();
   if (!accepting_.empty()) accept_peers();
   give_turns();
@@ -124,6 +125,7 @@ int32_t TcpContext::poll(varve_transport_event* events, uint32_t capacity) {
 
 bool TcpContext::arm() {
   may_have_slept_ = true;
+  polls_without_sockets_ = 0;
   return !active_.empty() || !accepting_.empty() || !shard_.events.empty();
 }
 

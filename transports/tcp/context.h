@@ -1,9 +1,10 @@
 // TcpContext: the listeners, connects and connections of one shard behind one epoll descriptor.
 //
 // Asio's reactor keeps its descriptor to itself and would be a second one, so only its addresses
-// are used here. A poll gives a turn to connections that have something to do, and looks at the
-// sockets when the host may have slept or when nobody has looked for a few polls. So a request and
-// its reply cost each side one epoll_wait, one recvmsg and one sendmsg, and busy connections less.
+// are used here. A poll gives a turn to connections that have something to do. It looks at the
+// sockets when the host has slept and nothing else can have woken it, or when nobody has looked for
+// a few polls; what it has not seen keeps wait_fd readable. So a request and its reply cost each
+// side one epoll_wait, one recvmsg and one sendmsg, and busy connections less.
 //
 // Thread rule: the shard's thread. Nothing blocks.
 // Ownership: owns its sockets; options and log outlive it.

@@ -47,7 +47,7 @@ class Cluster:
     """`nodes` with one disk group each. Use in a `with`: everything is gone behind it. `network`:
     not on loopback; has an address and a launcher for each node."""
 
-    def __init__(self, node_count=3, disk_size="512MiB", network=None):
+    def __init__(self, node_count=3, disk_size="512MiB", disk_options="", network=None):
         self.work = tempfile.mkdtemp(prefix="varve.", dir="/var/tmp")
         self.disk_size = disk_size
         self.nodes = []
@@ -59,7 +59,8 @@ class Cluster:
         for number, address in enumerate(addresses, start=1):
             sections = SECTIONS.format(records=f"{self.work}/cluster.db", address=address,
                                        options=options)
-            self.nodes.append(Node(name=f"n{number}", sections=sections))
+            self.nodes.append(Node(name=f"n{number}", sections=sections,
+                                   disk_options=disk_options))
             if network:
                 self.nodes[-1].launcher = network.launchers[number - 1]
 
@@ -74,7 +75,8 @@ class Cluster:
         shutil.rmtree(self.work)
 
     def make(self, *options):
-        """Starts all nodes, makes the cluster and one disk group on each."""
+        """Starts all nodes, makes the cluster and one disk group on each. Without a `disk_size`
+        their files are there already."""
         for node in self.nodes:
             node.launch()
         until("the first node waits for varve cluster init",
@@ -82,7 +84,8 @@ class Cluster:
         self.nodes[0].must("cluster", "init", *options)
         self.await_joined()
         for node in self.nodes:
-            node.must("disk", "add", "disk0", "--size", self.disk_size)
+            size = ["--size", self.disk_size] if self.disk_size else []
+            node.must("disk", "add", "disk0", *size)
 
     def launch(self):
         for node in self.nodes:

@@ -124,12 +124,30 @@ def clean_end_under_load(cluster):
     stamp.await_word("acknowledged", 20)
     stamp.end()
     cluster.await_healthy()
+    stop_without_a_majority(cluster)
     cluster.stop()
     for node in cluster.nodes:
         assert node.log().rstrip().endswith("stopped cleanly"), node.log()[-2000:]
     cluster.launch()
     stamp.verify()
     cluster.stop()
+
+
+def stop_without_a_majority(cluster):
+    """What waits for the other nodes must not keep a daemon from its end."""
+    first, second, third = cluster.nodes
+    client = nbd.NBD()
+    client.connect_uri(second.uri("w"))
+    first.kill()
+    third.kill()
+    cookie = client.aio_pwrite(nbd.Buffer.from_bytearray(bytearray(4096)), 0)
+    client.poll(100)
+    assert not client.aio_command_completed(cookie), "one copy of three was called durable"
+    second.stop()
+    for node in cluster.nodes:
+        node.launch()
+    cluster.await_joined()
+    cluster.await_healthy()
 
 
 def main():

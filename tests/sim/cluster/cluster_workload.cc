@@ -26,6 +26,7 @@ ClusterWorkload::ClusterWorkload(SimLoop& loop, SimClusterNodes& nodes, ClusterC
 void ClusterWorkload::start() {
   for (Volume& volume : volumes_) {
     for (uint32_t i = 0; i < plan_.depth; ++i) tasks_.start(worker(&volume));
+    if (plan_.of(FaultClass::kMigrate) > 0) tasks_.start(impatient(&volume));
   }
 }
 
@@ -49,6 +50,27 @@ Task<void> ClusterWorkload::worker(Volume* volume) {
     const bool unaware = volume->earlier && random_.chance(1, 10);
     const Owner owner = unaware ? *volume->earlier : *volume->owner;
     co_await one_op(volume, owner);
+  }
+}
+
+// Where an owner's operations hang, because its node is cut off or stopped, somebody attaches the
+// volume elsewhere and writes; the former owner, which may live on, reads on.
+Task<void> ClusterWorkload::impatient(Volume* volume) {
+  constexpr uint64_t kPatience_ns = 400 * kMillisecond;
+  uint64_t ops_before = ops_done_;
+  while (!stopping_ && failure_.empty()) {
+    co_await pause(2 * kPatience_ns);
+    const bool hangs = volume->owner && volume->open[volume->owner->node] > 0;
+    const bool idle = ops_done_ == ops_before;
+    ops_before = ops_done_;
+    if (stopping_ || !hangs || !idle || volume->attaching) continue;
+    co_await attach(volume);
+    for (int i = 0; i < 8 && volume->owner && volume->earlier && !stopping_; ++i) {
+      const BlockRange range = draw_range();
+      const Owner earlier = *volume->earlier;
+      co_await write(volume, *volume->owner, range, false);
+      tasks_.start(read(volume, earlier, range));
+    }
   }
 }
 

@@ -54,6 +54,7 @@ class ClusterWorkload {
   };
 
   Task<void> worker(Volume* volume);
+  Task<void> impatient(Volume* volume);
   Task<void> attach(Volume* volume);
   Task<void> one_op(Volume* volume, Owner owner);
   Task<void> write(Volume* volume, Owner owner, BlockRange range, bool zeroes);

@@ -97,6 +97,8 @@ Task<Status> ReplicatedProgram::start() {
   options.cluster = kCluster;
   options.node = NodeId{environment_.node + 1};
   options.boot = environment_.life;
+  options.receive_buffers_small = 48;
+  options.receive_buffers_large = 4;
   options.listen = SimNetwork::address_of(environment_.node);
   node_ = std::make_unique<ClusterNode>(environment_.runtime, environment_.transport,
                                         environment_.metadata, options);

@@ -7,6 +7,7 @@
 
 #include "core/base/aligned_buffer.h"
 #include "core/volume/limits.h"
+#include "core/volume/space_gate.h"
 #include "core/volume/volume_table.h"
 #include "tests/unit/volume/fake_store.h"
 
@@ -16,16 +17,49 @@ namespace {
 constexpr uint64_t kBlockCount = 16384;
 constexpr uint64_t kSizeBytes = kBlockCount * kBlockBytes;
 
+// What a cluster would be: opens later, and by force only while another node has the volume.
+class FakeOpener : public VolumeOpener {
+ public:
+  FakeOpener(FakeShard& shard, SpaceGate& gate)
+      : shard_(shard), gate_(gate), opened_(shard.runtime.ready) {}
+
+  Task<Result<std::shared_ptr<VolumeShare>>> open(std::string name, bool force) override {
+    while (!answers_) co_await opened_.wait();
+    if (name != "far" || (held_elsewhere && !force)) co_return ErrorCode::kBusy;
+    auto backend = std::make_unique<StoreBackend>(*shard_.store, gate_, kFakeVolume);
+    co_return std::make_shared<VolumeShare>(shard_.runtime, std::move(backend), kSizeBytes);
+  }
+  void answer() {
+    answers_ = true;
+    opened_.wake_all();
+  }
+
+  bool held_elsewhere = false;
+
+ private:
+  FakeShard& shard_;
+  SpaceGate& gate_;
+  bool answers_ = false;
+  WaitList opened_;
+};
+
 // One volume "disk" of a fake store, and one that its directory calls damaged.
 class FakeDirectory : public VolumeDirectory {
  public:
   explicit FakeDirectory(Store& store) : store_(store) {}
   Result<Found> find(std::string_view name) override {
     if (name == "broken") return ErrorCode::kDamaged;
+    if (name == "far" && opener != nullptr) {
+      Found found;
+      found.opener = opener;
+      return found;
+    }
     if (name != "disk") return ErrorCode::kNotFound;
     return Found{&store_, kFakeVolume, kSizeBytes};
   }
   std::vector<std::string> names() override { return {"broken", "disk"}; }
+
+  VolumeOpener* opener = nullptr;
 
  private:
   Store& store_;
@@ -262,6 +296,31 @@ TEST_CASE("errors of the store reach the plugin as the codes of the contract") {
     REQUIRE(plugin.submit(handle, VARVE_OP_READ, 0, 4096, buffer.data()) == VARVE_OK);
     CHECK(plugin.event().result == result);
   }
+}
+
+TEST_CASE("a volume that is opened elsewhere answers when it is open, or says who has it") {
+  Plugin plugin;
+  SpaceGate gate(plugin.shard.runtime, *plugin.shard.store);
+  FakeOpener opener(plugin.shard, gate);
+  plugin.directory.opener = &opener;
+  REQUIRE(plugin.table.volume_open(plugin.context, "far", 3, 0, 5) == VARVE_OK);
+  plugin.shard.run();
+  CHECK(plugin.events().empty());
+  opener.answer();
+  const varve_service_event opened = plugin.event();
+  CHECK(opened.op_id == 5);
+  CHECK(opened.result == VARVE_OK);
+  std::vector<char> bytes(4096, 'x');
+  REQUIRE(plugin.submit(opened.value, VARVE_OP_WRITE, 512, 4096, bytes.data()) == VARVE_OK);
+  CHECK(plugin.event().result == VARVE_OK);
+  plugin.table.volume_close(plugin.context, opened.value);
+
+  opener.held_elsewhere = true;
+  REQUIRE(plugin.table.volume_open(plugin.context, "far", 3, 0, 6) == VARVE_OK);
+  CHECK(plugin.event().result == VARVE_E_BUSY);
+  const uint64_t handle = plugin.open("far", VARVE_OPEN_FORCE);
+  plugin.table.volume_close(plugin.context, handle);
+  gate.close();
 }
 
 }  // namespace varve

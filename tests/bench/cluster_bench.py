@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""The measurements of tests/bench/cluster.sh."""
+
+import argparse
+import dataclasses
+import pathlib
+import re
+import subprocess
+import sys
+
+import bench
+import measure
+from bench import number
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "real/cluster"))
+from cluster import Cluster, until  # noqa: E402
+
+COPIES = 3
+REST_MB_MAX = 100  # of each daemon, without the map
+
+
+@dataclasses.dataclass
+class Load:
+    what: str
+    fio: str
+    depth: int
+    other_cpu: float | None = None  # us per operation of Vitastor's three OSDs on a like machine
+    cpu: float | None = None        # goals, at most; all per operation, of the three together
+    calls: float | None = None
+    device_writes: float | None = None
+
+
+LOADS = [
+    Load("random write", "randwrite", 1, 297, 180, 20, 3.1),
+    Load("random write", "randwrite", 32, 110, 60, 4, 0.6),
+    Load("random write", "randwrite", 128, 67, 36),
+    Load("random read", "randread", 1, 87, 50),
+    Load("random read", "randread", 32, 26, 16),
+]
+
+
+def size_bytes(said):
+    match = re.fullmatch(r"(\d+)(MiB|GiB)", said)
+    if not match:
+        raise argparse.ArgumentTypeError("such as 512MiB or 4GiB")
+    return int(match[1]) << (20 if match[2] == "MiB" else 30)
+
+
+def beside(value, goal, digits):
+    """A figure and its goal."""
+    if value is None or goal is None:
+        return number(value, digits)
+    return f"{number(value, digits)} (<= {goal:g}{'' if value <= goal else ' MISSED'})"
+
+
+class Measured:
+    """The cluster, its volume and what they count, as one."""
+
+    def __init__(self, cluster, volume_bytes):
+        self.nodes = cluster.nodes
+        self.pids = [node.process.pid for node in cluster.nodes]
+        self.volume_bytes = volume_bytes
+        self.uri = self.nodes[0].uri("vol")
+
+    def cpu_seconds(self):
+        return sum(measure.cpu_seconds(pid) for pid in self.pids)
+
+    def counters(self):
+        sums = {}
+        for node in self.nodes:
+            for name, value in measure.metrics(node.admin_socket).items():
+                sums[name] = sums.get(name, 0) + value
+        return sums
+
+    def offices(self):
+        return self.nodes[0].status()["cluster"]["office_count"]
+
+    def memory_mb(self):
+        return [node.memory_bytes() / 1e6 for node in self.nodes]
+
+    def map_mb(self):
+        return [measure.metrics(node.admin_socket)["varve_disk_group_map_bytes"] / 1e6
+                for node in self.nodes]
+
+    def run(self, load, block, depth, seconds):
+        return measure.fio("nbd", f"--uri={self.uri}", load, block, depth, seconds,
+                           f"--size={self.volume_bytes}")
+
+
+def row(measured, durability, load, seconds):
+    before, cpu = measured.counters(), measured.cpu_seconds()
+    result = measured.run(load.fio, 4096, load.depth, seconds)
+    cpu, after = measured.cpu_seconds() - cpu, measured.counters()
+    operations = result["operations"]
+    # On its own: counting each system call slows the daemons down.
+    with measure.SystemCalls(*measured.pids) as calls:
+        counted = measured.run(load.fio, 4096, load.depth, 1)
+
+    def grown(name):
+        return (after[name] - before[name]) / operations
+
+    each_call = None if calls.count is None else calls.count / counted["operations"]
+    writes = grown("varve_disk_group_device_writes_total") if load.fio == "randwrite" else None
+    return [
+        f"{durability}, {load.what}, depth {load.depth}",
+        number(result["iops"]), number(result["p50_us"]), number(result["p99_us"]),
+        beside(cpu / operations * 1e6, load.cpu, 1), number(load.other_cpu),
+        beside(each_call, load.calls, 2), number(grown("varve_loop_enters_total"), 2),
+        beside(writes, load.device_writes, 3),
+    ]
+
+
+def make_disks(cluster, disk_bytes):
+    """Written once through: what a file system does at a block's first write is not measured."""
+    for node in cluster.nodes:
+        subprocess.run(["dd", "if=/dev/zero", f"of={node.disk}", "bs=4M",
+                        f"count={disk_bytes >> 22}", "oflag=direct", "conv=fsync", "status=none"],
+                       check=True)
+
+
+def bench_cluster(durability, options):
+    """Rows of loads, and rows of memory."""
+    with Cluster(disk_size=None, disk_options=f'durability = "{durability}"') as cluster:
+        make_disks(cluster, max(2 * options.size, 512 << 20))
+        cluster.make("--copies", str(COPIES))
+        measured = Measured(cluster, options.size)
+        # The first volume makes the groups; those of which its node is the primary are taken.
+        cluster.nodes[0].must("volume", "create", "vol", "--size", str(options.size),
+                              "--copies", str(COPIES))
+        until("the first node serves groups", measured.offices)
+        cluster.await_healthy()
+        rest, offices = measured.memory_mb(), measured.offices()
+        measured.run("write", 1 << 20, 4, None)
+        rows = [row(measured, durability, load, options.seconds) for load in LOADS
+                if load.depth == 32 or not options.smoke]
+        end, maps = measured.memory_mb(), measured.map_mb()
+        if measured.offices() != offices or measured.nodes[0].status()["problems"]:
+            print(f"{durability}: members were lost or primaries moved; the figures say little")
+        memory = [[f"{durability}, node {i + 1}", beside(rest[i], REST_MB_MAX, 0),
+                   number(end[i]), number(maps[i]), beside(end[i] - maps[i], REST_MB_MAX, 0)]
+                  for i in range(len(rest))]
+        cluster.stop()
+    return rows, memory
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/bench/cluster.sh")
+    parser.add_argument("--seconds", type=int, default=5, help="of each measurement (5)")
+    parser.add_argument("--size", type=size_bytes, default=4 << 30, help="of the volume (4GiB)")
+    parser.add_argument("--durability", choices=["plp", "flush", "both"], default="both")
+    parser.add_argument("--smoke", action="store_true", help="1 s, depth 32, plp, 64MiB")
+    options = parser.parse_args()
+    if options.smoke:
+        options.seconds, options.size, options.durability = 1, 64 << 20, "plp"
+    modes = ["plp", "flush"] if options.durability == "both" else [options.durability]
+    bench.describe_machine("/var/tmp")
+    rows, memory = [], []
+    for durability in modes:
+        of_loads, of_memory = bench_cluster(durability, options)
+        rows += of_loads
+        memory += of_memory
+    bench.table(f"Three daemons, {COPIES} copies, NBD at the primary, 4 KiB, {options.seconds} s"
+                " each; costs are per operation, of the three daemons together",
+                ["load", "IOPS", "p50 us", "p99 us", "CPU us", "Vitastor", "system calls",
+                 "io_uring_enter", "device writes"], rows)
+    bench.table("Resident memory in MB",
+                ["daemon", "at rest", "at the end", "of it the map", "without the map"], memory)
+
+
+if __name__ == "__main__":
+    main()
