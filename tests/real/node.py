@@ -39,6 +39,7 @@ class Node:
         self.admin_socket = f"{self.work}/admin.sock"
         self.log_path = f"{self.work}/varved.log"
         self.process = None
+        self.launcher = []  # what varved is started with, e.g. ip netns exec NAME
         text = CONFIG.format(work=self.work, disk=self.disk, options=options, name=name,
                              sections=sections, disk_options=disk_options)
         pathlib.Path(self.config).write_text(text)
@@ -71,7 +72,7 @@ class Node:
 
     def launch(self):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([BIN / "varved", "--config", self.config],
+            self.process = subprocess.Popen([*self.launcher, BIN / "varved", "--config", self.config],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start(self):

@@ -16,7 +16,8 @@ use = "metadata_sqlite"
 path = "{records}"
 [transport]
 use = "tcp"
-listen = "127.0.0.1:{port}"
+listen = "{address}"
+{options}
 """
 
 
@@ -43,16 +44,25 @@ def until(what, condition, seconds=30):
 
 
 class Cluster:
-    """`nodes` with one disk group each. Use in a `with`: everything is gone behind it."""
+    """`nodes` with one disk group each. Use in a `with`: everything is gone behind it. `network`:
+    not on loopback; has an address and a launcher for each node."""
 
-    def __init__(self, node_count=3, disk_size="512MiB", disk_options=""):
+    def __init__(self, node_count=3, disk_size="512MiB", disk_options="", network=None):
         self.work = tempfile.mkdtemp(prefix="varve.", dir="/var/tmp")
         self.disk_size = disk_size
         self.nodes = []
-        for number, port in enumerate(free_ports(node_count), start=1):
-            sections = SECTIONS.format(records=f"{self.work}/cluster.db", port=port)
+        if network:
+            addresses, options = network.addresses, "allow_plaintext = true"
+        else:
+            addresses = [f"127.0.0.1:{port}" for port in free_ports(node_count)]
+            options = ""
+        for number, address in enumerate(addresses, start=1):
+            sections = SECTIONS.format(records=f"{self.work}/cluster.db", address=address,
+                                       options=options)
             self.nodes.append(Node(name=f"n{number}", sections=sections,
                                    disk_options=disk_options))
+            if network:
+                self.nodes[-1].launcher = network.launchers[number - 1]
 
     def __enter__(self):
         return self
