@@ -55,13 +55,27 @@ def beside(value, goal, digits):
 
 
 class Measured:
-    """The cluster, its volume and what they count, as one."""
+    """The cluster, its volume and what they count, as one. The client is at `primary`."""
 
     def __init__(self, cluster, volume_bytes):
         self.nodes = cluster.nodes
         self.pids = [node.process.pid for node in cluster.nodes]
         self.volume_bytes = volume_bytes
-        self.uri = self.nodes[0].uri("vol")
+        self.primary = None
+        self.uri = None
+
+    def make_volume(self):
+        """On the node that is the primary of most groups: all groups of the volume are its own."""
+        self.nodes[0].must("volume", "create", "first", "--size", "1MiB", "--copies", str(COPIES))
+        until("every group has a primary", lambda: sum(self.offices()) == self.group_count())
+        offices = self.offices()
+        self.primary = self.nodes[offices.index(max(offices))]
+        self.primary.must("volume", "create", "vol", "--size", str(self.volume_bytes),
+                          "--copies", str(COPIES))
+        self.uri = self.primary.uri("vol")
+
+    def group_count(self):
+        return self.nodes[0].status()["cluster"]["group_count"] or -1
 
     def cpu_seconds(self):
         return sum(measure.cpu_seconds(pid) for pid in self.pids)
@@ -74,7 +88,7 @@ class Measured:
         return sums
 
     def offices(self):
-        return self.nodes[0].status()["cluster"]["office_count"]
+        return [node.status()["cluster"]["office_count"] for node in self.nodes]
 
     def memory_mb(self):
         return [node.memory_bytes() / 1e6 for node in self.nodes]
@@ -125,17 +139,14 @@ def bench_cluster(durability, options):
         make_disks(cluster, max(2 * options.size, 512 << 20))
         cluster.make("--copies", str(COPIES))
         measured = Measured(cluster, options.size)
-        # The first volume makes the groups; those of which its node is the primary are taken.
-        cluster.nodes[0].must("volume", "create", "vol", "--size", str(options.size),
-                              "--copies", str(COPIES))
-        until("the first node serves groups", measured.offices)
+        measured.make_volume()
         cluster.await_healthy()
         rest, offices = measured.memory_mb(), measured.offices()
         measured.run("write", 1 << 20, 4, None)
         rows = [row(measured, durability, load, options.seconds) for load in LOADS
                 if load.depth == 32 or not options.smoke]
         end, maps = measured.memory_mb(), measured.map_mb()
-        if measured.offices() != offices or measured.nodes[0].status()["problems"]:
+        if measured.offices() != offices or cluster.problems():
             print(f"{durability}: members were lost or primaries moved; the figures say little")
         memory = [[f"{durability}, node {i + 1}", beside(rest[i], REST_MB_MAX, 0),
                    number(end[i]), number(maps[i]), beside(end[i] - maps[i], REST_MB_MAX, 0)]
