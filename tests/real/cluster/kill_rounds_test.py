@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """kill -9, again and again, of one node or of all three, under stamp load on a volume with three
 copies. Kinds of rounds: the node that the client uses dies, and the client goes on through another
-one, by force or once the dead node is silent; all three die in mid-write; any node dies and returns
-while the load goes on. After each all groups get in sync again. In the end every block is read, with
+one, by force or once the dead node is silent; all three die in mid-write; two die; any node dies and
+returns while the load goes on. Every other time what has just returned dies once more, while it
+recovers or learns. After each round all groups get in sync again. In the end every block is read, with
 each node dead once. Nothing acknowledged may be lost, mixed, stale or go back.
   tests/real/cluster/kill_rounds_test.py [--rounds 20 (100 with tests/run.sh --long)] [--seed N]"""
 
@@ -20,8 +21,18 @@ from moving_client import Stamp, attach, metric, others, verify_with_each_node_d
 
 MIB = 1 << 20
 # Of ten rounds. "any" may hit the node that the client uses as well; it returns to it then.
-KINDS = ["serving by force", "any", "all", "serving silent", "any", "any", "serving by force",
+KINDS = ["serving by force", "any", "all", "serving silent", "two", "any", "serving by force",
          "all", "any", "serving silent"]
+
+
+def launch(*nodes):
+    """Starts them; every other time the first dies again, at a random moment."""
+    for node in nodes:
+        node.launch()
+    if random.random() < 0.5:
+        time.sleep(random.random() * random.choice([0.1, 1]))
+        nodes[0].kill()
+        nodes[0].launch()
 
 
 def serving_dies(cluster, stamp, force):
@@ -33,7 +44,7 @@ def serving_dies(cluster, stamp, force):
     stamp.lead_to(successor)
     stamp.await_session(sessions)
     stamp.await_more(random.randrange(20, 400))
-    dead.launch()
+    launch(dead)
 
 
 def any_dies(cluster, stamp):
@@ -43,18 +54,29 @@ def any_dies(cluster, stamp):
     if dead is not stamp.node:
         # Back before the others take over from it, or after.
         stamp.await_more(random.choice([20, 600]))
-    dead.launch()
+    launch(dead)
     if dead is stamp.node:
         stamp.await_session(sessions)
 
 
+def two_die(cluster, stamp):
+    """The client's node is left, and alone: nothing may be acknowledged until one is back."""
+    dead = others(cluster, stamp.node)
+    random.shuffle(dead)
+    for node in dead:
+        node.kill()
+    time.sleep(0.5)  # answers that were on their way are announced by then
+    acknowledged = stamp.acknowledged
+    time.sleep(random.random() * 4)
+    assert stamp.acknowledged == acknowledged, "one copy was enough for an acknowledgement"
+    launch(*dead)
+
+
 def all_die(cluster, stamp):
     sessions = stamp.sessions
-    order = random.sample(cluster.nodes, len(cluster.nodes))
-    for node in order:
-        node.kill()
     for node in random.sample(cluster.nodes, len(cluster.nodes)):
-        node.launch()
+        node.kill()
+    launch(*random.sample(cluster.nodes, len(cluster.nodes)))
     stamp.await_session(sessions)
 
 
@@ -62,6 +84,8 @@ def run_round(cluster, stamp, kind):
     stamp.await_more(random.randrange(20, 1500))
     if kind == "all":
         all_die(cluster, stamp)
+    elif kind == "two":
+        two_die(cluster, stamp)
     elif kind == "any":
         any_dies(cluster, stamp)
     else:

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""Nodes that do not hear each other, under stamp load: a node cut off from both others, one that hears
-nothing, one that nobody hears, and a pair that does not hear each other. It is the node that the client
-uses, or another; the client stays, or goes on through another node by force. All see the metadata
-store, which is a file. Each time the network heals after some seconds, the load goes on and all
-groups get in sync again; at the end every block is read, with each node dead once."""
+"""Nodes that do not hear each other, under stamp load: a node cut off from both others, one that
+hears nothing, one that nobody hears, and a pair that does not hear each other; in the end all that at
+random. It is the node that the client uses, or another; the client stays, or goes on through another
+node by force. All see the metadata store, which is a file. Each time the network heals after some
+seconds, the load goes on and all groups get in sync again; then every block is read, with each node
+dead once."""
 
+import random
 import signal
 import sys
 import threading
@@ -22,6 +24,7 @@ CUTS = {
     "one peer lost": (False, False, 1),
 }
 CUT_SECONDS = 5
+FLAPPING_SECONDS = 20
 
 
 def cut_node(network, index, cut):
@@ -63,6 +66,20 @@ def serving_is_left(cluster, network, stamp, cut):
     stamp.start()
 
 
+def flapping(network, stamp):
+    """Any nodes in any way, for moments, several at once."""
+    deadline = time.monotonic() + FLAPPING_SECONDS
+    while time.monotonic() < deadline:
+        indexes = random.sample(range(3), random.choice([1, 1, 2]))
+        for index in indexes:
+            cut_node(network, index, random.choice(list(CUTS)))
+        time.sleep(random.random() * random.choice([0.2, 2, 4]))
+        for index in indexes:
+            network.heal(index)
+        time.sleep(random.random() * random.choice([0.2, 2]))
+    print(f"flapping: {stamp.acknowledged} acknowledged", flush=True)
+
+
 def run_rounds(cluster, network, stamp):
     for cut in CUTS:
         for scene in (other_is_cut, serving_is_cut, serving_is_left):
@@ -73,6 +90,9 @@ def run_rounds(cluster, network, stamp):
             cluster.await_healthy()
             print(f"{cut}, {scene.__name__}: {stamp.acknowledged} acknowledged,"
                   f" {time.monotonic() - began:.1f} s", flush=True)
+    flapping(network, stamp)
+    stamp.await_more(200)
+    cluster.await_healthy()
     stamp.end()
 
 
