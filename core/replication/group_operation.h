@@ -25,6 +25,7 @@ struct GroupOperation : boost::intrusive::list_base_hook<> {
   const uint32_t* crcs = nullptr;
   bool reserved_room = false;  // settlement, repair
   Sequence sequence = 0;
+  Sequence previous = 0;  // the number given before; 0: this is the office's first
 
   std::vector<DiskGroupId> durable_on;
   bool committed = false;

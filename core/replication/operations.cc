@@ -105,6 +105,7 @@ Task<void> Primary::committed(VolumeId volume, BlockRange range) {
 
 Task<Status> Primary::run_operation(GroupOperation* operation) {
   if (operation->sequence == 0) operation->sequence = make_sequence(state_.epoch, ++counter_);
+  operation->previous = last_number_;
   last_number_ = std::max(last_number_, operation->sequence);
   in_flight_.push_back(*operation);
   ++in_flight_count_;
@@ -221,7 +222,7 @@ void Primary::advance_position() {
   Sequence position = last_number_;
   for (const GroupOperation& operation : in_flight_) {
     if (operation.committed) continue;
-    position = operation.sequence - 1;
+    position = operation.previous;
     break;
   }
   state_.position = std::max(state_.position, position);

@@ -206,7 +206,7 @@ class Primary {
   bool keeping_position_ = false;
   uint64_t counter_ = 0;
   Sequence last_number_ = 0;  // that this office gave; 0: none
-  bool changing_ = false;  // one change of the record at a time
+  bool changing_ = false;     // one change of the record at a time
   bool serving_ = false;
   // Blocks in doubt of which an in-sync member holds a higher number than this one.
   std::map<std::pair<VolumeId, uint64_t>, Sequence> newer_elsewhere_;

@@ -27,7 +27,12 @@ class ClusterVolumes::Backend final : public BlockBackend {
   Task<void> space() override { co_return; }
   void wake_space_waiters() override {}
   bool closed() const override { return volume_->over(); }
-  bool lost() const override { return volume_->over(); }
+  // Over, or known to be: another node has attached it since, though no operation has met that yet.
+  bool lost() const override {
+    const auto* const seen = owner_.node_.view().volume(volume_->volume().id);
+    const bool newer = seen != nullptr && seen->record.generation > volume_->volume().generation;
+    return newer || volume_->over();
+  }
 
  private:
   ClusterVolumes& owner_;
