@@ -26,6 +26,16 @@ BlockVersion version_of(const BlockState& state) {
   return version;
 }
 
+// Whether a catalog can hold it and be read again: what comes from a peer must not cost the store.
+bool fence_fits(const AttachFence& fence, const VolumeRecord& volume) {
+  const bool groups_fit =
+      !volume.groups.empty() && volume.groups.size() <= kVolumeGroupsMax &&
+      std::find(volume.groups.begin(), volume.groups.end(), GroupId{}) == volume.groups.end();
+  return groups_fit && fence.group != GroupId{} && volume.id == fence.volume &&
+         volume.id != VolumeId{} && volume.id != VolumeId{UINT32_MAX} && volume.blocks > 0 &&
+         volume.blocks <= kVolumeBlocksMax && volume_name_allowed(volume.name);
+}
+
 // Adds the leaf's changed blocks to the runs.
 void add_changed(VolumeId id, uint64_t first_block, const Leaf& leaf, Sequence after,
                  std::vector<ChangedBlocks>& runs) {
@@ -65,10 +75,7 @@ Task<Status> StoreCore::put_group(MemberState group) {
 }
 
 Task<Status> StoreCore::put_fence(AttachFence fence, VolumeRecord volume) {
-  if (!volume_name_allowed(volume.name) || volume.blocks == 0 || volume.blocks > kVolumeBlocksMax ||
-      volume.id != fence.volume || volume.id == VolumeId{} || volume.groups.empty() ||
-      volume.groups.size() > kVolumeGroupsMax)
-    co_return ErrorCode::kInvalidArgument;
+  if (!fence_fits(fence, volume)) co_return ErrorCode::kInvalidArgument;
   if (!enter()) co_return ErrorCode::kClosed;
   const Status status = co_await catalog_.put_fence(fence, volume);
   if (status.ok()) map_.add_volume(volume.id, volume.blocks, volume.groups);

@@ -69,6 +69,22 @@ TEST_CASE("epochs, positions and attach generations are durable and never fall")
   CHECK(bench.store().fence(kGroup, kVolume) == 0);
 }
 
+TEST_CASE("a fence that a catalog could not hold is refused, and the store opens again") {
+  MemberBench bench;
+  VolumeRecord volume = bench.record();
+  volume.groups.push_back(GroupId{});
+  CHECK(bench.run(bench.store().put_fence({kGroup, kVolume, 6}, volume)).code() ==
+        ErrorCode::kInvalidArgument);
+  volume = bench.record();
+  volume.id = VolumeId{UINT32_MAX};
+  CHECK(bench.run(bench.store().put_fence({kGroup, volume.id, 6}, volume)).code() ==
+        ErrorCode::kInvalidArgument);
+  CHECK(bench.run(bench.store().put_fence({GroupId{}, kVolume, 6}, bench.record())).code() ==
+        ErrorCode::kInvalidArgument);
+  bench.reopen();
+  CHECK(bench.store().fence(kGroup, kVolume) == 5);
+}
+
 TEST_CASE("what changed after a number is found, in the group's extents only, page by page") {
   MemberBench bench;
   for (uint64_t i = 0; i < 30; ++i)
