@@ -66,6 +66,7 @@ Sequence StoreCore::log_end(GroupId group) const {
 }
 
 Task<Status> StoreCore::put_group(MemberState group) {
+  if (group.id == GroupId{} || group.epoch > kEpochMax) co_return ErrorCode::kInvalidArgument;
   if (!enter()) co_return ErrorCode::kClosed;
   const Status status = co_await catalog_.put_group(group);
   // Only what is durable may let marks be forgotten: recovery forgets the same ones.

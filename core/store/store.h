@@ -157,7 +157,8 @@ class Store {
   // As a member of replication groups (docs/replication.md). The store keeps what it is told; the
   // protocol is its caller's.
 
-  // Ends when it is durable. kStale: a newer epoch is durable. Positions never fall.
+  // Ends when it is durable. kStale: a newer epoch is durable. kInvalidArgument: no group, or an
+  // epoch of more than 24 bits. Positions never fall.
   Task<Status> put_group(MemberState group);
   std::vector<MemberState> groups() const;
   // The volume (added when it is not there) and the attach generation of its blocks in one group.

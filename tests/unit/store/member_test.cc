@@ -81,6 +81,8 @@ TEST_CASE("a fence that a catalog could not hold is refused, and the store opens
         ErrorCode::kInvalidArgument);
   CHECK(bench.run(bench.store().put_fence({GroupId{}, kVolume, 6}, bench.record())).code() ==
         ErrorCode::kInvalidArgument);
+  CHECK(bench.run(bench.store().put_group({kGroup, kEpochMax + 1, 0, 0})).code() ==
+        ErrorCode::kInvalidArgument);
   bench.reopen();
   CHECK(bench.store().fence(kGroup, kVolume) == 5);
 }
