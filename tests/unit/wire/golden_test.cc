@@ -74,10 +74,13 @@ TEST_CASE("the bytes of requests are what they were") {
         "56525657010003000807060504030201041000003800000000000000d9453063"
         "1100000012000000770000000005000013000000000000001400000000000000"
         "150000000100000016000000000000000100000000000000");
-  CHECK(request(PrepareRequest{
-            .group = GroupId{0x11}, .epoch = 0x12, .office = 0x13, .primary = DiskGroupId{0x14}}) ==
-        "56525657010004000807060504030201000000001000000000000000c907b9c4"
-        "11000000120000001300000014000000");
+  CHECK(request(PrepareRequest{.group = GroupId{0x11},
+                               .epoch = 0x12,
+                               .office = 0x13,
+                               .primary = DiskGroupId{0x14},
+                               .in_sync = 1}) ==
+        "5652565701000400080706050403020100000000180000000000000007485d7a"
+        "110000001200000013000000140000000100000000000000");
   CHECK(request(ChangedRequest{.group = GroupId{0x11},
                                .epoch = 0x12,
                                .after = kSequence,
