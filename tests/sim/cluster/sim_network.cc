@@ -88,6 +88,8 @@ void SimNetwork::detach(SimTransport& transport, bool silent) {
                     [](const Notice& notice) { return notice.kind == Notice::Kind::kReceived; });
       close_end(*connection, side, ErrorCode::kClosed,
                 silent ? Farewell::kSilent : Farewell::kSoon);
+      // An end may have been closed before, its last words behind what waited for a buffer.
+      transport.wake(id_of(number, side));
     }
   }
 }
