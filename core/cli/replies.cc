@@ -204,6 +204,7 @@ std::string volumes_text(const std::string& body) {
   const std::vector<Json> volumes = list_of(parse(body), "volumes");
   if (!volumes.empty() && is_replicated(volumes.front())) return replicated_volume_table(volumes);
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(volumes.size());
   for (const Json& volume : volumes) rows.push_back(volume_row(volume));
   return volume_table(rows);
 }

@@ -5,7 +5,7 @@
 namespace varve {
 namespace {
 
-constexpr uint64_t kPauseMax_ns = 500 * kMillisecond;
+constexpr uint64_t kPauseMaxNs = 500 * kMillisecond;
 
 }  // namespace
 
@@ -61,7 +61,7 @@ uint64_t CasLoop::draw_token() {
 Task<void> CasLoop::pause() {
   const uint64_t now_ns = context_.runtime->clock.monotonic_ns();
   co_await context_.runtime->timers.until(std::min(now_ns + pause_ns_, context_.deadline_ns));
-  pause_ns_ = std::min(2 * pause_ns_, kPauseMax_ns);
+  pause_ns_ = std::min(2 * pause_ns_, kPauseMaxNs);
 }
 
 bool CasLoop::is_late() const {

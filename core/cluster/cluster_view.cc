@@ -5,7 +5,7 @@
 namespace varve {
 namespace {
 
-constexpr uint64_t kPause_ns = 100 * kMillisecond;
+constexpr uint64_t kPauseNs = 100 * kMillisecond;
 
 }  // namespace
 
@@ -97,7 +97,7 @@ Task<Status> ClusterView::load(ViewPart* part, uint64_t deadline_ns) {
       if (!range.ok()) co_return range.status();
       co_return Status(ErrorCode::kUnavailable, "the metadata store answers with old values only");
     }
-    co_await stopping_.wait_until(runtime_.timers, std::min(now_ns + kPause_ns, deadline_ns));
+    co_await stopping_.wait_until(runtime_.timers, std::min(now_ns + kPauseNs, deadline_ns));
   }
   co_return ErrorCode::kClosed;
 }

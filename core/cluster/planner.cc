@@ -43,6 +43,7 @@ std::vector<Candidate> candidates_of(const PlanInput& input) {
     }
   }
   std::vector<Candidate> out;
+  out.reserve(candidates.size());
   for (auto& [id, candidate] : candidates) out.push_back(std::move(candidate));
   return out;
 }
@@ -109,6 +110,7 @@ class Plan {
 
   void plan_round(uint32_t round) {
     std::vector<Candidate*> shuffled;
+    shuffled.reserve(candidates_.size());
     for (Candidate& one : candidates_) shuffled.push_back(&one);
     std::sort(shuffled.begin(), shuffled.end(), [&](const Candidate* left, const Candidate* right) {
       const DiskGroupId a = left->member.disk_group;

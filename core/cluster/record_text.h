@@ -48,6 +48,7 @@ class RecordWriter {
   template <typename Id>
   void ids(std::string_view key, const std::vector<Id>& values) {
     std::vector<uint64_t> numbers;
+    numbers.reserve(values.size());
     for (const Id value : values) numbers.push_back(static_cast<uint32_t>(value));
     list(key, numbers);
   }

@@ -11,11 +11,11 @@ namespace varve {
 namespace {
 
 // One attempt at the metadata store.
-constexpr uint64_t kAttempt_ns = 5'000 * kMillisecond;
+constexpr uint64_t kAttemptNs = 5'000 * kMillisecond;
 // How often it looks again: whether somebody made the cluster, whether groups are missing.
-constexpr uint64_t kLook_ns = 500 * kMillisecond;
+constexpr uint64_t kLookNs = 500 * kMillisecond;
 // How long clients' requests may still wait for the cluster when varved is asked to stop.
-constexpr uint64_t kDrainPatience_ns = 5'000 * kMillisecond;
+constexpr uint64_t kDrainPatienceNs = 5'000 * kMillisecond;
 
 Result<std::unique_ptr<PluginLibrary>> open_library(const std::string& directory,
                                                     const std::string& plugin, uint32_t kind) {
@@ -98,7 +98,7 @@ Status ClusterMember::start(UringLoop& loop, std::string node_name) {
 
 ClusterContext ClusterMember::context() const {
   Runtime& runtime = loop_->runtime();
-  return {metadata_.get(), &runtime, runtime.clock.monotonic_ns() + kAttempt_ns};
+  return {metadata_.get(), &runtime, runtime.clock.monotonic_ns() + kAttemptNs};
 }
 
 void ClusterMember::say(std::string state) {
@@ -124,7 +124,7 @@ Task<Status> ClusterMember::find_cluster(Uuid* id) {
     if (!none_yet && !passes(found.code())) co_return found.status();
     say(none_yet ? "waiting for varve cluster init"
                  : text("waiting for the metadata store: ", found.status().message()));
-    if (!ending_) co_await pause(kLook_ns);
+    if (!ending_) co_await pause(kLookNs);
   }
   co_return ErrorCode::kClosed;
 }
@@ -138,7 +138,7 @@ Task<Status> ClusterMember::register_node_until_done(NodeRecord* record) {
     }
     if (!passes(registered.code())) co_return registered.status();
     say(text("waiting for the metadata store: ", registered.status().message()));
-    if (!ending_) co_await pause(kLook_ns);
+    if (!ending_) co_await pause(kLookNs);
   }
   co_return ErrorCode::kClosed;
 }
@@ -149,7 +149,7 @@ Task<Status> ClusterMember::start_view() {
     const Status status = co_await node_->start(until.deadline_ns);
     if (status.ok() || !passes(status.code())) co_return status;
     say(text("waiting for the metadata store: ", status.message()));
-    if (!ending_) co_await pause(kLook_ns);
+    if (!ending_) co_await pause(kLookNs);
   }
   co_return ErrorCode::kClosed;
 }
@@ -208,7 +208,7 @@ Task<Status> ClusterMember::take_in(DiskGroup* group) {
   while (!registered.ok() && passes(registered.code()) && !ending_) {
     log_warn("cluster", text("disk group ", record.name,
                              " is not registered yet: ", registered.status().message()));
-    co_await pause(kLook_ns);
+    co_await pause(kLookNs);
     registered = co_await register_disk_group(context(), record);
   }
   if (ending_) co_return ErrorCode::kClosed;
@@ -248,7 +248,7 @@ Task<void> ClusterMember::plan() {
         log_warn("cluster", text("no groups were planned: ", planned.status().message()));
     }
     if (settled) looked_at = version;
-    if (!ending_) co_await pause(kLook_ns);
+    if (!ending_) co_await pause(kLookNs);
   }
 }
 
@@ -261,7 +261,7 @@ void ClusterMember::end_opens() {
 Task<void> ClusterMember::end_waits_later() {
   if (loop_ == nullptr) co_return;
   Runtime& runtime = loop_->runtime();
-  const uint64_t end_ns = runtime.clock.monotonic_ns() + kDrainPatience_ns;
+  const uint64_t end_ns = runtime.clock.monotonic_ns() + kDrainPatienceNs;
   while (!waits_ended_ && runtime.clock.monotonic_ns() < end_ns)
     co_await changed_->wait_until(runtime.timers, end_ns);
   if (waits_ended_) co_return;

@@ -14,7 +14,7 @@ namespace {
 
 // How often and how long a new volume is looked for among what this node knows.
 constexpr int kLooksForVolume = 100;
-constexpr uint64_t kLookForVolume_ns = 10 * kMillisecond;
+constexpr uint64_t kLookForVolumeNs = 10 * kMillisecond;
 
 Uuid draw_uuid(Random& random) {
   Uuid uuid{};
@@ -45,7 +45,7 @@ Task<Result<ClusterInitialised>> ClusterMember::init(uint32_t copies) {
 // Ends soon, as a rule when the view shows the volume: what is listed next has it.
 Task<void> ClusterMember::seen(VolumeId id) {
   for (int i = 0; i < kLooksForVolume && !ending_ && node_->view().volume(id) == nullptr; ++i)
-    co_await pause(kLookForVolume_ns);
+    co_await pause(kLookForVolumeNs);
 }
 
 Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {
@@ -156,6 +156,7 @@ Task<Result<std::vector<ClusterNodeStatus>>> ClusterMember::nodes() {
     }
   }
   std::vector<ClusterNodeStatus> list;
+  list.reserve(nodes.size());
   for (auto& [id, node] : nodes) list.push_back(std::move(node));
   co_return list;
 }

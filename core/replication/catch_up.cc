@@ -55,7 +55,7 @@ Task<bool> Primary::send_fence(Session* session, AttachFence fence, VolumeRecord
                    .group_count = static_cast<uint32_t>(volume.groups.size())};
   const std::span<const std::byte> parts[2] = {std::as_bytes(std::span(volume.groups)),
                                                std::as_bytes(std::span(volume.name))};
-  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
   const auto reply =
       co_await peers_.call<EmptyReply>(session->member.node, request, Slices(parts), deadline_ns);
   answered(*session, reply.ok() ? ErrorCode::kOk : reply.code());
@@ -75,7 +75,7 @@ Task<bool> Primary::rewrite_diverged(Session* session, Sequence after) {
       if (!has_parted(run.volume, block, run.sequence)) continue;
       tasks_.start(rewrite_parted(run.volume, block));
       while (session->receiving && !resigned_ && has_parted(run.volume, block, run.sequence))
-        co_await pause(kTick_ns / 10);
+        co_await pause(kTickNs / 10);
     }
   }
   co_return session->receiving && !resigned_;
@@ -160,14 +160,14 @@ Task<Status> Primary::send_copied_part(Session* session, ChangedBlocks part,
   request.op = crcs.empty() ? ReplicateOp::kZero : ReplicateOp::kData;
   while (session->receiving && !resigned_) {
     request.epoch = session->epoch;
-    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
     const auto reply =
         co_await peers_.call<EmptyReply>(session->member.node, request, slices, deadline_ns);
     answered(*session, reply.ok() ? ErrorCode::kOk : reply.code());
     const bool deleted = reply.code() == ErrorCode::kNotFound && !store_.has_volume(part.volume);
     if (reply.ok() || deleted) co_return Status();
     if (reply.code() != ErrorCode::kNoSpace) co_return reply.status();
-    co_await pause(kRetryPause_ns);
+    co_await pause(kRetryPauseNs);
   }
   co_return ErrorCode::kStale;
 }
@@ -181,7 +181,7 @@ Task<bool> Primary::admit_learner(Session* session) {
   // From here on nothing is acknowledged, and nothing is read, without it (rule 1).
   pending_ = wanted;
   const Sequence last = make_sequence(state_.epoch, counter_);
-  const uint64_t give_up_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+  const uint64_t give_up_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
   bool complete = VARVE_MUTANT(kAdmitEarly);
   while (!complete && !resigned_ && session->receiving) {
     complete = true;

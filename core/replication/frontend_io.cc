@@ -11,7 +11,7 @@ namespace varve {
 namespace {
 
 // A frontend waits this long for one answer; the primary may have to take a member out first.
-constexpr uint64_t kIoDeadline_ns = 4000 * kMillisecond;
+constexpr uint64_t kIoDeadlineNs = 4000 * kMillisecond;
 
 VolumeRecord volume_of(const VolumeFence& fence, std::span<const std::byte> payload) {
   VolumeRecord volume;
@@ -36,7 +36,7 @@ bool checksums_hold(std::span<const std::byte> payload, uint64_t block_count) {
 }  // namespace
 
 Task<void> ReplicationNode::retry_pause() {
-  co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kRetryPause_ns);
+  co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kRetryPauseNs);
 }
 
 Task<void> ReplicationNode::refresh(GroupId group) {
@@ -95,7 +95,7 @@ Task<Status> ReplicationNode::io_there(NodeId node, Epoch office, GroupIo io) {
   const std::span<const std::byte> parts[2] = {{io.data, data_blocks * kBlockBytes},
                                                std::as_bytes(std::span(io.crcs, data_blocks))};
   const Slices slices = data_blocks > 0 ? Slices(parts) : Slices();
-  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kIoDeadline_ns;
+  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kIoDeadlineNs;
   const auto reply = co_await peers_.call<IoWireReply>(node, request, slices, deadline_ns);
   if (!reply.ok()) co_return reply.status();
   const std::span<const std::byte> payload = reply->payload.bytes();
@@ -192,7 +192,7 @@ Task<Status> ReplicationNode::attach(AttachFence fence, VolumeRecord volume) {
   const NodeId node = member->node;
   const std::span<const std::byte> parts[2] = {std::as_bytes(std::span(volume.groups)),
                                                std::as_bytes(std::span(volume.name))};
-  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kIoDeadline_ns;
+  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kIoDeadlineNs;
   const auto reply = co_await peers_.call<EmptyReply>(node, request, Slices(parts), deadline_ns);
   co_return reply.ok() ? Status() : reply.status();
 }

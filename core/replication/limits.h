@@ -10,27 +10,27 @@
 namespace varve {
 
 // A primary tells every node that shares a group with it that it is alive, and asks for leases.
-inline constexpr uint64_t kBeaconPeriod_ns = 250 * kMillisecond;
+inline constexpr uint64_t kBeaconPeriodNs = 250 * kMillisecond;
 // A grant lasts this long from when the beacon was sent, on the clock of who holds it ...
-inline constexpr uint64_t kLease_ns = 2000 * kMillisecond;
+inline constexpr uint64_t kLeaseNs = 2000 * kMillisecond;
 // ... and who granted does not take over before this, from its answer, on its own clock. The
 // difference is what clock rates may differ by: 50 %.
-inline constexpr uint64_t kGrace_ns = 3000 * kMillisecond;
-static_assert(kGrace_ns > kLease_ns);
+inline constexpr uint64_t kGraceNs = 3000 * kMillisecond;
+static_assert(kGraceNs > kLeaseNs);
 
 // A primary takes a member out that has not answered anything for this long.
-inline constexpr uint64_t kMemberSilence_ns = 1500 * kMillisecond;
+inline constexpr uint64_t kMemberSilenceNs = 1500 * kMillisecond;
 // A member that has not heard from the primary for this long prepares to take over.
-inline constexpr uint64_t kPrimarySilence_ns = 1000 * kMillisecond;
+inline constexpr uint64_t kPrimarySilenceNs = 1000 * kMillisecond;
 
 // Deadline of one request between members; a new attempt follows while it makes sense.
-inline constexpr uint64_t kCallDeadline_ns = 1000 * kMillisecond;
+inline constexpr uint64_t kCallDeadlineNs = 1000 * kMillisecond;
 // Pause before what failed is tried again.
-inline constexpr uint64_t kRetryPause_ns = 50 * kMillisecond;
+inline constexpr uint64_t kRetryPauseNs = 50 * kMillisecond;
 // How often a group looks at its members, its record and its clock.
-inline constexpr uint64_t kTick_ns = 100 * kMillisecond;
+inline constexpr uint64_t kTickNs = 100 * kMillisecond;
 // A position is made durable at most this often.
-inline constexpr uint64_t kPositionPeriod_ns = 1000 * kMillisecond;
+inline constexpr uint64_t kPositionPeriodNs = 1000 * kMillisecond;
 
 // Operations of one group between their number and their end.
 inline constexpr uint32_t kGroupInFlightMax = 1024;

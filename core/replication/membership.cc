@@ -16,7 +16,7 @@ Task<void> Primary::tend(Session* session) {
       const bool prepared = co_await prepare(session);
       if (!prepared) {
         co_await remove_if_silent(session);
-        co_await pause(kRetryPause_ns);
+        co_await pause(kRetryPauseNs);
       } else {
         co_await remove_if_short(session);
       }
@@ -25,7 +25,7 @@ Task<void> Primary::tend(Session* session) {
     if (seen_.record.is_in_sync(id)) {
       if (!session->receiving) begin_receiving(*session);
       co_await session->changed.wait_until(runtime_.timers,
-                                           runtime_.clock.monotonic_ns() + kTick_ns);
+                                           runtime_.clock.monotonic_ns() + kTickNs);
       co_await remove_if_silent(session);
     } else if (!serving_) {
       co_await changed_.wait();
@@ -34,7 +34,7 @@ Task<void> Primary::tend(Session* session) {
       if (learned) continue;
       end_receiving(*session);
       session->epoch = 0;
-      co_await pause(2 * kTick_ns);
+      co_await pause(2 * kTickNs);
     }
   }
   end_receiving(*session);
@@ -48,7 +48,7 @@ Task<bool> Primary::prepare(Session* session) {
   request.primary = self_;
   request.in_sync = seen_.record.is_in_sync(session->member.disk_group) ? 1 : 0;
   session->preparing = true;
-  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
   const auto reply =
       co_await peers_.call<PrepareReply>(session->member.node, request, Slices(), deadline_ns);
   session->preparing = false;
@@ -92,7 +92,7 @@ void Primary::end_receiving(Session& session) {
 Task<void> Primary::remove_if_silent(Session* session) {
   const uint64_t now_ns = runtime_.clock.monotonic_ns();
   if (resigned_ || !is_required(session->member.disk_group)) co_return;
-  if (now_ns - session->heard_ns <= kMemberSilence_ns) co_return;
+  if (now_ns - session->heard_ns <= kMemberSilenceNs) co_return;
   const bool removed = co_await remove(session->member.disk_group);
   if (!removed) co_return;
   log_warn("group", text(static_cast<uint32_t>(group_), ": disk group ",

@@ -63,7 +63,7 @@ Task<Status> Primary::read(IoOrigin origin, VolumeId volume, BlockRange range, s
   }
   // Checked when replying: whoever took over meanwhile may have acknowledged something newer.
   while (!resigned_ && !leases_hold())
-    co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTick_ns);
+    co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTickNs);
   if (resigned_) co_return ErrorCode::kStale;
   co_return Status();
 }
@@ -88,7 +88,7 @@ Task<Status> Primary::status(IoOrigin origin, VolumeId volume, BlockRange range,
   co_await settled(volume, range);
   co_await committed(volume, range);
   while (!resigned_ && !leases_hold())
-    co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTick_ns);
+    co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTickNs);
   if (resigned_) co_return ErrorCode::kStale;
   co_return store_.block_status(volume, range, *runs);
 }
@@ -142,7 +142,7 @@ Task<void> Primary::log_here(GroupOperation* operation) {
       break;
     }
     if (resigned_) break;
-    co_await pause(kRetryPause_ns);
+    co_await pause(kRetryPauseNs);
   }
   end_part(*operation);
 }
@@ -173,7 +173,7 @@ Task<void> Primary::send(Session* session, GroupOperation* operation) {
     request.block_count = static_cast<uint32_t>(operation->range.count);
     request.first_block = operation->range.first;
     request.op = operation->op;
-    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
     const auto reply =
         co_await peers_.call<EmptyReply>(session->member.node, request, slices, deadline_ns);
     const bool deleted =
@@ -185,7 +185,7 @@ Task<void> Primary::send(Session* session, GroupOperation* operation) {
       break;
     }
     answered(*session, reply.code());
-    co_await pause(kRetryPause_ns);
+    co_await pause(kRetryPauseNs);
   }
   end_part(*operation);
 }

@@ -80,13 +80,13 @@ Task<bool> Primary::make_epoch_durable(Epoch epoch) {
 void Primary::tick() {
   const uint64_t now_ns = runtime_.clock.monotonic_ns();
   // Nobody is silent because this process did not run.
-  if (now_ns - ticked_ns_ > 5 * kTick_ns)
+  if (now_ns - ticked_ns_ > 5 * kTickNs)
     for (const auto& session : sessions_) session->heard_ns = now_ns;
   ticked_ns_ = now_ns;
   for (const auto& session : sessions_) session->changed.wake_all();
   changed_.wake_all();
   if (state_.position == durable_position_ || keeping_position_ || resigned_) return;
-  if (now_ns - position_kept_ns_ < kPositionPeriod_ns) return;
+  if (now_ns - position_kept_ns_ < kPositionPeriodNs) return;
   position_kept_ns_ = now_ns;
   keeping_position_ = true;
   tasks_.start(keep_position());
@@ -118,7 +118,7 @@ std::optional<Epoch> Primary::beacon_epoch(NodeId node) const {
 void Primary::granted(NodeId node, uint64_t sent_ns) {
   for (const auto& session : sessions_) {
     if (session->member.node != node) continue;
-    session->grant_until_ns = std::max(session->grant_until_ns, sent_ns + kLease_ns);
+    session->grant_until_ns = std::max(session->grant_until_ns, sent_ns + kLeaseNs);
     changed_.wake_all();
   }
 }
@@ -179,7 +179,7 @@ Task<Status> Primary::attach(AttachFence fence, VolumeRecord volume) {
     if (sent)
       have.push_back(next->member.disk_group);
     else
-      co_await pause(kRetryPause_ns);
+      co_await pause(kRetryPauseNs);
   }
   // Learners get it with their next round; a round that is under way may have passed it.
   for (const auto& session : sessions_)

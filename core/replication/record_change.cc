@@ -48,7 +48,7 @@ Task<ChangeResult> change_record(Runtime* runtime, MetadataStore* metadata, Seen
     // Rule 1: a read that does not show it proves nothing. The same change on the same revision
     // again: its success, or a newer revision, settles both attempts.
     if (VARVE_MUTANT(kTrustReadAfterUnknownCas) && now.ok()) co_return ChangeResult::kLost;
-    co_await runtime->timers.until(runtime->clock.monotonic_ns() + kRetryPause_ns);
+    co_await runtime->timers.until(runtime->clock.monotonic_ns() + kRetryPauseNs);
   }
   co_return ChangeResult::kStopped;
 }

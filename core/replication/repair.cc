@@ -51,7 +51,7 @@ Task<bool> Primary::fetch(VolumeId volume, uint64_t block, Sequence sequence, st
     request.volume = volume;
     request.block = block;
     request.sequence = sequence;
-    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
     const auto reply =
         co_await peers_.call<EmptyReply>(session->member.node, request, Slices(), deadline_ns);
     if (!reply.ok() || reply->payload.bytes().size() < kBlockBytes + sizeof(uint32_t)) continue;

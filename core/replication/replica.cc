@@ -51,7 +51,7 @@ void Replica::tick() {
   }
   const uint64_t now_ns = runtime_.clock.monotonic_ns();
   if (primary_ == nullptr && state_.position != durable_position_ && !keeping_position_ &&
-      now_ns - position_kept_ns_ >= kPositionPeriod_ns && !stopping_ && !failed_) {
+      now_ns - position_kept_ns_ >= kPositionPeriodNs && !stopping_ && !failed_) {
     position_kept_ns_ = now_ns;
     keeping_position_ = true;
     tasks_.start(keep_position());
@@ -78,7 +78,7 @@ bool Replica::should_take_over() const {
   if (!record.is_in_sync(context_.self)) return false;
   // A new group: the first member is to be its primary.
   if (record.office == 0 && record.members.front().disk_group == context_.self) return true;
-  return runtime_.clock.monotonic_ns() - heard_ns_ > kPrimarySilence_ns;
+  return runtime_.clock.monotonic_ns() - heard_ns_ > kPrimarySilenceNs;
 }
 
 Task<void> Replica::take_over() {
@@ -99,7 +99,7 @@ Task<bool> Replica::win_office(SeenRecord* seen) {
   if (!former.is_in_sync(context_.self)) co_return false;
   const uint64_t heard_ns = heard_ns_;
   // Rule 3: what was granted, also before a restart, must be over. taking_over_ stops new grants.
-  const uint64_t grace_ns = std::max(granted_ns_, started_ns_) + kGrace_ns;
+  const uint64_t grace_ns = std::max(granted_ns_, started_ns_) + kGraceNs;
   while (!own && !stopping_ && !VARVE_MUTANT(kForgetGraceTime) &&
          runtime_.clock.monotonic_ns() < grace_ns) {
     co_await changed_.wait_until(runtime_.timers, grace_ns);

@@ -37,10 +37,10 @@ class Replica {
   Task<void> fetch(IncomingRequest request);
   Task<void> fence(IncomingRequest request);
   // A beacon of `from` claims the office in `epoch`. True: granted, this member does not take over
-  // for kGrace_ns.
+  // for kGraceNs.
   bool beacon(NodeId from, Epoch epoch);
 
-  // Every kTick_ns.
+  // Every kTickNs.
   void tick();
   // Ends the office. Ends when nothing runs any more; what is asked later is refused.
   Task<void> stop();

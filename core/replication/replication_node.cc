@@ -63,13 +63,13 @@ Task<void> ReplicationNode::run() {
   uint64_t next_ns = runtime_.clock.monotonic_ns();
   while (!stopping_) {
     if (runtime_.clock.monotonic_ns() >= next_ns) {
-      next_ns = runtime_.clock.monotonic_ns() + kTick_ns;
+      next_ns = runtime_.clock.monotonic_ns() + kTickNs;
       for (const auto& [group, replica] : replicas_) {
         replica->tick();
         record_seen(replica->seen());
       }
       refresh_old_records();
-      if (runtime_.clock.monotonic_ns() - beacons_sent_ns_ >= kBeaconPeriod_ns) send_beacons();
+      if (runtime_.clock.monotonic_ns() - beacons_sent_ns_ >= kBeaconPeriodNs) send_beacons();
     }
     co_await changed_.wait_until(runtime_.timers, next_ns);
   }
@@ -78,7 +78,7 @@ Task<void> ReplicationNode::run() {
 // A member whose primary is ahead of the record that this node has seen: a change went unnoticed.
 void ReplicationNode::refresh_old_records() {
   const uint64_t now_ns = runtime_.clock.monotonic_ns();
-  if (now_ns - refreshed_ns_ < kPositionPeriod_ns) return;
+  if (now_ns - refreshed_ns_ < kPositionPeriodNs) return;
   refreshed_ns_ = now_ns;
   for (const auto& [group, replica] : replicas_)
     if (replica->epoch() > replica->seen().record.epoch) tasks_.start(refresh(group));
@@ -119,7 +119,7 @@ Task<void> ReplicationNode::send_beacon(NodeId node) {
   const std::span<const std::byte> part = std::as_bytes(std::span(claims));
   const Slices slices = claims.empty() ? Slices() : Slices(&part, 1);
   const auto reply =
-      co_await peers_.call<BeaconReply>(node, request, slices, request.sent_ns + kCallDeadline_ns);
+      co_await peers_.call<BeaconReply>(node, request, slices, request.sent_ns + kCallDeadlineNs);
   if (!reply.ok()) co_return;
   heard_[node] = runtime_.clock.monotonic_ns();
   // Whoever answers is alive, in every group.

@@ -27,7 +27,7 @@ Task<bool> Primary::settle() {
         complete = co_await collect_from(session.get(), position, &runs);
     if (complete) break;
     runs.clear();
-    co_await pause(kRetryPause_ns);
+    co_await pause(kRetryPauseNs);
   }
   if (resigned_) co_return false;
   if (!VARVE_MUTANT(kSkipSettlement)) set_in_doubt(runs);
@@ -96,7 +96,7 @@ Task<bool> Primary::collect_from(Session* session, Sequence after,
     request.volume = volume;
     request.block = block;
     request.run_count_max = kChangedRunsMax;
-    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadline_ns;
+    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
     const auto reply =
         co_await peers_.call<ChangedReply>(session->member.node, request, Slices(), deadline_ns);
     answered(*session, reply.ok() ? ErrorCode::kOk : reply.code());
@@ -170,7 +170,7 @@ Task<void> Primary::settle_range(VolumeId volume, BlockRange range) {
   while (!resigned_) {
     const Status status = co_await rewrite(volume, range);
     if (status.ok() || status.code() == ErrorCode::kNotFound) break;
-    co_await pause(kRetryPause_ns);
+    co_await pause(kRetryPauseNs);
   }
   if (resigned_) co_return;
   in_doubt_.erase({volume, range.first});
@@ -225,7 +225,7 @@ Task<Status> Primary::adopt_newer(VolumeId volume, uint64_t block, Sequence sequ
   for (int attempt = 0; attempt < 40 && !resigned_; ++attempt) {
     const bool fetched = co_await fetch(volume, block, sequence, data.data());
     if (!fetched) {
-      co_await pause(kRetryPause_ns);
+      co_await pause(kRetryPauseNs);
       continue;
     }
     const uint32_t crc = crc32c(data.span());

@@ -9,7 +9,7 @@ namespace varve {
 namespace {
 
 // How long changes of records are tried while the metadata store does not answer.
-constexpr uint64_t kMetadataDeadline_ns = 10'000 * kMillisecond;
+constexpr uint64_t kMetadataDeadlineNs = 10'000 * kMillisecond;
 
 }  // namespace
 
@@ -31,7 +31,7 @@ ClusterNode::ClusterNode(Runtime& runtime, Transport& transport, MetadataStore& 
 ClusterNode::~ClusterNode() = default;
 
 ClusterContext ClusterNode::context() const {
-  return {&metadata_, &runtime_, runtime_.clock.monotonic_ns() + kMetadataDeadline_ns};
+  return {&metadata_, &runtime_, runtime_.clock.monotonic_ns() + kMetadataDeadlineNs};
 }
 
 Result<std::string> ClusterNode::listen() {
@@ -102,7 +102,7 @@ Task<void> ClusterNode::drop(Store* store, VolumeId volume) {
 }
 
 bool ClusterNode::is_silent(NodeId node) const {
-  return runtime_.clock.monotonic_ns() - replication_.heard_ns(node) > kGrace_ns;
+  return runtime_.clock.monotonic_ns() - replication_.heard_ns(node) > kGraceNs;
 }
 
 Task<Result<std::unique_ptr<ReplicatedVolume>>> ClusterNode::open(std::string name, bool force) {

@@ -56,10 +56,10 @@ Task<void> ClusterWorkload::worker(Volume* volume) {
 // Where an owner's operations hang, because its node is cut off or stopped, somebody attaches the
 // volume elsewhere and writes; the former owner, which may live on, reads on.
 Task<void> ClusterWorkload::impatient(Volume* volume) {
-  constexpr uint64_t kPatience_ns = 400 * kMillisecond;
+  constexpr uint64_t kPatienceNs = 400 * kMillisecond;
   uint64_t ops_before = ops_done_;
   while (!stopping_ && failure_.empty()) {
-    co_await pause(2 * kPatience_ns);
+    co_await pause(2 * kPatienceNs);
     const bool hangs = volume->owner && volume->open[volume->owner->node] > 0;
     const bool idle = ops_done_ == ops_before;
     ops_before = ops_done_;
