@@ -27,7 +27,7 @@ bool passes(ErrorCode code) {
 }  // namespace
 
 ReplicatedVolume::ReplicatedVolume(Runtime& runtime, ReplicationNode& node, ClusterVolume volume)
-    : runtime_(runtime), node_(node), volume_(std::move(volume)), changed_(runtime.ready) {}
+    : node_(node), volume_(std::move(volume)), changed_(runtime.ready) {}
 
 ReplicatedVolume::~ReplicatedVolume() {
   VARVE_CHECK(changes_.empty());

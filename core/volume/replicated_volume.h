@@ -54,7 +54,6 @@ class ReplicatedVolume {
   Task<Status> attach_group(GroupId group);
   bool must_wait(const Change& change) const;
 
-  Runtime& runtime_;
   ReplicationNode& node_;
   const ClusterVolume volume_;
   uint64_t connection_ = 1;
