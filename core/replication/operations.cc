@@ -61,11 +61,17 @@ Task<Status> Primary::read(IoOrigin origin, VolumeId volume, BlockRange range, s
     if (status.code() != ErrorCode::kDamaged || attempt == 3) co_return status;
     VARVE_CO_TRY(co_await repair(volume, range));
   }
-  // Checked when replying: whoever took over meanwhile may have acknowledged something newer.
+  const Status status = co_await still_valid(origin, volume);
+  co_return status;
+}
+
+// Checked when replying: whoever took over meanwhile may have acknowledged something newer, and
+// whoever attached meanwhile may have written it here.
+Task<Status> Primary::still_valid(IoOrigin origin, VolumeId volume) {
   while (!resigned_ && !leases_hold())
     co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTickNs);
-  if (resigned_) co_return ErrorCode::kStale;
-  co_return Status();
+  if (VARVE_MUTANT(kAnswerReadAfterFence) && !resigned_) co_return Status();
+  co_return may_use(origin, volume);
 }
 
 // The device cannot read it, now: other members hold the same numbers.
@@ -87,9 +93,7 @@ Task<Status> Primary::status(IoOrigin origin, VolumeId volume, BlockRange range,
   VARVE_CO_TRY(admit(origin, volume));
   co_await settled(volume, range);
   co_await committed(volume, range);
-  while (!resigned_ && !leases_hold())
-    co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTickNs);
-  if (resigned_) co_return ErrorCode::kStale;
+  VARVE_CO_TRY(co_await still_valid(origin, volume));
   co_return store_.block_status(volume, range, *runs);
 }
 

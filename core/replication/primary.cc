@@ -142,14 +142,19 @@ uint64_t Primary::fence_of(VolumeId volume) const {
   return fencing == fencing_.end() ? durable : std::max(durable, fencing->second);
 }
 
-// Rule 4: the right attach generation, over the frontend's newest connection. The office was
-// compared by whoever routed the operation here.
-Status Primary::admit(const IoOrigin& origin, VolumeId volume) {
+Status Primary::may_use(const IoOrigin& origin, VolumeId volume) const {
   if (!serving()) return ErrorCode::kStale;
   const uint64_t generation = fence_of(volume);
   if (origin.attach_generation > generation) return ErrorCode::kNotFound;
   if (origin.attach_generation < generation && !VARVE_MUTANT(kIgnoreAttachGeneration))
     return ErrorCode::kBusy;
+  return {};
+}
+
+// Rule 4: the right attach generation, over the frontend's newest connection. The office was
+// compared by whoever routed the operation here.
+Status Primary::admit(const IoOrigin& origin, VolumeId volume) {
+  VARVE_TRY(may_use(origin, volume));
   uint64_t& connection = connections_[{volume, origin.node}];
   if (origin.connection < connection) return ErrorCode::kStale;
   connection = origin.connection;

@@ -121,7 +121,10 @@ class Primary {
   bool is_required(DiskGroupId id) const;
   bool leases_hold() const;
   uint64_t fence_of(VolumeId volume) const;
+  Status may_use(const IoOrigin& origin, VolumeId volume) const;
   Status admit(const IoOrigin& origin, VolumeId volume);
+  // What a read returns was the newest, and its attach still held, at the moment this returns.
+  Task<Status> still_valid(IoOrigin origin, VolumeId volume);
   Task<void> pause(uint64_t ns);
   Task<bool> older_ended(VolumeId volume, Sequence up_to);
   void wake_everyone();

@@ -1,5 +1,6 @@
 #include "tests/conformance/transport/side.h"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 
@@ -14,6 +15,7 @@ TransportSide::TransportSide(const varve_transport& table, varve_transport_insta
     : table_(table), arena_(static_cast<char*>(std::aligned_alloc(4096, kArenaBytes)), &std::free) {
   REQUIRE(table_.context_create(instance, 0, &context_) == VARVE_OK);
   REQUIRE(table_.memory_register(context_, arena_.get(), kArenaBytes, &memory_) == VARVE_OK);
+  unused_.emplace(arena_.get(), kArenaBytes);
 }
 
 TransportSide::~TransportSide() {
@@ -43,22 +45,31 @@ void TransportSide::disconnect(uint64_t connection) {
 
 varve_slice TransportSide::slice(uint64_t bytes) {
   const uint64_t whole = (bytes + 4095) / 4096 * 4096;
-  const auto found = unused_.find(whole);
-  if (found != unused_.end()) {
-    void* const data = found->second;
-    unused_.erase(found);
-    return {data, bytes, memory_};
-  }
-  REQUIRE(arena_used_ + whole <= kArenaBytes);
-  void* const data = arena_.get() + arena_used_;
-  arena_used_ += whole;
-  return {data, bytes, memory_};
+  const auto found = std::find_if(unused_.begin(), unused_.end(),
+                                  [&](const auto& range) { return range.second >= whole; });
+  REQUIRE(found != unused_.end());
+  const auto [start, room] = *found;
+  unused_.erase(found);
+  if (room > whole) unused_.emplace(start + whole, room - whole);
+  return {start, bytes, memory_};
 }
 
 void TransportSide::give_back(const varve_slice& slice) {
-  const auto start = reinterpret_cast<uintptr_t>(slice.data) / 4096 * 4096;
-  const uint64_t bytes = reinterpret_cast<uintptr_t>(slice.data) - start + slice.bytes;
-  unused_.emplace((bytes + 4095) / 4096 * 4096, reinterpret_cast<void*>(start));
+  const uint64_t skew = reinterpret_cast<uintptr_t>(slice.data) % 4096;
+  char* const start = static_cast<char*>(slice.data) - skew;
+  const uint64_t bytes = (skew + slice.bytes + 4095) / 4096 * 4096;
+  if (bytes == 0) return;
+  auto range = unused_.emplace(start, bytes).first;
+  const auto next = std::next(range);
+  if (next != unused_.end() && start + bytes == next->first) {
+    range->second += next->second;
+    unused_.erase(next);
+  }
+  if (range == unused_.begin()) return;
+  const auto before = std::prev(range);
+  if (before->first + before->second != start) return;
+  before->second += range->second;
+  unused_.erase(range);
 }
 
 void TransportSide::post(uint64_t bytes) {

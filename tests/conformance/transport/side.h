@@ -82,8 +82,7 @@ class TransportSide {
   varve_transport_context* context_ = nullptr;
   std::unique_ptr<char, decltype(&std::free)> arena_;  // pages that nobody touches cost nothing
   uint64_t memory_ = 0;
-  size_t arena_used_ = 0;
-  std::multimap<uint64_t, void*> unused_;  // by size
+  std::map<char*, uint64_t> unused_;  // bytes from there on; neighbours are merged
   uint64_t last_op_id_ = 0;
   std::set<uint64_t> connects_;
   std::map<uint64_t, Send> sends_;
