@@ -31,7 +31,7 @@ using Json = nlohmann::json;
 constexpr size_t kThreadCount = 16;
 constexpr int kClientSilenceSeconds = 2;
 constexpr int kListenQueueLength = 256;
-constexpr size_t kBodyBytesMax = 64 * 1024;
+constexpr size_t kRequestBytesMax = 64 * 1024;
 constexpr mode_t kUnixSocketMask = 0177;  // the API has no password: for its owner alone
 
 int http_status(ErrorCode code) {
@@ -446,7 +446,7 @@ class AdminServer::Impl {
  public:
   Impl(const ListenAddress& address, AdminBackend& backend) : address_(address) {
     server_.new_task_queue = [] { return new httplib::ThreadPool(kThreadCount); };
-    server_.set_payload_max_length(kBodyBytesMax);
+    server_.set_payload_max_length(kRequestBytesMax);
     server_.set_read_timeout(kClientSilenceSeconds);
     server_.set_write_timeout(kClientSilenceSeconds);
     server_.set_keep_alive_max_count(1);  // an idle client must not delay the end

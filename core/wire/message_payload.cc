@@ -5,40 +5,40 @@
 namespace varve {
 namespace {
 
-Status damaged(const char* what) {
+Status malformed(const char* what) {
   return {ErrorCode::kDamaged, what};
 }
 
 Result<uint32_t> replicate_bytes(const ReplicateRequest& request) {
-  if (request.block_count == 0) return damaged("a replicate request for no block");
+  if (request.block_count == 0) return malformed("a replicate request for no block");
   if (request.op == ReplicateOp::kZero) return 0u;
-  if (request.op != ReplicateOp::kData) return damaged("a replicate request of an unknown kind");
+  if (request.op != ReplicateOp::kData) return malformed("a replicate request of an unknown kind");
   if (request.block_count > kMessageBlocksMax)
-    return damaged("a replicate request with too many blocks");
+    return malformed("a replicate request with too many blocks");
   return blocks_payload_bytes(request.block_count);
 }
 
 Result<uint32_t> fence_bytes(const VolumeFence& fence) {
-  if (fence.group_count > kMessageGroupsMax) return damaged("a volume of too many groups");
-  if (fence.name_bytes > kMessageNameBytesMax) return damaged("a volume with too long a name");
+  if (fence.group_count > kMessageGroupsMax) return malformed("a volume of too many groups");
+  if (fence.name_bytes > kMessageNameBytesMax) return malformed("a volume with too long a name");
   return static_cast<uint32_t>(fence.group_count * sizeof(GroupId)) + fence.name_bytes;
 }
 
 Result<uint32_t> io_bytes(const IoWireRequest& request) {
   if (request.kind < IoKind::kRead || request.kind > IoKind::kStatus)
-    return damaged("an io request of an unknown kind");
-  if (request.block_count == 0) return damaged("an io request for no block");
+    return malformed("an io request of an unknown kind");
+  if (request.block_count == 0) return malformed("an io request for no block");
   const bool data = request.kind == IoKind::kRead || request.kind == IoKind::kWrite;
   if (data && request.block_count > kMessageBlocksMax)
-    return damaged("an io request with too many blocks");
+    return malformed("an io request with too many blocks");
   return request.kind == IoKind::kWrite ? blocks_payload_bytes(request.block_count) : 0u;
 }
 
 Result<uint32_t> io_reply_bytes(const IoWireRequest& request, const IoWireReply& reply) {
   if (request.kind != IoKind::kStatus && reply.run_count != 0)
-    return damaged("runs in a reply to no status request");
+    return malformed("runs in a reply to no status request");
   if (request.kind == IoKind::kRead) return blocks_payload_bytes(request.block_count);
-  if (reply.run_count > kStatusRunsMax) return damaged("too many runs in a status");
+  if (reply.run_count > kStatusRunsMax) return malformed("too many runs in a status");
   return static_cast<uint32_t>(reply.run_count * sizeof(StatusRun));
 }
 
@@ -48,7 +48,7 @@ Result<uint32_t> request_payload_bytes(MessageType type, std::span<const std::by
   switch (type) {
     case MessageType::kBeacon: {
       const auto count = load_body<BeaconRequest>(body).count;
-      if (count > kMessageGroupsMax) return damaged("a beacon with too many groups");
+      if (count > kMessageGroupsMax) return malformed("a beacon with too many groups");
       return static_cast<uint32_t>(count * sizeof(GroupEpoch));
     }
     case MessageType::kReplicate:
@@ -56,7 +56,7 @@ Result<uint32_t> request_payload_bytes(MessageType type, std::span<const std::by
     case MessageType::kChanged: {
       const auto count = load_body<ChangedRequest>(body).run_count_max;
       if (count == 0 || count > kChangedRunsMax)
-        return damaged("a request for no or too many changed runs");
+        return malformed("a request for no or too many changed runs");
       return 0u;
     }
     case MessageType::kFence:
@@ -70,7 +70,7 @@ Result<uint32_t> request_payload_bytes(MessageType type, std::span<const std::by
     case MessageType::kFetch:
       return 0u;
   }
-  return damaged("a message of an unknown type");
+  return malformed("a message of an unknown type");
 }
 
 Result<uint32_t> reply_payload_bytes(MessageType type, std::span<const std::byte> request,
@@ -79,13 +79,13 @@ Result<uint32_t> reply_payload_bytes(MessageType type, std::span<const std::byte
     case MessageType::kBeacon: {
       const auto count = load_body<BeaconReply>(reply).count;
       if (count > load_body<BeaconRequest>(request).count)
-        return damaged("a beacon's reply that grants more than was asked for");
+        return malformed("a beacon's reply that grants more than was asked for");
       return static_cast<uint32_t>(count * sizeof(GroupEpoch));
     }
     case MessageType::kChanged: {
       const auto count = load_body<ChangedReply>(reply).run_count;
       if (count > load_body<ChangedRequest>(request).run_count_max)
-        return damaged("more changed runs than asked for");
+        return malformed("more changed runs than asked for");
       return static_cast<uint32_t>(count * sizeof(ChangedRun));
     }
     case MessageType::kFetch:
@@ -99,7 +99,7 @@ Result<uint32_t> reply_payload_bytes(MessageType type, std::span<const std::byte
     case MessageType::kAttach:
       return 0u;
   }
-  return damaged("a message of an unknown type");
+  return malformed("a message of an unknown type");
 }
 
 }  // namespace varve
