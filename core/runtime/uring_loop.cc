@@ -106,6 +106,8 @@ class UringLoop::Watch {
   explicit Watch(Poller& poller) : poller_(poller), cancel_(*this) {}
 
   Poller& poller() { return poller_; }
+  // Nothing to poll for: the kernel watches its descriptor, and it says that nothing is pending.
+  bool rests() { return request_.pending > 0 && !poller_.arm(); }
   // Requests that the kernel, or the loop's list, still holds.
   size_t pending() const { return request_.pending + cancel_.pending; }
 
@@ -224,7 +226,7 @@ void UringLoop::turn() {
   if (!progress && ready_.empty() && arm_to_sleep()) {
     held_back_ = false;
     enter(Wait::kSleep);
-  } else if (queue_head_ != nullptr && !held_back_ && !kernel_wants_enter()) {
+  } else if (!held_back_ && (queue_head_ != nullptr || kernel_wants_enter())) {
     // The next turn is likely to have more to submit, or nothing to do: then one call does it all.
     held_back_ = true;
   } else if (queue_head_ != nullptr || kernel_wants_enter() || io_uring_sq_ready(ring_.get()) > 0) {
@@ -241,7 +243,8 @@ bool UringLoop::run_and_poll() {
     ready_.run_ready();
     progress = true;
   }
-  for (size_t i = 0; i < watches_.size(); ++i) progress |= watches_[i]->poller().poll() > 0;
+  for (size_t i = 0; i < watches_.size(); ++i)
+    if (!watches_[i]->rests()) progress |= watches_[i]->poller().poll() > 0;
   return progress;
 }
 

@@ -48,13 +48,16 @@ class UringOperation {
   UringOperation* next_ = nullptr;
 };
 
-// Work that the loop asks for on every turn: service plugins and the like.
+// Work that the loop asks for: service plugins and the like. On every turn until arm() has returned
+// false and the loop has slept; then again when its descriptor is readable or arm() returns true.
 class Poller {
  public:
   virtual ~Poller() = default;
   // Does what can be done without blocking; returns how much was done.
   virtual size_t poll() = 0;
-  // About to sleep, poll() having returned 0: true when something is pending after all.
+  // True when something is pending though poll() has returned 0. Asked before the loop sleeps, and
+  // then on every turn until poll(): cheap, and true after a call from outside that poll() must
+  // finish.
   virtual bool arm() = 0;
   // Becomes readable when poll() has something to do; negative for none.
   virtual int wait_fd() = 0;

@@ -42,6 +42,7 @@ class Connection {
   // Ends the connection if the client has let its time pass; returns the next deadline, 0: none.
   uint64_t check_deadlines(uint64_t now_ms);
 
+  uint64_t received_bytes() const { return received_bytes_; }
   // Waits for the host to have memory or room again.
   bool stalled_by_host() const { return stall_ == Stall::kHost; }
   // The socket is closed and the host holds nothing.

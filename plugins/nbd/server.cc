@@ -75,9 +75,11 @@ void Server::listen(bool on) {
 int32_t Server::poll() {
   uint32_t work = take_events();
   const bool slept = std::exchange(may_have_slept_, false);
-  if ((work == 0 && slept) || ++turns_without_sockets_ >= kTurnsWithoutSockets) {
+  const bool news = work == 0 && slept && active_.empty();
+  const bool due = ++turns_without_sockets_ >= kTurnsWithoutSockets;
+  if (news || due) {
     turns_without_sockets_ = 0;
-    work += take_sockets();
+    work += news && read_likely() ? 1 : take_sockets();
   }
   if (work > 0 || shard_.operations.buffers_released() != buffers_released_seen_) retry_stalled();
   work += give_turns();
@@ -102,7 +104,22 @@ uint32_t Server::take_events() {
   return count;
 }
 
+// False: nothing was read.
+bool Server::read_likely() {
+  for (const uint64_t guess : next_reader_.guesses()) {
+    auto* const likely = reinterpret_cast<Connection*>(guess);
+    if (likely == nullptr) continue;
+    const uint64_t before = likely->received_bytes();
+    likely->on_socket(EPOLLIN);
+    activate(likely);
+    give_turns();
+    if (likely->received_bytes() != before) return true;
+  }
+  return false;
+}
+
 uint32_t Server::take_sockets() {
+  next_reader_.asked_epoll();
   epoll_event news[kEventBatch];
   const int count = ::epoll_wait(shard_.epoll.get(), news, kEventBatch, 0);
   for (int i = 0; i < count; ++i) {
@@ -159,7 +176,10 @@ uint32_t Server::give_turns() {
   const std::vector<Connection*> turns = std::exchange(active_, {});
   for (Connection* connection : turns) {
     connection->queued = false;
+    const uint64_t before = connection->received_bytes();
     if (connection->turn()) activate(connection);
+    if (connection->received_bytes() != before)
+      next_reader_.received(reinterpret_cast<uintptr_t>(connection));
     if (connection->stalled_by_host() && !std::exchange(connection->in_line, true))
       stalled_.push_back(connection);
     may_finish_ |= connection->finished();
@@ -190,6 +210,8 @@ void Server::time_passed() {
 void Server::remove_finished() {
   may_finish_ = false;
   const auto finished = [](const auto& connection) { return connection->finished(); };
+  for (const auto& connection : connections_)
+    if (finished(connection)) next_reader_.gone(reinterpret_cast<uintptr_t>(connection.get()));
   std::erase_if(stalled_, [](Connection* connection) { return connection->finished(); });
   std::erase_if(active_, [](Connection* connection) { return connection->finished(); });
   std::erase_if(connections_, finished);

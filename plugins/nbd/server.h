@@ -1,8 +1,8 @@
 // One context: accepts clients and gives their connections turns.
 //
 // Sockets are watched edge-triggered, so that a connection that reads no more costs no wake-ups. A
-// turn asks epoll only when nothing came from the host, or after a few busy turns; that a socket
-// has news meanwhile is not lost, for wait_fd stays readable.
+// turn asks epoll only when nothing came from the host and it cannot be guessed who has news, or
+// after a few busy turns; that a socket has news meanwhile is not lost, for wait_fd stays readable.
 //
 // Thread rule: the context's thread. Ownership: its connections; listeners belong to the instance.
 #pragma once
@@ -15,6 +15,7 @@
 #include "plugins/nbd/listeners.h"
 #include "plugins/nbd/options.h"
 #include "plugins/nbd/shard.h"
+#include "plugins/sdk/next_reader.h"
 
 namespace varve {
 
@@ -37,6 +38,7 @@ class Server {
 
  private:
   uint32_t take_events();
+  bool read_likely();
   uint32_t take_sockets();
   uint32_t give_turns();
   void accept_clients(int listener);
@@ -51,6 +53,7 @@ class Server {
   NbdShard shard_;
   std::vector<int> listener_fds_;
   std::vector<std::unique_ptr<Connection>> connections_;
+  NextReader next_reader_;
   std::vector<Connection*> active_;   // have something to do
   std::vector<Connection*> stalled_;  // wait for the host's memory or room
   uint64_t buffers_released_seen_ = 0;

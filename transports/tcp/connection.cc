@@ -32,6 +32,15 @@ bool TcpConnection::turn() {
   return more;
 }
 
+void TcpConnection::ask_for_room(bool on) {
+  asked_for_room_ = on;
+  epoll_event interest{};
+  interest.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+  if (on) interest.events |= EPOLLOUT;
+  interest.data.u64 = id_;
+  ::epoll_ctl(shard_.epoll.get(), EPOLL_CTL_MOD, socket_.get(), &interest);
+}
+
 // `what` is for the log; null: nothing worth a line.
 void TcpConnection::end(int32_t why, const char* what) {
   if (over()) return;

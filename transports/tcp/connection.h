@@ -35,6 +35,8 @@ class TcpConnection {
   bool turn();
   // The host wants no more of it: what fits into the socket still leaves in the next turn.
   void disconnect() { leaving_ = true; }
+  // Whether epoll is to tell when the socket takes more. Off, but for full sockets: next_reader.h.
+  void ask_for_room(bool on);
 
   uint64_t id() const { return id_; }
   bool leaving() const { return leaving_ || over(); }
@@ -91,6 +93,7 @@ class TcpConnection {
   SendQueue out_;
   uint64_t front_sent_ = 0;  // bytes of the oldest that the kernel has
   bool blocked_ = false;     // the socket is full
+  bool asked_for_room_ = false;
   bool wants_room_ = false;  // a send was refused
 };
 

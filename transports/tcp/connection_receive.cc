@@ -56,6 +56,7 @@ bool TcpConnection::read_socket() {
   const ssize_t result = ::recvmsg(socket_.get(), &message, 0);
   const int error = errno;
   const size_t got = result < 0 ? 0 : static_cast<size_t>(result);
+  if (got > 0) ++shard_.received_count;
   const size_t direct_got = std::min(got, direct);
   if (direct_got > 0) payload_arrived(direct_got);
   take_received(landing, kept + got - direct_got);

@@ -52,6 +52,7 @@ int32_t TcpConnection::send(const varve_message& message, uint32_t payload_bytes
 void TcpConnection::send_all() {
   bool more = true;
   while (more && !over() && !blocked_ && !out_.empty()) more = send_once();
+  if (blocked_ != asked_for_room_ && !over()) ask_for_room(blocked_);
   const bool room = out_.count() <= kMaxQueuedSends / 2 && out_.bytes() <= kMaxQueuedBytes / 2;
   if (!wants_room_ || !room || leaving()) return;
   wants_room_ = false;

@@ -33,7 +33,6 @@ int32_t connect_result(int error) {
 TcpContext::TcpContext(const TcpOptions& options, const HostLog& log)
     : options_(options),
       shard_(log),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
   if (valid()) watch(timer_.get(), EPOLLIN, kTimerKey);
 }
@@ -42,7 +41,7 @@ bool TcpContext::watch(int fd, uint32_t events, uint64_t id) {
   epoll_event interest{};
   interest.events = events;
   interest.data.u64 = id;
-  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &interest) == 0;
+  return ::epoll_ctl(shard_.epoll.get(), EPOLL_CTL_ADD, fd, &interest) == 0;
 }
 
 std::string TcpContext::listen(const std::string& text, std::string& bound) {
@@ -109,15 +108,18 @@ int32_t TcpContext::send(uint64_t id, const varve_message& message, uint64_t op_
   if (result != VARVE_OK) return result;
   const auto found = connections_.find(id);
   if (found == connections_.end() || found->second->leaving()) return VARVE_E_CLOSED;
-  activate(*found->second);
-  return found->second->send(message, payload_bytes, op_id);
+  // A refused one brings no turn: a host that tried again and again would keep us from looking.
+  const int32_t sent = found->second->send(message, payload_bytes, op_id);
+  if (sent == VARVE_OK) activate(*found->second);
+  return sent;
 }
 
 int32_t TcpContext::poll(varve_transport_event* events, uint32_t capacity) {
   shard_.events.begin(capacity);
   const bool slept = std::exchange(may_have_slept_, false);
-  if ((slept && active_.empty()) || ++polls_without_sockets_ >= kPollsWithoutSockets)
-    look_at_sockets();
+  const bool news = slept && active_.empty();
+  const bool due = ++polls_without_sockets_ >= kPollsWithoutSockets;
+  if ((news || due) && !read_likely()) look_at_sockets();
   if (!accepting_.empty()) accept_peers();
   give_turns();
   return shard_.events.take(events);
@@ -125,14 +127,28 @@ int32_t TcpContext::poll(varve_transport_event* events, uint32_t capacity) {
 
 bool TcpContext::arm() {
   may_have_slept_ = true;
-  polls_without_sockets_ = 0;
   return !active_.empty() || !accepting_.empty() || !shard_.events.empty();
+}
+
+// False: nothing was read.
+bool TcpContext::read_likely() {
+  polls_without_sockets_ = 0;
+  const uint64_t before = shard_.received_count;
+  for (const uint64_t id : next_reader_.guesses()) {
+    const auto likely = connections_.find(id);
+    if (likely == connections_.end() || shard_.received_count != before) continue;
+    likely->second->on_socket(EPOLLIN);
+    activate(*likely->second);
+    give_turns();
+  }
+  return shard_.received_count != before;
 }
 
 void TcpContext::look_at_sockets() {
   polls_without_sockets_ = 0;
+  next_reader_.asked_epoll();
   epoll_event news[kEpollBatch];
-  const int count = ::epoll_wait(epoll_.get(), news, kEpollBatch, 0);
+  const int count = ::epoll_wait(shard_.epoll.get(), news, kEpollBatch, 0);
   for (int i = 0; i < count; ++i) {
     const uint64_t id = news[i].data.u64;
     if (id == kTimerKey) {
@@ -158,8 +174,11 @@ void TcpContext::give_turns() {
   turns_.swap(active_);  // both keep their memory
   for (TcpConnection* connection : turns_) {
     connection->queued = false;
+    const uint64_t before = shard_.received_count;
     if (connection->turn()) activate(*connection);
+    if (shard_.received_count != before) next_reader_.received(connection->id());
     if (connection->over()) {
+      next_reader_.gone(connection->id());
       if (connection->in_line) std::erase(in_line_, connection);
       connections_.erase(connection->id());
       said_full_ = false;
@@ -199,7 +218,7 @@ void TcpContext::accept_some(size_t listener) {
     }
     std::string peer = peer_address(socket.get());
     const uint64_t id = ++last_id_;
-    if (!watch(socket.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, id)) continue;
+    if (!watch(socket.get(), EPOLLIN | EPOLLRDHUP | EPOLLET, id)) continue;
     shard_.events.accepted(id);
     adopt(std::move(socket), id, std::move(peer));
   }
@@ -222,6 +241,7 @@ void TcpContext::finish_connect(uint64_t id, Connecting& connecting) {
   }
   shard_.events.connected(ended.op_id, VARVE_OK, id);
   adopt(std::move(ended.socket), id, std::move(ended.peer));
+  connections_.at(id)->ask_for_room(false);
 }
 
 void TcpContext::end_late_connects() {

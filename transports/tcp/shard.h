@@ -4,12 +4,15 @@
 // is the host's.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <cstdint>
 #include <vector>
 
 #include "plugins/sdk/host.h"
 #include "plugins/sdk/transport_events.h"
 #include "plugins/sdk/transport_memory.h"
+#include "plugins/sdk/unique_fd.h"
 #include "transports/tcp/limits.h"
 
 namespace varve {
@@ -18,6 +21,8 @@ struct TcpShard {
   explicit TcpShard(const HostLog& host_log) : log(host_log) {}
 
   const HostLog& log;
+  UniqueFd epoll = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  uint64_t received_count = 0;  // times that a socket gave something
   MemoryTable memory;
   ReceiveBuffers buffers;
   TransportEvents events;

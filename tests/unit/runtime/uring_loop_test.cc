@@ -60,6 +60,10 @@ Task<int> many_nops(UringLoop* loop, int count) {
   co_return ended;
 }
 
+Task<void> until(UringLoop* loop, uint64_t deadline_ns) {
+  co_await loop->runtime().timers.until(deadline_ns);
+}
+
 Task<void> wait_for(WaitList* list, const bool* condition) {
   while (!*condition) co_await list->wait();
 }
@@ -73,6 +77,7 @@ class PipePoller final : public Poller {
     close(ends_[1]);
   }
   size_t poll() override {
+    ++poll_count;
     char buffer[16];
     const ssize_t bytes = read(ends_[0], buffer, sizeof buffer);
     if (bytes <= 0) return 0;
@@ -94,6 +99,7 @@ class PipePoller final : public Poller {
 
   std::string text;
   int arm_count = 0;
+  int poll_count = 0;
   int pending_when_armed = 0;
 
  private:
@@ -218,6 +224,25 @@ TEST_CASE("destroying a loop with a request in flight stops the program") {
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGABRT);
+}
+
+TEST_CASE("a poller that rests is polled for its descriptor or for what arm says, not every turn") {
+  const auto loop = make_loop();
+  PipePoller poller;
+  loop->add_poller(poller);
+  const auto sleep_a_little = [&] {
+    loop->run(until(loop.get(), loop->runtime().clock.monotonic_ns() + kMillisecond));
+  };
+  sleep_a_little();
+  const int before = poller.poll_count;
+  CHECK(loop->run(many_nops(loop.get(), 2000)) == 2000);
+  CHECK(poller.poll_count == before);
+  poller.pending_when_armed = 1;
+  CHECK(loop->run(many_nops(loop.get(), 1)) == 1);
+  CHECK(poller.poll_count == before + 1);
+  CHECK(poller.send("news"));
+  loop->run_until([&] { return poller.text == "news"; });
+  loop->remove_poller(poller);
 }
 
 }  // namespace varve
