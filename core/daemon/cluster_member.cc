@@ -274,6 +274,7 @@ Task<void> ClusterMember::end_waits_later() {
 Task<void> ClusterMember::stop_node() {
   if (node_ == nullptr || node_stopped_) co_return;
   node_stopped_ = true;
+  co_await node_->leave();
   co_await node_->stop();
 }
 

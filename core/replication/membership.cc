@@ -171,16 +171,36 @@ Task<bool> Primary::apply(GroupRecord wanted) {
   co_return true;
 }
 
-Task<bool> Primary::hand_over(DiskGroupId to) {
+Task<void> Primary::hand_over(DiskGroupId to, Stay stay, std::string_view why) {
   const bool my_turn = co_await take_turn();
-  if (!my_turn) co_return false;
+  if (!my_turn) co_return;
   GroupRecord wanted = seen_.record;
-  std::erase(wanted.in_sync, self_);
+  if (stay == Stay::kOut) std::erase(wanted.in_sync, self_);
   wanted.primary = to;
-  [[maybe_unused]] const bool applied = co_await apply(std::move(wanted));
-  resign("its log ends too early");
+  const bool possible = wanted.is_in_sync(to);
+  if (possible) [[maybe_unused]]
+    const bool applied = co_await apply(std::move(wanted));
+  resign(why);
   end_turn();
-  co_return false;
+}
+
+// The heir takes office without waiting for leases that this member was granted: so no read is
+// answered from before the record is changed.
+Task<void> Primary::give_up(bool leave) {
+  Call call(*this);
+  std::vector<DiskGroupId> heirs;
+  for (const auto& session : sessions_)
+    if (seen_.record.is_in_sync(session->member.disk_group) && session->ready())
+      heirs.push_back(session->member.disk_group);
+  if (!serving() || heirs.empty()) co_return;
+  const DiskGroupId heir = heirs[static_cast<uint32_t>(group_) % heirs.size()];
+  serving_ = false;
+  // What is on its way is answered, so that the heir finds little in doubt.
+  const uint64_t end_ns = runtime_.clock.monotonic_ns() + kTickNs;
+  while (in_flight_count_ > 0 && !resigned_ && runtime_.clock.monotonic_ns() < end_ns)
+    co_await changed_.wait_until(runtime_.timers, end_ns);
+  const bool enough = seen_.record.in_sync.size() > seen_.record.min_in_sync;
+  co_await hand_over(heir, leave && enough ? Stay::kOut : Stay::kInSync, "it is handed over");
 }
 
 }  // namespace varve

@@ -109,9 +109,11 @@ bool Primary::is_required(DiskGroupId id) const {
   return seen_.record.is_in_sync(id) || (pending_ && pending_->is_in_sync(id));
 }
 
-std::optional<Epoch> Primary::beacon_epoch(NodeId node) const {
-  for (const auto& session : sessions_)
-    if (session->member.node == node && session->epoch != 0 && !resigned_) return session->epoch;
+std::optional<GroupClaim> Primary::beacon_claim(NodeId node) const {
+  for (const auto& session : sessions_) {
+    if (session->member.node != node || session->epoch == 0 || resigned_) continue;
+    return GroupClaim{group_, session->epoch, state_.position, state_.everyone};
+  }
   return {};
 }
 
@@ -126,6 +128,14 @@ void Primary::granted(NodeId node, uint64_t sent_ns) {
 void Primary::heard_from(NodeId node) {
   for (const auto& session : sessions_)
     if (session->member.node == node) session->heard_ns = runtime_.clock.monotonic_ns();
+}
+
+void Primary::left(NodeId node) {
+  for (const auto& session : sessions_) {
+    if (session->member.node != node) continue;
+    session->heard_ns = 0;
+    session->changed.wake_all();
+  }
 }
 
 bool Primary::leases_hold() const {

@@ -73,11 +73,17 @@ class Primary {
   // When it returns kOk no operation of an older generation changes anything any more.
   Task<Status> attach(AttachFence fence, VolumeRecord volume);
 
+  // Ends the office in favour of an in-sync member, which need not wait for leases then; without
+  // one nothing happens. `leave`: this member is not waited for any more either.
+  Task<void> give_up(bool leave);
+
   // What the beacons to `node` say: nothing, or the epoch that its member has made durable.
-  std::optional<Epoch> beacon_epoch(NodeId node) const;
+  std::optional<GroupClaim> beacon_claim(NodeId node) const;
   // The node's answer to a beacon that was sent at `sent_ns`.
   void granted(NodeId node, uint64_t sent_ns);
   void heard_from(NodeId node);
+  // The node says that it stops: its members are taken out at once.
+  void left(NodeId node);
   // Seconds-scale work: positions, silent members.
   void tick();
 
@@ -159,7 +165,9 @@ class Primary {
   void end_turn();
   // Within a turn: makes `wanted` the record. False: resigned.
   Task<bool> apply(GroupRecord wanted);
-  Task<bool> hand_over(DiskGroupId to);
+  enum class Stay : uint8_t { kInSync, kOut };
+  // Makes `to` the primary and resigns. Nothing may be served any more.
+  Task<void> hand_over(DiskGroupId to, Stay stay, std::string_view why);
 
   // settlement.cc
   // True: serving, and what is in doubt is being settled.

@@ -71,8 +71,8 @@ Task<void> Replica::keep_position() {
 }
 
 bool Replica::should_take_over() const {
-  if (taking_over_ || primary_ != nullptr || stopping_ || failed_ || seen_.revision == 0)
-    return false;
+  const bool unable = leaving_ || stopping_ || failed_;
+  if (unable || taking_over_ || primary_ != nullptr || seen_.revision == 0) return false;
   const GroupRecord& record = seen_.record;
   if (record.primary == context_.self) return true;
   if (!record.is_in_sync(context_.self)) return false;
@@ -144,10 +144,10 @@ bool Replica::accepts(Epoch epoch) const {
          primary_ == nullptr;
 }
 
-bool Replica::beacon(NodeId from, Epoch epoch) {
-  [[maybe_unused]] const NodeId primary = from;
-  if (!accepts(epoch)) return false;
+bool Replica::beacon(const GroupClaim& claim) {
+  if (!accepts(claim.epoch)) return false;
   heard_ns_ = runtime_.clock.monotonic_ns();
+  take_position(claim.position, claim.everyone);
   if (taking_over_) return false;
   granted_ns_ = heard_ns_;
   return true;
@@ -155,6 +155,11 @@ bool Replica::beacon(NodeId from, Epoch epoch) {
 
 Task<void> Replica::appends_ended() {
   while (append_count_ > 0) co_await appends_ended_.wait();
+}
+
+Task<void> Replica::hand_over(bool leave) {
+  leaving_ = leaving_ || leave;
+  if (primary_ != nullptr) co_await primary_->give_up(leave);
 }
 
 Task<void> Replica::stop() {

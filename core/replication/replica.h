@@ -36,12 +36,13 @@ class Replica {
   Task<void> changed(IncomingRequest request);
   Task<void> fetch(IncomingRequest request);
   Task<void> fence(IncomingRequest request);
-  // A beacon of `from` claims the office in `epoch`. True: granted, this member does not take over
-  // for kGraceNs.
-  bool beacon(NodeId from, Epoch epoch);
+  // A primary's beacon. True: granted, this member does not take over for kGraceNs.
+  bool beacon(const GroupClaim& claim);
 
   // Every kTickNs.
   void tick();
+  // Gives the office, if this member has it, to another one. `leave`: and takes no other.
+  Task<void> hand_over(bool leave);
   // Ends the office. Ends when nothing runs any more; what is asked later is refused.
   Task<void> stop();
 
@@ -53,7 +54,7 @@ class Replica {
   bool accepts(Epoch epoch) const;
   Task<void> appends_ended();
   Task<Status> replicate_here(const ReplicateRequest& body, std::span<const std::byte> payload);
-  void take_position(const ReplicateRequest& body);
+  void take_position(Sequence position, Sequence everyone);
   Task<void> keep_position();
   bool should_take_over() const;
   Task<void> take_over();
@@ -78,7 +79,8 @@ class Replica {
   uint64_t heard_ns_ = 0;    // from a primary
   uint64_t granted_ns_ = 0;  // last grant
   bool taking_over_ = false;
-  bool failed_ = false;  // the store accepts nothing any more
+  bool failed_ = false;   // the store accepts nothing any more
+  bool leaving_ = false;  // takes no office any more
   bool stopping_ = false;
   std::unique_ptr<Primary> primary_;
   WaitList changed_;

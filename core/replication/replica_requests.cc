@@ -52,7 +52,8 @@ Task<void> Replica::replicate(IncomingRequest request) {
     const Status status = co_await replicate_here(body, request.payload.bytes());
     if (--append_count_ == 0) appends_ended_.wake_all();
     result = status.code();
-    if (result == ErrorCode::kOk && accepts(body.epoch)) take_position(body);
+    if (result == ErrorCode::kOk && accepts(body.epoch))
+      take_position(body.position, body.everyone);
     if (result == ErrorCode::kIoError) failed_ = true;
   }
   co_await context_.peers.reply(request, result, EmptyReply(), Slices());
@@ -72,11 +73,11 @@ Task<Status> Replica::replicate_here(const ReplicateRequest& body,
   co_return co_await store_.write_as(stamp, body.volume, range, payload.data(), crcs.data());
 }
 
-void Replica::take_position(const ReplicateRequest& body) {
+void Replica::take_position(Sequence position, Sequence everyone) {
   // Rule 1: a learner keeps the position that it returned with.
   if (!in_sync_ && !VARVE_MUTANT(kLearnerAdoptsPosition)) return;
-  state_.position = std::max(state_.position, body.position);
-  state_.everyone = std::max(state_.everyone, body.everyone);
+  state_.position = std::max(state_.position, position);
+  state_.everyone = std::max(state_.everyone, everyone);
 }
 
 Task<void> Replica::changed(IncomingRequest request) {

@@ -50,6 +50,25 @@ void ReplicationNode::start() {
   tasks_.start(run());
 }
 
+void ReplicationNode::hand_over() {
+  if (stopping_) return;
+  for (const auto& [group, replica] : replicas_) tasks_.start(replica->hand_over(false));
+}
+
+Task<void> ReplicationNode::leave(uint64_t deadline_ns) {
+  if (stopping_) co_return;
+  TaskGroup leaving(runtime_.ready);
+  for (const auto& [group, replica] : replicas_) leaving.start(replica->hand_over(true));
+  while (leaving.running() > 0 && runtime_.clock.monotonic_ns() < deadline_ns)
+    co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTickNs / 10);
+  for (const auto& [group, replica] : replicas_)
+    if (replica->primary() != nullptr && leaving.running() > 0)
+      replica->primary()->resign("the node stops");
+  co_await leaving.done();
+  for (const NodeId node : beacon_nodes()) leaving.start(send_beacon(node, true));
+  co_await leaving.done();
+}
+
 Task<void> ReplicationNode::stop() {
   stopping_ = true;
   changed_.wake_all();
@@ -96,6 +115,10 @@ uint64_t ReplicationNode::heard_ns(NodeId node) const {
 
 void ReplicationNode::send_beacons() {
   beacons_sent_ns_ = runtime_.clock.monotonic_ns();
+  for (const NodeId node : beacon_nodes()) tasks_.start(send_beacon(node, false));
+}
+
+std::set<NodeId> ReplicationNode::beacon_nodes() const {
   std::set<NodeId> nodes(nodes_.begin(), nodes_.end());
   nodes.erase(node_);
   for (const auto& [group, replica] : replicas_) {
@@ -103,19 +126,20 @@ void ReplicationNode::send_beacons() {
     for (const GroupMember& member : replica->primary()->seen().record.members)
       if (member.node != node_) nodes.insert(member.node);
   }
-  for (const NodeId node : nodes) tasks_.start(send_beacon(node));
+  return nodes;
 }
 
-Task<void> ReplicationNode::send_beacon(NodeId node) {
-  std::vector<GroupEpoch> claims;
+Task<void> ReplicationNode::send_beacon(NodeId node, bool leaving) {
+  std::vector<GroupClaim> claims;
   for (const auto& [group, replica] : replicas_) {
     if (replica->primary() == nullptr) continue;
-    const auto epoch = replica->primary()->beacon_epoch(node);
-    if (epoch) claims.push_back({group, *epoch});
+    const auto claim = replica->primary()->beacon_claim(node);
+    if (claim) claims.push_back(*claim);
   }
   BeaconRequest request;
   request.sent_ns = runtime_.clock.monotonic_ns();
   request.count = static_cast<uint32_t>(claims.size());
+  request.leaving = leaving ? 1 : 0;
   const std::span<const std::byte> part = std::as_bytes(std::span(claims));
   const Slices slices = claims.empty() ? Slices() : Slices(&part, 1);
   const auto reply =
@@ -130,7 +154,7 @@ Task<void> ReplicationNode::send_beacon(NodeId node) {
     std::memcpy(&grant, reply->payload.bytes().data() + i * sizeof grant, sizeof grant);
     Replica* const mine = replica(grant.group);
     // Only what this beacon asked for, in the office in which it asked.
-    const bool asked = std::any_of(claims.begin(), claims.end(), [&](const GroupEpoch& claim) {
+    const bool asked = std::any_of(claims.begin(), claims.end(), [&](const GroupClaim& claim) {
       return claim.group == grant.group && claim.epoch == grant.epoch;
     });
     if (mine == nullptr || mine->primary() == nullptr || !asked) continue;
@@ -142,11 +166,13 @@ Task<void> ReplicationNode::answer_beacon(IncomingRequest request) {
   const BeaconRequest body = request.as<BeaconRequest>();
   std::vector<GroupEpoch> granted;
   for (uint32_t i = 0; i < body.count; ++i) {
-    GroupEpoch claim;
+    GroupClaim claim;
     std::memcpy(&claim, request.payload.bytes().data() + i * sizeof claim, sizeof claim);
     Replica* const mine = replica(claim.group);
-    if (mine != nullptr && mine->beacon(request.from, claim.epoch)) granted.push_back(claim);
+    if (mine != nullptr && mine->beacon(claim)) granted.push_back({claim.group, claim.epoch});
   }
+  for (const auto& [group, replica] : replicas_)
+    if (body.leaving == 1 && replica->primary() != nullptr) replica->primary()->left(request.from);
   BeaconReply reply;
   reply.sent_ns = body.sent_ns;
   reply.count = static_cast<uint32_t>(granted.size());

@@ -47,6 +47,11 @@ class ReplicationNode final : public PeerHandler {
   uint64_t heard_ns(NodeId node) const;
   void start();
   bool stopping() const { return stopping_; }
+  // Gives every office that this node has to another node, though nothing is wrong here.
+  void hand_over();
+  // The same before stop(), and lets the others know: nobody waits for this node then. Ends by
+  // `deadline_ns`.
+  Task<void> leave(uint64_t deadline_ns);
   // Ends every office. Ends when nothing runs any more.
   Task<void> stop();
 
@@ -69,8 +74,9 @@ class ReplicationNode final : public PeerHandler {
   void add_replica(const SeenRecord& seen);
   Task<void> run();
   void refresh_old_records();
+  std::set<NodeId> beacon_nodes() const;
   void send_beacons();
-  Task<void> send_beacon(NodeId node);
+  Task<void> send_beacon(NodeId node, bool leaving);
   Task<void> answer_beacon(IncomingRequest request);
   Task<void> serve(IncomingRequest request);
   Task<void> serve_io(IncomingRequest request);

@@ -61,7 +61,8 @@ Task<bool> Primary::check_log_ends(Sequence* position) {
     log_error("group", text(static_cast<uint32_t>(group_),
                             ": this disk group's log ends before what was committed: it has lost "
                             "data and becomes a learner"));
-    co_return co_await hand_over(longest->member.disk_group);
+    co_await hand_over(longest->member.disk_group, Stay::kOut, "its log ends too early");
+    co_return false;
   }
   for (const auto& session : sessions_) {
     const DiskGroupId id = session->member.disk_group;

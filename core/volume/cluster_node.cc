@@ -10,6 +10,8 @@ namespace {
 
 // How long changes of records are tried while the metadata store does not answer.
 constexpr uint64_t kMetadataDeadlineNs = 10'000 * kMillisecond;
+// A node that stops tries for that long to hand its offices over.
+constexpr uint64_t kLeaveNs = 2000 * kMillisecond;
 
 }  // namespace
 
@@ -51,6 +53,10 @@ void ClusterNode::add_disk_group(DiskGroupId id, Store& store) {
   replication_.add_disk_group(id, store);
   for (const auto& [group, seen] : replication_.records())
     if (Replica* const replica = replication_.replica(group)) replica->record_seen(seen);
+}
+
+Task<void> ClusterNode::leave() {
+  co_await replication_.leave(runtime_.clock.monotonic_ns() + kLeaveNs);
 }
 
 Task<void> ClusterNode::stop() {

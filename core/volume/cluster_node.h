@@ -39,6 +39,8 @@ class ClusterNode final : public NodeSilence {
   // Also after start(): it takes part in the groups whose records are known already.
   void add_disk_group(DiskGroupId id, Store& store);
   Task<void> stop();
+  // Before stop(), when it is not a failure: gives the offices of this node to others.
+  Task<void> leave();
 
   // Attaches the volume to this node and tells its groups. kBusy: another node holds it (the
   // message names it). It waits for groups that have no primary.

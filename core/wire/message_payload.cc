@@ -49,7 +49,8 @@ Result<uint32_t> request_payload_bytes(MessageType type, std::span<const std::by
     case MessageType::kBeacon: {
       const auto count = load_body<BeaconRequest>(body).count;
       if (count > kMessageGroupsMax) return malformed("a beacon with too many groups");
-      return static_cast<uint32_t>(count * sizeof(GroupEpoch));
+      if (load_body<BeaconRequest>(body).leaving > 1) return malformed("a beacon of unknown flags");
+      return static_cast<uint32_t>(count * sizeof(GroupClaim));
     }
     case MessageType::kReplicate:
       return replicate_bytes(load_body<ReplicateRequest>(body));

@@ -49,7 +49,14 @@ struct HelloReply {
   uint64_t boot = 0;
 };
 
-// Payload of both: `count` GroupEpoch.
+// The sender is the group's primary and asks for a lease. Payload of the request: `count` of these.
+struct GroupClaim {
+  GroupId group{};
+  Epoch epoch = 0;
+  Sequence position = 0;  // as in ReplicateRequest: a group without writes has no other way to tell
+  Sequence everyone = 0;
+};
+// What is granted. Payload of the reply: `count` of these.
 struct GroupEpoch {
   GroupId group{};
   Epoch epoch = 0;
@@ -58,7 +65,7 @@ struct BeaconRequest {
   static constexpr MessageType kType = MessageType::kBeacon;
   uint64_t sent_ns = 0;  // the sender's clock; comes back
   uint32_t count = 0;    // groups whose primary the sender is
-  uint32_t reserved = 0;
+  uint32_t leaving = 0;  // 1: it stops now; its members need not be waited for
 };
 struct BeaconReply {
   uint64_t sent_ns = 0;
@@ -193,6 +200,7 @@ static_assert(
     kBodiesFit<EmptyReply, HelloRequest, HelloReply, BeaconRequest, BeaconReply, ReplicateRequest,
                PrepareRequest, PrepareReply, ChangedRequest, ChangedReply, FetchRequest,
                FenceRequest, AttachRequest, IoWireRequest, IoWireReply>);
-static_assert(sizeof(GroupEpoch) == 8 && sizeof(ChangedRun) == 24 && sizeof(StatusRun) == 16);
+static_assert(sizeof(GroupClaim) == 24 && sizeof(GroupEpoch) == 8 && sizeof(ChangedRun) == 24 &&
+              sizeof(StatusRun) == 16);
 
 }  // namespace varve

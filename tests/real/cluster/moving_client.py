@@ -117,8 +117,6 @@ class Stamp:
 def attach(node, volume, force):
     """Takes the volume from a node that is gone: at once, or as soon as that is silent."""
     if force:
-        # What this node may still keep of an attachment that another one took away meanwhile.
-        node.must("detach", volume, "--force")
         node.must("attach", volume, "--force")
     else:
         until(f"{volume} is attached", lambda: node.varve("attach", volume)[0] == 0)

@@ -35,6 +35,7 @@ const char* cluster_fault_name(ClusterFault fault) {
       "changes lost, resync later",
       "changes merged",
       "node cut off from the metadata store",
+      "offices handed over",
   };
   return kNames[static_cast<size_t>(fault)];
 }

@@ -40,6 +40,7 @@ enum class ClusterFault : uint8_t {
   kWatchLost,
   kWatchMerged,
   kMetadataPartition,
+  kHandedOver,  // no fault: an office that nothing was wrong with
   kCount,
 };
 

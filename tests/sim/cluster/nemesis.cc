@@ -57,6 +57,7 @@ void Nemesis::tick() {
   }
   if (strikes(FaultClass::kSlowDevice, 10)) slow_a_device();
   if (strikes(FaultClass::kMetadataPartition, 20)) cut_from_store();
+  if (strikes(FaultClass::kHandOver, 60)) nodes_[any_node()]->hand_over();
   later(kTickNs, [this] { tick(); });
 }
 

@@ -10,7 +10,7 @@ const char* fault_class_name(FaultClass fault) {
       "kill",         "power-cut", "all-power-cut", "crash-loop",   "pause",      "partition",
       "one-way",      "break",     "late",          "stall",        "busy",       "buffers",
       "connect-fail", "linger",    "clock-rate",    "slow-device",  "md-unknown", "md-unavailable",
-      "md-slow",      "md-stale",  "watch-lost",    "md-partition", "migrate",
+      "md-slow",      "md-stale",  "watch-lost",    "md-partition", "migrate",    "hand-over",
   };
   return kNames[static_cast<size_t>(fault)];
 }

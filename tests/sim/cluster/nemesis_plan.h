@@ -39,7 +39,8 @@ enum class FaultClass : uint8_t {
   kMetadataStale,
   kWatchLost,
   kMetadataPartition,
-  kMigrate,  // not a fault: volumes are attached elsewhere though nothing is wrong
+  kMigrate,   // not a fault: volumes are attached elsewhere though nothing is wrong
+  kHandOver,  // nor is this: a node gives its offices to others
   kCount,
 };
 inline constexpr size_t kFaultClassCount = static_cast<size_t>(FaultClass::kCount);

@@ -50,6 +50,9 @@ class NodeProgram {
   virtual Task<Status> write(std::string volume, BlockRange range, const std::byte* data) = 0;
   virtual Task<Status> trim(std::string volume, BlockRange range) = 0;
 
+  // Gives what it leads to other nodes, though nothing is wrong.
+  virtual void hand_over() {}
+
   // When all is healed: nothing is left to do here, and every member of every group is in sync.
   virtual bool settled() const = 0;
   // What this node holds itself. kNotFound: it is no in-sync member for that range.

@@ -114,6 +114,10 @@ Task<Status> ReplicatedProgram::start() {
   co_return status;
 }
 
+void ReplicatedProgram::hand_over() {
+  if (started_ && !stopping_) node_->replication().hand_over();
+}
+
 Task<void> ReplicatedProgram::stop() {
   stopping_ = true;
   for (const auto& [name, volume] : volumes_) volume->close();

@@ -32,6 +32,7 @@ class ReplicatedProgram final : public NodeProgram {
   Task<Status> read(std::string volume, BlockRange range, std::byte* out) override;
   Task<Status> write(std::string volume, BlockRange range, const std::byte* data) override;
   Task<Status> trim(std::string volume, BlockRange range) override;
+  void hand_over() override;
   bool settled() const override;
   Task<Status> read_replica(std::string volume, BlockRange range, std::byte* out) override;
   std::string state_line() const override;

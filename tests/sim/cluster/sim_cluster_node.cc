@@ -122,6 +122,12 @@ Task<void> SimClusterNode::stop(Life* life) {
   life->stopped = true;
 }
 
+void SimClusterNode::hand_over() {
+  if (!serving() || paused()) return;
+  counts_.add(ClusterFault::kHandedOver);
+  life_->shard.post([life = life_.get()] { life->program->hand_over(); });
+}
+
 void SimClusterNode::pause() {
   if (!alive() || life_->shard.paused()) return;
   counts_.add(ClusterFault::kNodePaused);

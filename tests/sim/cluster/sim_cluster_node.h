@@ -66,6 +66,7 @@ class SimClusterNode {
 
   void restart();              // REQUIRES !alive()
   void crash(CrashKind kind);  // nothing when it is not alive
+  void hand_over();            // nothing when it is not serving, or paused
   void pause();
   void resume();
 

@@ -421,8 +421,9 @@ void SimNetwork::cut(uint32_t from, uint32_t to) {
     const uint32_t b = connection.ends[1].node;
     if (!((from == a && to == b) || (from == b && to == a))) continue;
     for (uint32_t side = 0; side < 2; ++side) {
-      const uint64_t timeout_ns =
-          options_.user_timeout_ns / 2 + random_.below(options_.user_timeout_ns);
+      uint64_t timeout_ns = options_.user_timeout_ns / 2 + random_.below(options_.user_timeout_ns);
+      // A side that has nothing to send has only its keepalive to tell it.
+      if (random_.chance(1, 3)) timeout_ns *= 4;
       loop_.schedule(timeout_ns,
                      [this, number = number, side, from, to, cut_number = way.cut_number] {
                        time_out(number, side, from, to, cut_number);

@@ -151,6 +151,9 @@ TEST_CASE("the bytes of replies are what they were") {
 }
 
 TEST_CASE("the bytes in payloads are what they were") {
+  CHECK(hex(body_bytes(GroupClaim{
+            .group = GroupId{0x11}, .epoch = 0x12, .position = kSequence, .everyone = 0x13})) ==
+        "110000001200000077000000000500001300000000000000");
   CHECK(hex(body_bytes(GroupEpoch{.group = GroupId{0x11}, .epoch = 0x12})) == "1100000012000000");
   CHECK(hex(body_bytes(ChangedRun{.volume = VolumeId{0x11},
                                   .block_count = 0x12,

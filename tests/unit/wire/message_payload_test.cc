@@ -31,7 +31,7 @@ TEST_CASE("a request's counts say how long its payload is") {
   CHECK(request_bytes(PrepareRequest{}) == 0);
   CHECK(request_bytes(FetchRequest{}) == 0);
   CHECK(request_bytes(BeaconRequest{.count = 0}) == 0);
-  CHECK(request_bytes(BeaconRequest{.count = 3}) == 24);
+  CHECK(request_bytes(BeaconRequest{.count = 3}) == 72);
   CHECK(request_bytes(ReplicateRequest{.block_count = 2}) == 8200);
   CHECK(request_bytes(ReplicateRequest{.block_count = 256}) == 256 * 4100);
   CHECK(request_bytes(ReplicateRequest{.block_count = 99'999, .op = ReplicateOp::kZero}) == 0);
