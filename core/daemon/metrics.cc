@@ -57,6 +57,8 @@ constexpr GroupMetric kGroupMetrics[] = {
      [](const GroupStatus& group) { return group.stats.free_slot_count; }},
     {"varve_disk_group_damaged_blocks", "gauge", "Blocks known to fail their checksum.",
      [](const GroupStatus& group) { return group.stats.damaged_blocks; }},
+    {"varve_disk_group_repaired_blocks_total", "counter", "Damaged blocks fetched from elsewhere.",
+     [](const GroupStatus& group) { return group.stats.repaired_blocks; }},
     {"varve_disk_group_failed", "gauge", "1 after a device write failed: reads only.",
      [](const GroupStatus& group) { return uint64_t{group.stats.failed}; }},
     {"varve_disk_group_waiting_writes", "gauge", "Writes that wait for space.",

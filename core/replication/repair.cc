@@ -36,6 +36,7 @@ Task<Status> Primary::repair(VolumeId volume, BlockRange range) {
       operation.crcs = &crc;
       operation.reserved_room = true;
       VARVE_CO_TRY(co_await run_operation(&operation));
+      store_.count_repair();
       log_warn("group", text(static_cast<uint32_t>(group_), ": repaired block ", block,
                              " of volume ", static_cast<uint32_t>(volume)));
     }

@@ -222,17 +222,24 @@ Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {
 // Of all in-sync members the highest number counts: one that was acknowledged is among them even
 // when this disk group lost the end of its log without noticing. kNotFound: nobody has it any more.
 Task<Status> Primary::adopt_newer(VolumeId volume, uint64_t block, Sequence sequence) {
+  const BlockRange one{block, 1};
   AlignedBuffer data(kBlockBytes);
   for (int attempt = 0; attempt < 40 && !resigned_; ++attempt) {
+    co_await committed(volume, one);
+    // Rule 2: settlement and a learner's return may both be at it; the second must not undo what
+    // clients have written since the first.
+    if (store_.versions(volume, one)[0].sequence > sequence) co_return Status();
     const bool fetched = co_await fetch(volume, block, sequence, data.data());
     if (!fetched) {
       co_await pause(kRetryPauseNs);
       continue;
     }
+    const bool changed = store_.versions(volume, one)[0].sequence > sequence;
+    if (changed || overlaps_uncommitted(volume, one)) continue;
     const uint32_t crc = crc32c(data.span());
     GroupOperation operation(runtime_.ready);
     operation.volume = volume;
-    operation.range = {block, 1};
+    operation.range = one;
     operation.data = data.data();
     operation.crcs = &crc;
     operation.reserved_room = true;

@@ -224,6 +224,10 @@ std::vector<BlockRange> Store::used_ranges(VolumeId id, BlockRange range) const 
   return core_->used_ranges(id, range);
 }
 
+void Store::count_repair() {
+  core_->count_repair();
+}
+
 bool Store::has_room(uint64_t block_count) const {
   return core_->has_room(block_count);
 }

@@ -68,6 +68,7 @@ struct StoreStats {
   // A write that would take live and pending blocks above this gets kNoSpace (95 %).
   uint64_t write_limit_blocks = 0;
   uint64_t damaged_blocks = 0;  // known to be damaged; reads answer kDamaged
+  uint64_t repaired_blocks = 0;
   // Since open:
   uint64_t user_blocks_written = 0;
   uint64_t relocated_blocks_written = 0;
@@ -176,6 +177,9 @@ class Store {
   Task<Status> zero_as(GroupStamp stamp, VolumeId id, BlockRange range);
   // The parts of the range that a trim must name: they hold something.
   std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
+
+  // Another member's copy has replaced a damaged block.
+  void count_repair();
 
   // Whether a write_as() without reserved_room of so many blocks that starts now finds room.
   bool has_room(uint64_t block_count) const;

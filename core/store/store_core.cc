@@ -148,6 +148,7 @@ StoreStats StoreCore::stats() const {
           .pending_blocks = pending_blocks_,
           .write_limit_blocks = write_limit_blocks(),
           .damaged_blocks = map_.damaged_blocks(),
+          .repaired_blocks = repaired_blocks_,
           .user_blocks_written = user_blocks_,
           .relocated_blocks_written = cleaner_.stats().relocated_blocks,
           .header_blocks_written = log.header_blocks,

@@ -52,6 +52,7 @@ class StoreCore : public DurableSink {
   bool has_room(uint64_t block_count) const {
     return taken_blocks() + block_count <= write_limit_blocks();
   }
+  void count_repair() { ++repaired_blocks_; }
   Sequence log_end(GroupId group) const;
   ChangedPage changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
                       size_t runs_max) const;
@@ -115,8 +116,9 @@ class StoreCore : public DurableSink {
   Sequence next_sequence_ = 1;
   std::unordered_map<uint32_t, Sequence> log_ends_;  // by group
   uint64_t pending_blocks_ = 0;                      // user data on its way into the log
-  uint64_t user_blocks_ = 0;                         // made durable since open
-  uint32_t requests_ = 0;                            // in flight
+  uint64_t repaired_blocks_ = 0;
+  uint64_t user_blocks_ = 0;  // made durable since open
+  uint32_t requests_ = 0;     // in flight
   bool closing_ = false;
   bool closed_ = false;
   bool dropping_ = false;

@@ -117,7 +117,7 @@ def come_back_to_a_full_cluster(cluster, writer, dead):
     del writer.nbd
     for gone in cluster.nodes:
         cluster.await_healthy()
-        gone.kill()
+        gone.stop()
         serving = others(cluster, gone)[0]
         until("the volume is attached", lambda: serving.varve("attach", "vol", "--force")[0] == 0)
         reader = nbd.NBD()

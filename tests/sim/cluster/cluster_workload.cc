@@ -56,10 +56,11 @@ Task<void> ClusterWorkload::worker(Volume* volume) {
 // Where an owner's operations hang, because its node is cut off or stopped, somebody attaches the
 // volume elsewhere and writes; the former owner, which may live on, reads on.
 Task<void> ClusterWorkload::impatient(Volume* volume) {
-  constexpr uint64_t kPatienceNs = 400 * kMillisecond;
+  // Or it waits until another member has taken office, maybe more than one after the other.
+  const uint64_t patience_ns = (random_.chance(1, 2) ? 800 : 20'000) * kMillisecond;
   uint64_t ops_before = ops_done_;
   while (!stopping_ && failure_.empty()) {
-    co_await pause(2 * kPatienceNs);
+    co_await pause(patience_ns);
     const bool hangs = volume->owner && volume->open[volume->owner->node] > 0;
     const bool idle = ops_done_ == ops_before;
     ops_before = ops_done_;
@@ -69,6 +70,8 @@ Task<void> ClusterWorkload::impatient(Volume* volume) {
       const BlockRange range = draw_range();
       const Owner earlier = *volume->earlier;
       co_await write(volume, *volume->owner, range, false);
+      // Its node may have attached anew meanwhile.
+      if (!volume->earlier || volume->earlier->session != earlier.session) break;
       tasks_.start(read(volume, earlier, range));
     }
   }

@@ -57,7 +57,7 @@ void Nemesis::tick() {
   }
   if (strikes(FaultClass::kSlowDevice, 10)) slow_a_device();
   if (strikes(FaultClass::kMetadataPartition, 20)) cut_from_store();
-  if (strikes(FaultClass::kHandOver, 60)) nodes_[any_node()]->hand_over();
+  if (strikes(FaultClass::kHandOver, 60)) hand_over();
   later(kTickNs, [this] { tick(); });
 }
 
@@ -130,12 +130,35 @@ void Nemesis::part(bool both_ways) {
     trace_.say("cut ", node, arrow, peer);
     if (both_ways || outgoing) network_.cut(node, peer);
     if (both_ways || !outgoing) network_.cut(peer, node);
+    // Often one side notices at once, and the other has what was sent before when all is healed.
+    if (random_.chance(1, 2)) network_.break_connections(node, peer);
     later(duration_ns, [this, node, peer] {
       trace_.say("healed ", node, " <-> ", peer);
       network_.heal(node, peer);
       network_.heal(peer, node);
     });
   }
+}
+
+// At times the office comes back soon, and a node that was cut off from it all the while has
+// something of its former term on its way there.
+void Nemesis::hand_over() {
+  const uint32_t node = any_node();
+  const uint32_t other = any_node();
+  nodes_[node]->hand_over();
+  if (node == other || random_.chance(2, 3)) return;
+  trace_.say("node ", node, " gives its offices away and gets them back, out of reach of ", other);
+  network_.cut(node, other);
+  network_.cut(other, node);
+  network_.break_connections(node, other);
+  later(200 * kMillisecond + random_.below(kSecondNs), [this, node] {
+    for (uint32_t peer = 0; peer < nodes_.size(); ++peer)
+      if (peer != node) nodes_[peer]->hand_over();
+  });
+  later(2 * kSecondNs + random_.below(3 * kSecondNs), [this, node, other] {
+    network_.heal(node, other);
+    network_.heal(other, node);
+  });
 }
 
 void Nemesis::slow_a_device() {

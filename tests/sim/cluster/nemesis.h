@@ -43,6 +43,7 @@ class Nemesis {
   void restart_later(uint32_t node, uint64_t delay_max_ns);
   void pause();
   void part(bool both_ways);
+  void hand_over();
   void slow_a_device();
   void cut_from_store();
   uint32_t any_node() { return static_cast<uint32_t>(random_.below(nodes_.size())); }

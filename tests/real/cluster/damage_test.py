@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""Blocks rot on every disk of a cluster, on each disk others, while nobody looks. Whoever reads gets
+what was written: the primary fetches a damaged block from another member and all write it again. In
+the end every copy is whole, which is seen by reading while each node is gone once."""
+
+import mmap
+import random
+
+import nbd
+from cluster import Cluster, until
+from moving_client import metric, others
+
+BLOCK = 4096
+BLOCKS = 1024
+DAMAGED_ON_EACH = 40
+
+
+def content(block):
+    return f"{block:16}".encode() * (BLOCK // 16)
+
+
+def write_all(node):
+    client = nbd.NBD()
+    client.connect_uri(node.uri("vol"))
+    for block in range(BLOCKS):
+        client.pwrite(content(block), block * BLOCK)
+    client.shutdown()
+
+
+def read_all(node):
+    client = nbd.NBD()
+    client.connect_uri(node.uri("vol"))
+    for first in range(0, BLOCKS, 64):
+        data = client.pread(64 * BLOCK, first * BLOCK)
+        for i in range(64):
+            assert data[i * BLOCK:(i + 1) * BLOCK] == content(first + i), f"block {first + i}"
+    client.shutdown()
+
+
+def rot(node, blocks):
+    """Flips a byte in every copy of the blocks that the disk has."""
+    with open(node.disk, "r+b") as disk, mmap.mmap(disk.fileno(), 0) as image:
+        for block in blocks:
+            at = image.find(content(block))
+            assert at >= 0, f"block {block} is not on {node.disk}"
+            while at >= 0:
+                image[at + random.randrange(BLOCK)] ^= 0x40
+                at = image.find(content(block), at + BLOCK)
+
+
+def repaired(cluster):
+    return sum(metric(node, "varve_disk_group_repaired_blocks_total") for node in cluster.nodes)
+
+
+def attach(node):
+    until("the volume is attached", lambda: node.varve("attach", "vol", "--force")[0] == 0)
+
+
+def run(cluster):
+    cluster.make()
+    first = cluster.nodes[0]
+    first.must("volume", "create", "vol", "--size", str(BLOCKS * BLOCK), "--copies", "3")
+    cluster.await_healthy()
+    write_all(first)
+    cluster.kill()
+    chosen = random.sample(range(BLOCKS), DAMAGED_ON_EACH * len(cluster.nodes))
+    for number, node in enumerate(cluster.nodes):
+        rot(node, chosen[number::len(cluster.nodes)])
+    cluster.launch()
+    attach(first)
+    read_all(first)
+    at_first = repaired(cluster)
+    assert at_first > 0, "the primaries found nothing to repair"
+    for gone in cluster.nodes:
+        gone.stop()
+        serving = others(cluster, gone)[0]
+        attach(serving)
+        read_all(serving)
+        gone.launch()
+        cluster.await_ready(gone)
+        until("the node's members are in sync", lambda: first.status()["cluster"].get(
+            "degraded_group_count") == 0)
+    for node in cluster.nodes:
+        left = metric(node, "varve_disk_group_damaged_blocks")
+        assert left == 0, f"{left} damaged blocks are left"
+    print(f"{len(chosen)} blocks damaged, {DAMAGED_ON_EACH} on each of {len(cluster.nodes)} disks: "
+          f"{at_first} repaired when all was read, all whole after each node was gone once")
+    cluster.stop()
+
+
+def main():
+    with Cluster(disk_size="96MiB") as cluster:
+        run(cluster)
+
+
+if __name__ == "__main__":
+    main()
