@@ -106,8 +106,8 @@ uint32_t Server::take_events() {
 
 // False: nothing was read.
 bool Server::read_likely() {
-  for (const uint64_t guess : next_reader_.guesses()) {
-    auto* const likely = reinterpret_cast<Connection*>(guess);
+  for (size_t i = 0; i < 2; ++i) {
+    auto* const likely = static_cast<Connection*>(next_reader_.guesses()[i]);
     if (likely == nullptr) continue;
     const uint64_t before = likely->received_bytes();
     likely->on_socket(EPOLLIN);
@@ -178,8 +178,7 @@ uint32_t Server::give_turns() {
     connection->queued = false;
     const uint64_t before = connection->received_bytes();
     if (connection->turn()) activate(connection);
-    if (connection->received_bytes() != before)
-      next_reader_.received(reinterpret_cast<uintptr_t>(connection));
+    if (connection->received_bytes() != before) next_reader_.received(connection);
     if (connection->stalled_by_host() && !std::exchange(connection->in_line, true))
       stalled_.push_back(connection);
     may_finish_ |= connection->finished();
@@ -211,7 +210,7 @@ void Server::remove_finished() {
   may_finish_ = false;
   const auto finished = [](const auto& connection) { return connection->finished(); };
   for (const auto& connection : connections_)
-    if (finished(connection)) next_reader_.gone(reinterpret_cast<uintptr_t>(connection.get()));
+    if (finished(connection)) next_reader_.gone(connection.get());
   std::erase_if(stalled_, [](Connection* connection) { return connection->finished(); });
   std::erase_if(active_, [](Connection* connection) { return connection->finished(); });
   std::erase_if(connections_, finished);

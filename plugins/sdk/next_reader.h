@@ -5,7 +5,7 @@
 // A right guess leaves nothing for epoll to tell, provided that the sockets are watched for EPOLLIN
 // alone: epoll asks a socket again before it says that its own descriptor is readable.
 //
-// Thread rule: one thread. Connections are named by what the owner likes, but not by 0.
+// Thread rule: one thread. Ownership: borrows connections until gone().
 #pragma once
 
 #include <array>
@@ -16,14 +16,14 @@ namespace varve {
 
 class NextReader {
  public:
-  // The likely ones, the likeliest first; 0: none.
-  std::array<uint64_t, 2> guesses() const {
+  // The likely ones, the likeliest first; null: none.
+  std::array<void*, 2> guesses() const {
     if (!right_ || in_a_row_ >= kInARowMax) return {};
-    if (same_again_ || other_ == 0) return {last_, other_};
+    if (same_again_ || other_ == nullptr) return {last_, other_};
     return {other_, last_};
   }
   // Something was read from it.
-  void received(uint64_t connection) {
+  void received(void* connection) {
     ++in_a_row_;
     right_ = connection == last_ || connection == other_;
     same_again_ = connection == last_;
@@ -31,16 +31,16 @@ class NextReader {
     other_ = std::exchange(last_, connection);
   }
   void asked_epoll() { in_a_row_ = 0; }
-  void gone(uint64_t connection) {
-    if (last_ == connection) last_ = std::exchange(other_, 0);
-    if (other_ == connection) other_ = 0;
+  void gone(const void* connection) {
+    if (last_ == connection) last_ = std::exchange(other_, nullptr);
+    if (other_ == connection) other_ = nullptr;
   }
 
  private:
   static constexpr uint32_t kInARowMax = 32;
 
-  uint64_t last_ = 0;
-  uint64_t other_ = 0;  // the last one before that which is not the same
+  void* last_ = nullptr;
+  void* other_ = nullptr;  // the last one before that which is not the same
   bool same_again_ = false;
   bool right_ = false;
   uint32_t in_a_row_ = 0;  // receptions since epoll was asked

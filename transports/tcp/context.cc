@@ -134,11 +134,11 @@ bool TcpContext::arm() {
 bool TcpContext::read_likely() {
   polls_without_sockets_ = 0;
   const uint64_t before = shard_.received_count;
-  for (const uint64_t id : next_reader_.guesses()) {
-    const auto likely = connections_.find(id);
-    if (likely == connections_.end() || shard_.received_count != before) continue;
-    likely->second->on_socket(EPOLLIN);
-    activate(*likely->second);
+  for (size_t i = 0; i < 2 && shard_.received_count == before; ++i) {
+    auto* const likely = static_cast<TcpConnection*>(next_reader_.guesses()[i]);
+    if (likely == nullptr) continue;
+    likely->on_socket(EPOLLIN);
+    activate(*likely);
     give_turns();
   }
   return shard_.received_count != before;
@@ -176,9 +176,9 @@ void TcpContext::give_turns() {
     connection->queued = false;
     const uint64_t before = shard_.received_count;
     if (connection->turn()) activate(*connection);
-    if (shard_.received_count != before) next_reader_.received(connection->id());
+    if (shard_.received_count != before) next_reader_.received(connection);
     if (connection->over()) {
-      next_reader_.gone(connection->id());
+      next_reader_.gone(connection);
       if (connection->in_line) std::erase(in_line_, connection);
       connections_.erase(connection->id());
       said_full_ = false;
