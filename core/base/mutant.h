@@ -27,7 +27,6 @@ enum class Mutant {
   kIgnoreAttachGeneration,    // let an older attach generation write
   kKeepEpochOnRestart,        // a primary goes on in the epoch that it had before it restarted
   kSkipLeaseCheck,            // answer reads without a lease
-  kAnswerReadAfterFence,      // answer a read that another attach has overtaken
   kRepairUnderOldNumber,      // settle under the number that the block has
   kSkipSettlement,            // serve without settling blocks in doubt
   kResendOutOfOrder,  // let an operation overtake one that it overlaps and that is sent again

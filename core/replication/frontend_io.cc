@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "core/base/crc32c.h"
-#include "core/base/mutant.h"
 #include "core/replication/limits.h"
 #include "core/replication/replication_node.h"
 
@@ -53,18 +52,15 @@ Task<Status> ReplicationNode::io(GroupIo io) {
   const Epoch office = record.office;
   const NodeId node = member->node;
   if (node != node_) co_return co_await io_there(node, office, io);
-  Primary* const primary = primary_for(io.group, office);
+  Primary* const primary = primary_of(io.group);
   if (primary == nullptr) co_return ErrorCode::kStale;
-  const IoOrigin origin{node_, io.attach_generation, io.connection};
+  const IoOrigin origin{node_, office, io.attach_generation, io.connection};
   co_return co_await io_here(primary, origin, io);
 }
 
-// Rule 4: only in the office that the frontend meant.
-Primary* ReplicationNode::primary_for(GroupId group, Epoch office) {
+Primary* ReplicationNode::primary_of(GroupId group) {
   Replica* const mine = replica(group);
-  if (mine == nullptr || mine->primary() == nullptr) return nullptr;
-  if (mine->primary()->office() != office && !VARVE_MUTANT(kAcceptFormerOffice)) return nullptr;
-  return mine->primary();
+  return mine == nullptr ? nullptr : mine->primary();
 }
 
 Task<Status> ReplicationNode::io_here(Primary* primary, IoOrigin origin, GroupIo io) {
@@ -114,7 +110,7 @@ Task<Status> ReplicationNode::io_there(NodeId node, Epoch office, GroupIo io) {
 
 Task<void> ReplicationNode::serve_io(IncomingRequest request) {
   const IoWireRequest body = request.as<IoWireRequest>();
-  Primary* const primary = primary_for(body.group, body.office);
+  Primary* const primary = primary_of(body.group);
   GroupIo io;
   io.kind = body.kind;
   io.group = body.group;
@@ -127,7 +123,7 @@ Task<void> ReplicationNode::serve_io(IncomingRequest request) {
     co_await refuse(std::move(request), why);
     co_return;
   }
-  const IoOrigin origin{request.from, body.attach_generation, body.connection};
+  const IoOrigin origin{request.from, body.office, body.attach_generation, body.connection};
   AlignedBuffer out;
   std::vector<uint32_t> crcs;
   std::vector<BlockStatusRun> runs;
@@ -177,8 +173,8 @@ Task<Status> ReplicationNode::attach(AttachFence fence, VolumeRecord volume) {
   const GroupMember* const member = record.member(record.primary);
   if (member == nullptr) co_return ErrorCode::kUnavailable;
   if (member->node == node_) {
-    Primary* const primary = primary_for(fence.group, record.office);
-    if (primary == nullptr) co_return ErrorCode::kStale;
+    Primary* const primary = primary_of(fence.group);
+    if (primary == nullptr || primary->office() != record.office) co_return ErrorCode::kStale;
     co_return co_await primary->attach(fence, std::move(volume));
   }
   AttachRequest request;
@@ -199,8 +195,8 @@ Task<Status> ReplicationNode::attach(AttachFence fence, VolumeRecord volume) {
 
 Task<void> ReplicationNode::serve_attach(IncomingRequest request) {
   const AttachRequest body = request.as<AttachRequest>();
-  Primary* const primary = primary_for(body.group, body.office);
-  if (primary == nullptr) {
+  Primary* const primary = primary_of(body.group);
+  if (primary == nullptr || primary->office() != body.office) {
     co_await refuse(std::move(request), ErrorCode::kStale);
     co_return;
   }

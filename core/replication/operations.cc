@@ -70,7 +70,6 @@ Task<Status> Primary::read(IoOrigin origin, VolumeId volume, BlockRange range, s
 Task<Status> Primary::still_valid(IoOrigin origin, VolumeId volume) {
   while (!resigned_ && !leases_hold())
     co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTickNs);
-  if (VARVE_MUTANT(kAnswerReadAfterFence) && !resigned_) co_return Status();
   co_return may_use(origin, volume);
 }
 

@@ -161,11 +161,14 @@ Status Primary::may_use(const IoOrigin& origin, VolumeId volume) const {
   return {};
 }
 
-// Rule 4: the right attach generation, over the frontend's newest connection. The office was
-// compared by whoever routed the operation here.
+// Rule 4: the office that was meant, the right attach generation, over the frontend's newest
+// connection.
 Status Primary::admit(const IoOrigin& origin, VolumeId volume) {
+  const bool former = origin.office != office_;
+  if (former && !VARVE_MUTANT(kAcceptFormerOffice)) return ErrorCode::kStale;
   VARVE_TRY(may_use(origin, volume));
   uint64_t& connection = connections_[{volume, origin.node}];
+  if (former) return {};  // only ever with a planted bug, which takes it over any connection
   if (origin.connection < connection) return ErrorCode::kStale;
   connection = origin.connection;
   return {};

@@ -29,9 +29,10 @@
 
 namespace varve {
 
-// Who asks: which frontend, by which right, over which of its connections.
+// Who asks: which frontend, whom it means, by which right, over which of its connections.
 struct IoOrigin {
   NodeId node{};
+  Epoch office = 0;
   uint64_t attach_generation = 0;
   uint64_t connection = 0;
 };

@@ -1,5 +1,6 @@
 // A block that is damaged here is fetched from another member that holds exactly the same number,
 // and written again by all, under a new one.
+#include <algorithm>
 #include <cstring>
 
 #include "core/base/crc32c.h"
@@ -45,7 +46,13 @@ Task<Status> Primary::repair(VolumeId volume, BlockRange range) {
 }
 
 Task<bool> Primary::fetch(VolumeId volume, uint64_t block, Sequence sequence, std::byte* out) {
-  for (const auto& session : sessions_) {
+  // Those that answer come first: a read waits for this.
+  std::vector<Session*> asked;
+  asked.reserve(sessions_.size());
+  for (const auto& session : sessions_) asked.push_back(session.get());
+  std::stable_partition(asked.begin(), asked.end(),
+                        [](const Session* session) { return session->ready(); });
+  for (const Session* session : asked) {
     FetchRequest request;
     request.group = group_;
     request.epoch = state_.epoch;

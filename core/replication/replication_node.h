@@ -82,7 +82,7 @@ class ReplicationNode final : public PeerHandler {
   Task<void> serve_io(IncomingRequest request);
   Task<void> serve_attach(IncomingRequest request);
   Task<void> refuse(IncomingRequest request, ErrorCode why);
-  Primary* primary_for(GroupId group, Epoch office);
+  Primary* primary_of(GroupId group);
   Task<Status> io_here(Primary* primary, IoOrigin origin, GroupIo io);
   Task<Status> io_there(NodeId node, Epoch office, GroupIo io);
   Task<void> reply_io(const IncomingRequest* request, const GroupIo* io, Status status);

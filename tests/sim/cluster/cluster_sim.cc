@@ -55,7 +55,6 @@ const std::vector<std::pair<std::string, Mutant>> kMutants = {
     {"ignore-attach-generation", Mutant::kIgnoreAttachGeneration},
     {"keep-epoch-on-restart", Mutant::kKeepEpochOnRestart},
     {"skip-lease-check", Mutant::kSkipLeaseCheck},
-    {"answer-read-after-fence", Mutant::kAnswerReadAfterFence},
     {"repair-under-old-number", Mutant::kRepairUnderOldNumber},
     {"skip-settlement", Mutant::kSkipSettlement},
     {"resend-out-of-order", Mutant::kResendOutOfOrder},

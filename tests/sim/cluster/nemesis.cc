@@ -140,18 +140,25 @@ void Nemesis::part(bool both_ways) {
   }
 }
 
-// At times the office comes back soon, and a node that was cut off from it all the while has
-// something of its former term on its way there.
 void Nemesis::hand_over() {
   const uint32_t node = any_node();
   const uint32_t other = any_node();
-  nodes_[node]->hand_over();
-  if (node == other || random_.chance(2, 3)) return;
+  if (node == other || random_.chance(2, 3)) return nodes_[node]->hand_over();
+  office_comes_back(node, other);
+}
+
+// Out of reach of another node, whose operations are on their way there all the while: they arrive
+// in a later term than the one that they were sent to.
+void Nemesis::office_comes_back(uint32_t node, uint32_t other) {
   trace_.say("node ", node, " gives its offices away and gets them back, out of reach of ", other);
-  network_.cut(node, other);
-  network_.cut(other, node);
-  network_.break_connections(node, other);
-  later(200 * kMillisecond + random_.below(kSecondNs), [this, node] {
+  network_.stall(other, node, 3 * kSecondNs / 2);
+  later(50 * kMillisecond + random_.below(200 * kMillisecond), [this, node, other] {
+    network_.cut(node, other);
+    network_.cut(other, node);
+    network_.break_connections(node, other);
+    nodes_[node]->hand_over();
+  });
+  later(400 * kMillisecond + random_.below(kSecondNs), [this, node] {
     for (uint32_t peer = 0; peer < nodes_.size(); ++peer)
       if (peer != node) nodes_[peer]->hand_over();
   });
