@@ -362,7 +362,7 @@ uint64_t storm(uint64_t seed, ClusterFaultCounts& counts) {
                      .busy_per_mille = 50,
                      .buffers_missing_per_mille = 50,
                      .connect_fail_per_mille = 50,
-                     .user_timeout_ns = 200 * kMillisecond,
+                     .user_timeout_ns = 60 * kMillisecond,
                      .connect_timeout_ns = 100 * kMillisecond});
   Random random(seed);
   for (int i = 0; i < 400; ++i) {
