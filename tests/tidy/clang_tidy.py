@@ -24,12 +24,12 @@ def flags_of(build, folder, sources):
                 continue
             words = shlex.split(entry['command'])
             for word, following in zip(words, words[1:] + ['']):
-                wanted = [word, following] if word == '-isystem' else [word]
-                if word.startswith(('-I', '-D', '-std', '-isystem')) and wanted[0] not in flags:
-                    flags += wanted
+                wanted = (word, following) if word == '-isystem' else (word,)
+                if word.startswith(('-I', '-D', '-std', '-isystem')) and wanted not in flags:
+                    flags.append(wanted)
     if not flags:
         sys.exit(f'{folder}: not in {build}/compile_commands.json')
-    return flags
+    return [word for wanted in flags for word in wanted]
 
 
 def check(build, folder, sources):
