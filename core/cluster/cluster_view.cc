@@ -61,22 +61,18 @@ Task<bool> ClusterView::changed_since(uint64_t version) {
 
 void ClusterView::begin_watch(ViewPart* part) {
   part->watch = store_.watch(part->prefix(), part->range_revision(),
-                             [this, part](bool resync, const std::vector<MetadataEntry>& entries) {
-                               changed(part, resync, entries);
-                             });
+                             [this, part](const MetadataNews& news) { changed(part, news); });
 }
 
-void ClusterView::changed(ViewPart* part, bool resync, const std::vector<MetadataEntry>& entries) {
+void ClusterView::changed(ViewPart* part, const MetadataNews& news) {
   if (is_stopping_) return;
-  bool any = false;
-  for (const MetadataEntry& entry : entries) any |= part->apply(entry);
-  if (any) tell(part);
-  if (!resync) return;
+  if (part->apply(news)) tell(part);
+  if (!news.missed) return;
   part->load_again = true;
-  if (!std::exchange(part->is_loading, true)) tasks_.start(load_after_resync(part));
+  if (!std::exchange(part->is_loading, true)) tasks_.start(load_missed(part));
 }
 
-Task<void> ClusterView::load_after_resync(ViewPart* part) {
+Task<void> ClusterView::load_missed(ViewPart* part) {
   while (!is_stopping_ && std::exchange(part->load_again, false)) {
     // Only stop() ends it without success.
     (void)co_await load(part, kNever);

@@ -76,9 +76,9 @@ class ClusterView {
 
  private:
   void begin_watch(ViewPart* part);
-  void changed(ViewPart* part, bool resync, const std::vector<MetadataEntry>& entries);
+  void changed(ViewPart* part, const MetadataNews& news);
   Task<Status> load(ViewPart* part, uint64_t deadline_ns);
-  Task<void> load_after_resync(ViewPart* part);
+  Task<void> load_missed(ViewPart* part);
   // `part` has changed.
   void tell(const ViewPart* part);
 

@@ -48,8 +48,13 @@ struct MetadataCommit {
   uint64_t revision = 0;   // of the puts when it succeeded
 };
 
-// `resync`: changes were missed (entries is empty): read again.
-using MetadataWatcher = std::function<void(bool resync, const std::vector<MetadataEntry>& entries)>;
+// What a watch tells.
+struct MetadataNews {
+  bool missed = false;    // changes up to `revision` may have been (entries is empty): read again
+  uint64_t revision = 0;  // all changes up to it are told or missed; those after it follow
+  std::vector<MetadataEntry> entries;  // in the order of their revisions
+};
+using MetadataWatcher = std::function<void(const MetadataNews& news)>;
 
 class MetadataStore {
  public:

@@ -181,17 +181,17 @@ Task<void> PluginMetadata::tell_watchers() {
       co_await news_arrived_.wait();
       continue;
     }
-    const News news = std::move(news_.front());
+    const auto [watch, news] = std::move(news_.front());
     news_.pop_front();
-    const auto found = watchers_.find(news.watch);
+    const auto found = watchers_.find(watch);
     if (found == watchers_.end()) continue;
     const std::shared_ptr<MetadataWatcher> watcher = found->second;  // it may unwatch itself
-    (*watcher)(news.resync, news.entries);
+    (*watcher)(news);
   }
 }
 
-void PluginMetadata::add_news(News news) {
-  news_.push_back(std::move(news));
+void PluginMetadata::add_news(uint64_t watch, MetadataNews news) {
+  news_.emplace_back(watch, std::move(news));
   news_arrived_.wake_all();
 }
 
@@ -229,12 +229,13 @@ void PluginMetadata::commit_ended(uint64_t op_id, ErrorCode code, bool succeeded
   end(op_id, code);
 }
 
-void PluginMetadata::changed(uint64_t watch, uint64_t, std::span<const varve_key_value> entries) {
-  add_news({watch, false, copies_of(entries)});
+void PluginMetadata::changed(uint64_t watch, uint64_t revision,
+                             std::span<const varve_key_value> entries) {
+  add_news(watch, {false, revision, copies_of(entries)});
 }
 
-void PluginMetadata::missed(uint64_t watch, uint64_t) {
-  add_news({watch, true, {}});
+void PluginMetadata::missed(uint64_t watch, uint64_t revision) {
+  add_news(watch, {true, revision, {}});
 }
 
 }  // namespace varve

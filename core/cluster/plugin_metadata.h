@@ -17,7 +17,7 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "core/cluster/metadata_store.h"
 #include "core/plugin/metadata_plugin.h"
@@ -63,18 +63,13 @@ class PluginMetadata final : public MetadataStore, public Poller, private Metada
     MetadataCommit commit;
     bool is_commit = false;
   };
-  struct News {
-    uint64_t watch = 0;
-    bool resync = false;
-    std::vector<MetadataEntry> entries;
-  };
   class Inside;
 
   PluginMetadata(Runtime& runtime, std::unique_ptr<MetadataPlugin> plugin);
   Task<void> tell_watchers();
   void end(uint64_t op_id, ErrorCode code);
   void end_all();
-  void add_news(News news);
+  void add_news(uint64_t watch, MetadataNews news);
 
   void range_ended(uint64_t op_id, ErrorCode code, uint64_t revision,
                    std::span<const varve_key_value> entries) override;
@@ -93,7 +88,7 @@ class PluginMetadata final : public MetadataStore, public Poller, private Metada
   WaitList left_;            // a coroutine has left range() or commit()
 
   std::map<uint64_t, std::shared_ptr<MetadataWatcher>> watchers_;
-  std::deque<News> news_;
+  std::deque<std::pair<uint64_t, MetadataNews>> news_;  // with its watch
   WaitList news_arrived_;
   TaskGroup tasks_;
   bool closing_ = false;

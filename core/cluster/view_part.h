@@ -30,16 +30,13 @@ class ViewPart {
   // Records that cannot be read, by key, with the reason; what was known before stays.
   const std::map<std::string, std::string>& unreadable() const { return unreadable_; }
 
-  // One change. False: known already.
-  bool apply(const MetadataEntry& entry) {
-    heard_revision_ = std::max(heard_revision_, entry.revision);
-    if (entry.revision <= range_revision_) return false;
-    uint64_t& known = revisions_[entry.key];
-    if (entry.revision <= known) return false;
-    known = entry.revision;
-    if (entry.deleted) revisions_.erase(entry.key);
-    take(entry);
-    return true;
+  // False: all of it is known already. What was missed has to come by replace(), and a range from
+  // before it is refused: no watch would ever tell the difference.
+  bool apply(const MetadataNews& news) {
+    heard_revision_ = std::max(heard_revision_, news.revision);
+    bool any = false;
+    for (const MetadataEntry& entry : news.entries) any |= apply(entry);
+    return any;
   }
 
   // Everything. False: it is older than what is known; ask again.
@@ -74,6 +71,15 @@ class ViewPart {
   virtual void remove(const std::string& key) = 0;
 
  private:
+  bool apply(const MetadataEntry& entry) {
+    if (entry.revision <= range_revision_) return false;
+    uint64_t& known = revisions_[entry.key];
+    if (entry.revision <= known) return false;
+    known = entry.revision;
+    if (entry.deleted) revisions_.erase(entry.key);
+    take(entry);
+    return true;
+  }
   void take(const MetadataEntry& entry) {
     unreadable_.erase(entry.key);
     if (entry.deleted) {
@@ -85,7 +91,7 @@ class ViewPart {
 
   const std::string prefix_;
   uint64_t range_revision_ = 0;                // everything up to it is known
-  uint64_t heard_revision_ = 0;                // of the newest change
+  uint64_t heard_revision_ = 0;                // changes up to it were told or missed
   std::map<std::string, uint64_t> revisions_;  // of what is there, by key
   std::map<std::string, std::string> unreadable_;
 };

@@ -193,7 +193,7 @@ Task<void> Primary::give_up(bool leave) {
     if (seen_.record.is_in_sync(session->member.disk_group) && session->ready())
       heirs.push_back(session->member.disk_group);
   if (!serving() || heirs.empty()) co_return;
-  const DiskGroupId heir = heirs[static_cast<uint32_t>(group_) % heirs.size()];
+  const DiskGroupId heir = heirs[(static_cast<uint32_t>(group_) + office_) % heirs.size()];
   serving_ = false;
   // What is on its way is answered, so that the heir finds little in doubt.
   const uint64_t end_ns = runtime_.clock.monotonic_ns() + kTickNs;

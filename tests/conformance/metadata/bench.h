@@ -68,10 +68,7 @@ class Ear {
       : bench_(bench),
         store_(bench.store->client(client)),
         woken_(bench.store->runtime().ready),
-        watch_(store_.watch(prefix, revision,
-                            [this](bool resync, const std::vector<MetadataEntry>& entries) {
-                              hear(resync, entries);
-                            })) {}
+        watch_(store_.watch(prefix, revision, [this](const MetadataNews& news) { hear(news); })) {}
   ~Ear() { store_.unwatch(watch_); }
   Ear(const Ear&) = delete;
   Ear& operator=(const Ear&) = delete;
@@ -96,12 +93,16 @@ class Ear {
   std::vector<MetadataEntry> entries;
   uint64_t last_revision = 0;
   size_t resync_count = 0;
+  uint64_t missed_revision = 0;  // changes up to it may have been missed
   bool in_order = true;
 
  private:
-  void hear(bool resync, const std::vector<MetadataEntry>& heard) {
-    if (resync) ++resync_count;
-    for (const MetadataEntry& entry : heard) {
+  void hear(const MetadataNews& news) {
+    if (news.missed) {
+      ++resync_count;
+      missed_revision = news.revision;
+    }
+    for (const MetadataEntry& entry : news.entries) {
       in_order &= entry.revision >= last_revision;
       last_revision = entry.revision;
       entries.push_back(entry);

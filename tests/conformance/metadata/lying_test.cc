@@ -47,7 +47,7 @@ struct Lying {
     return loop->run(store->commit(std::move(transaction))).code();
   }
   uint64_t watch() {
-    return store->watch("a/", 2, [this](bool, const std::vector<MetadataEntry>&) { ++heard; });
+    return store->watch("a/", 2, [this](const MetadataNews&) { ++heard; });
   }
   void until_broken() {
     loop->run_until([this] { return !store->broken_why().empty(); });

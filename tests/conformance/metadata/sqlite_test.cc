@@ -146,6 +146,7 @@ TEST_CASE("a watch from before the deletes that are remembered begins with a res
   }
   Ear old(bench, "", known), fresh(bench, "", last - 10);
   CHECK(old.until([&old] { return old.resync_count > 0; }));
+  CHECK(old.missed_revision >= last);
   const uint64_t next = bench.put("next", "1");
   CHECK(old.until_heard(next));
   CHECK(fresh.until_heard(next));

@@ -91,8 +91,7 @@ TEST_CASE("after unwatch nothing is heard") {
   Ear witness(bench, "", 0);
   size_t heard = 0;
   MetadataStore& store = bench.store->client(0);
-  const uint64_t watch =
-      store.watch("", 0, [&heard](bool, const std::vector<MetadataEntry>&) { ++heard; });
+  const uint64_t watch = store.watch("", 0, [&heard](const MetadataNews&) { ++heard; });
   uint64_t last = bench.put("a", "1");
   CHECK(witness.until_heard(last));
   const size_t before = heard;
@@ -109,7 +108,7 @@ TEST_CASE("a watcher may end its own watch") {
   MetadataStore& store = bench.store->client(0);
   size_t heard = 0;
   uint64_t watch = 0;
-  watch = store.watch("", 0, [&](bool, const std::vector<MetadataEntry>&) {
+  watch = store.watch("", 0, [&](const MetadataNews&) {
     ++heard;
     store.unwatch(watch);
   });

@@ -142,30 +142,34 @@ void Nemesis::part(bool both_ways) {
 
 void Nemesis::hand_over() {
   const uint32_t node = any_node();
-  const uint32_t other = any_node();
-  if (node == other || random_.chance(2, 3)) return nodes_[node]->hand_over();
-  office_comes_back(node, other);
+  if (random_.chance(1, 4)) return offices_come_back(node);
+  nodes_[node]->hand_over();
 }
 
-// Out of reach of another node, whose operations are on their way there all the while: they arrive
-// in a later term than the one that they were sent to.
-void Nemesis::office_comes_back(uint32_t node, uint32_t other) {
-  trace_.say("node ", node, " gives its offices away and gets them back, out of reach of ", other);
-  network_.stall(other, node, 3 * kSecondNs / 2);
-  later(50 * kMillisecond + random_.below(200 * kMillisecond), [this, node, other] {
-    network_.cut(node, other);
-    network_.cut(other, node);
-    network_.break_connections(node, other);
-    nodes_[node]->hand_over();
-  });
-  later(400 * kMillisecond + random_.below(kSecondNs), [this, node] {
+// A node holds the offices, gives them away and gets them back. What the others had sent to it
+// arrives in a later term than the one it was sent to, when they have long done it again elsewhere.
+void Nemesis::offices_come_back(uint32_t node) {
+  trace_.say("node ", node, " gives its offices away and gets them back; what was sent comes late");
+  const auto each_peer = [this, node](auto action) {
     for (uint32_t peer = 0; peer < nodes_.size(); ++peer)
-      if (peer != node) nodes_[peer]->hand_over();
+      if (peer != node) action(peer);
+  };
+  // An heir may be another one at first.
+  const auto take = [this, each_peer] {
+    each_peer([this](uint32_t peer) { nodes_[peer]->hand_over(); });
+  };
+  take();
+  later(200 * kMillisecond, take);
+  later(600 * kMillisecond, [this, node, each_peer] {
+    each_peer([this, node](uint32_t peer) { network_.stall(peer, node, 400 * kMillisecond); });
   });
-  later(2 * kSecondNs + random_.below(3 * kSecondNs), [this, node, other] {
-    network_.heal(node, other);
-    network_.heal(other, node);
+  later(700 * kMillisecond, [this, node] { nodes_[node]->hand_over(); });
+  // The others know it by now.
+  later(800 * kMillisecond + random_.below(150 * kMillisecond), [this, node, each_peer] {
+    each_peer([this, node](uint32_t peer) { network_.break_late(peer, node); });
   });
+  const uint64_t back_ns = kSecondNs + random_.below(kSecondNs);
+  for (uint64_t round = 0; round < 3; ++round) later(back_ns + round * 150 * kMillisecond, take);
 }
 
 void Nemesis::slow_a_device() {

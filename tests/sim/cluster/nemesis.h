@@ -44,7 +44,7 @@ class Nemesis {
   void pause();
   void part(bool both_ways);
   void hand_over();
-  void office_comes_back(uint32_t node, uint32_t other);
+  void offices_come_back(uint32_t node);
   void slow_a_device();
   void cut_from_store();
   uint32_t any_node() { return static_cast<uint32_t>(random_.below(nodes_.size())); }

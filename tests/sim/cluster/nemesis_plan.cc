@@ -30,8 +30,10 @@ NemesisPlan draw_nemesis_plan(uint64_t seed) {
   plan.trim_percent = static_cast<uint32_t>(random.chance(1, 3) ? 0 : between(1, 25));
   plan.think_max_ns = between(1, 100) * kMillisecond;
   plan.safety_ns = between(5, 30) * 1000 * kMillisecond;
+  // Many faults at once hide what a few do to a cluster that works otherwise.
+  const uint64_t on_percent = random.chance(1, 4) ? 15 : 60;
   for (uint32_t& strength : plan.strength) {
-    const bool on = random.chance(6, 10);
+    const bool on = random.chance(on_percent, 100);
     const auto drawn = static_cast<uint32_t>(between(1, 1000));
     strength = on ? drawn : 0;
   }

@@ -207,23 +207,22 @@ void SimMetadata::deliver(uint64_t number) {
   if (changes.empty()) return;
   if (random_.chance(options_.watch_lost_per_mille, 1000)) {
     counts_.add(ClusterFault::kWatchLost);
-    loop_.schedule(random_.below(options_.resync_max_ns), [this, number] {
+    loop_.schedule(random_.below(options_.resync_max_ns), [this, number, missed = revision_] {
       const auto later = watches_.find(number);
-      if (later != watches_.end()) tell(later->second, number, true, {});
+      if (later != watches_.end()) tell(later->second, number, {true, missed, {}});
     });
     return;
   }
-  tell(watch, number, false, std::move(changes));
+  tell(watch, number, {false, revision_, std::move(changes)});
 }
 
-void SimMetadata::tell(Watch& watch, uint64_t number, bool resync,
-                       std::vector<MetadataEntry> changes) {
-  watch.client->shard_.post([this, number, resync, changes = std::move(changes)] {
+void SimMetadata::tell(Watch& watch, uint64_t number, MetadataNews news) {
+  watch.client->shard_.post([this, number, news = std::move(news)] {
     const auto found = watches_.find(number);
     if (found == watches_.end()) return;
-    loop_.note(number * 8 + changes.size());
+    loop_.note(number * 8 + news.entries.size());
     const MetadataWatcher watcher = found->second.watcher;  // it may end its own watch
-    watcher(resync, changes);
+    watcher(news);
   });
 }
 

@@ -102,7 +102,7 @@ class SimMetadata {
   void end_call_later(const CallPtr& call, ErrorCode result, uint64_t delay_ns);
   void notify(uint64_t watch);
   void deliver(uint64_t watch);
-  void tell(Watch& watch, uint64_t number, bool resync, std::vector<MetadataEntry> changes);
+  void tell(Watch& watch, uint64_t number, MetadataNews news);
   std::vector<MetadataEntry> changes_after(const Watch& watch, bool merged) const;
   uint64_t draw_delay_ns();
   uint64_t draw_timeout_ns();

@@ -178,10 +178,10 @@ struct Watcher {
   uint64_t resyncs = 0;
   uint64_t last_revision = 0;
   uint64_t calls = 0;
-  void operator()(bool resync, const std::vector<MetadataEntry>& entries) {
+  void operator()(const MetadataNews& news) {
     ++calls;
-    resyncs += resync;
-    for (const MetadataEntry& entry : entries) {
+    resyncs += news.missed;
+    for (const MetadataEntry& entry : news.entries) {
       CHECK(entry.revision >= last_revision);
       last_revision = entry.revision;
       seen[entry.key] = entry.deleted ? "gone" : entry.value;
@@ -193,8 +193,8 @@ TEST_CASE("a watch shows every key's last value, in order") {
   World world(4);
   world.store.apply(World::swap("w/before", 0, "x"));
   Watcher watcher;
-  const uint64_t watch = world.client->watch(
-      "w/", 1, [&](bool resync, const auto& entries) { watcher(resync, entries); });
+  const uint64_t watch =
+      world.client->watch("w/", 1, [&](const MetadataNews& news) { watcher(news); });
   for (int i = 0; i < 100; ++i) {
     MetadataTransaction change;
     change.puts.push_back({text("w/", i % 5), text(i)});
@@ -215,7 +215,7 @@ TEST_CASE("a watch shows every key's last value, in order") {
 TEST_CASE("lost changes are followed by a resync") {
   World world(5, {.watch_lost_per_mille = 500});
   Watcher watcher;
-  world.client->watch("", 0, [&](bool resync, const auto& entries) { watcher(resync, entries); });
+  world.client->watch("", 0, [&](const MetadataNews& news) { watcher(news); });
   for (uint64_t i = 0; i < 50; ++i) {
     world.store.apply(World::swap(text("k", i), 0, "x"));
     REQUIRE(world.loop.drain());

@@ -115,7 +115,8 @@ void SimNetwork::reach_listener(uint64_t number) {
   if (connection == nullptr || connection->ends[0].state != EndState::kOpening) return;
   const uint32_t from = connection->ends[0].node;
   const uint32_t to = connection->ends[1].node;
-  if (is_cut(from, to) || is_cut(to, from)) {
+  const bool reachable = link(from, to).unconnectable_until_ns <= loop_.monotonic_ns();
+  if (is_cut(from, to) || is_cut(to, from) || !reachable) {
     if (loop_.monotonic_ns() < connection->connect_deadline_ns) {
       loop_.schedule(kRetryNs, [this, number] { reach_listener(number); });
       return;
@@ -349,11 +350,14 @@ void SimNetwork::say_farewell(Connection& connection, uint32_t to_side, ErrorCod
   uint64_t hold_ns = 0;
   if (farewell == Farewell::kSilent) {
     hold_ns = options_.user_timeout_ns / 2 + random_.below(options_.user_timeout_ns);
-  } else if (random_.chance(options_.linger_per_mille, 1000)) {
+  } else if (farewell == Farewell::kLate || random_.chance(options_.linger_per_mille, 1000)) {
     hold_ns = random_.below(options_.linger_max_ns);
   }
-  if (random_.chance(1, 2)) end.coming.resize(random_.below(end.coming.size() + 1));
-  if (farewell == Farewell::kSoon) {
+  if (farewell == Farewell::kLate)
+    link(connection.ends[1 - to_side].node, end.node).unconnectable_until_ns = now_ns + hold_ns;
+  const bool all_arrives = farewell == Farewell::kLate || random_.chance(1, 2);
+  if (!all_arrives) end.coming.resize(random_.below(end.coming.size() + 1));
+  if (farewell != Farewell::kSilent) {
     for (Message& message : end.coming) message.arrives_ns += hold_ns;
   }
   end.last_arrival_ns =
@@ -402,6 +406,14 @@ void SimNetwork::break_connections(uint32_t a, uint32_t b) {
     const uint32_t to = connection.ends[1].node;
     if (!((from == a && to == b) || (from == b && to == a))) continue;
     break_somewhere(connection);
+  }
+}
+
+void SimNetwork::break_late(uint32_t from, uint32_t to) {
+  for (auto& [number, connection] : connections_) {
+    if (connection.ends[0].node != from || connection.ends[1].node != to) continue;
+    counts_.add(ClusterFault::kConnectionBroken);
+    close_end(connection, 0, ErrorCode::kIoError, Farewell::kLate);
   }
 }
 
@@ -464,6 +476,7 @@ void SimNetwork::heal_all() {
     for (uint32_t to = 0; to < node_count_; ++to) {
       heal(from, to);
       link(from, to).stalled_until_ns = 0;
+      link(from, to).unconnectable_until_ns = 0;
     }
   }
 }

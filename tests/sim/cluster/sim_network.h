@@ -64,6 +64,9 @@ class SimNetwork {
   void stall(uint32_t from, uint32_t to, uint64_t duration_ns);
   // Breaks every connection between the two.
   void break_connections(uint32_t a, uint32_t b);
+  // The same for those that `from` made: it notices at once, and cannot make new ones for a while,
+  // at the end of which `to` still gets all that was on its way.
+  void break_late(uint32_t from, uint32_t to);
 
   // Its connections, one line each, for a failure's report.
   std::string state_text() const;
@@ -123,6 +126,7 @@ class SimNetwork {
     bool cut = false;
     uint64_t cut_number = 0;
     uint64_t stalled_until_ns = 0;
+    uint64_t unconnectable_until_ns = 0;
   };
 
   static ConnectionId id_of(uint64_t number, uint32_t side) { return number * 2 + side; }
@@ -144,7 +148,7 @@ class SimNetwork {
   // Moves what has arrived at that end to its user.
   void pump(uint64_t number, uint32_t side);
   void taken(uint64_t number, uint32_t side, uint64_t bytes);
-  enum class Farewell : uint8_t { kSoon, kSilent };
+  enum class Farewell : uint8_t { kSoon, kSilent, kLate };
   void close_end(Connection& connection, uint32_t side, ErrorCode why, Farewell farewell);
   void break_somewhere(Connection& connection);
   void say_farewell(Connection& connection, uint32_t to_side, ErrorCode why, Farewell farewell);

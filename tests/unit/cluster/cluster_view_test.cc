@@ -142,6 +142,18 @@ TEST_CASE("after changes were missed, everything is read again, also what has go
   CHECK(bench.view.volume("v") == nullptr);
 }
 
+TEST_CASE("an answer from before what was missed is not taken for everything") {
+  Bench bench;
+  bench.add_node("a");
+  bench.tell();
+  const MetadataRange old = *bench.run(bench.store.range("node/"));
+  bench.add_node("b");
+  bench.store.lose_changes();
+  bench.store.old_ranges.assign(5, old);
+  bench.tell();
+  CHECK(bench.view.nodes().size() == 2);
+}
+
 TEST_CASE("changes and missed changes in any order lead to what the store holds") {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     CAPTURE(seed);

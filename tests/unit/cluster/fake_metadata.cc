@@ -12,6 +12,11 @@ Task<Result<MetadataRange>> FakeMetadata::range(std::string prefix) {
     plan_ranges.pop_front();
   }
   if (!available) co_return Status(ErrorCode::kUnavailable, "no leader");
+  if (!old_ranges.empty()) {
+    MetadataRange old = std::move(old_ranges.front());
+    old_ranges.pop_front();
+    co_return old;
+  }
   MetadataRange range;
   range.revision = revision_;
   for (const auto& [key, value] : values_) {
@@ -106,7 +111,7 @@ bool FakeMetadata::deliver() {
   for (auto& [id, watch] : watches_) {
     const uint64_t since = std::exchange(watch.told_revision, revision_);
     if (std::exchange(watch.lost, false)) {
-      watch.watcher(true, {});
+      watch.watcher({true, revision_, {}});
       told = true;
       continue;
     }
@@ -115,7 +120,7 @@ bool FakeMetadata::deliver() {
       if (entry.revision > since && entry.key.starts_with(watch.prefix)) changes.push_back(entry);
     }
     if (changes.empty()) continue;
-    watch.watcher(false, changes);
+    watch.watcher({false, revision_, std::move(changes)});
     told = true;
   }
   return told;

@@ -48,10 +48,11 @@ class FakeMetadata final : public MetadataStore {
   // What is not told yet never will be: the next deliver() says RESYNC.
   void lose_changes();
 
-  std::deque<Answer> plan_commits;      // then kKnown
-  std::deque<bool> plan_ranges;         // false: unavailable; then true
-  std::function<void()> before_commit;  // called once before the next commit is looked at
-  bool late_comes_first = false;        // late commits arrive right before the next one
+  std::deque<Answer> plan_commits;       // then kKnown
+  std::deque<bool> plan_ranges;          // false: unavailable; then true
+  std::deque<MetadataRange> old_ranges;  // answers of a replica that is behind; then none
+  std::function<void()> before_commit;   // called once before the next commit is looked at
+  bool late_comes_first = false;         // late commits arrive right before the next one
   size_t commit_count = 0;
 
  private:
