@@ -16,13 +16,15 @@ class Stamp:
     """`stamp run` behind a symbolic link to the NBD socket of the node that it is to use. It
     reconnects by itself where the link leads to; while there is no link, nobody listens."""
 
+    announce_every = 20  # acknowledgements
+
     def __init__(self, cluster, volume, depth=32):
         self.link = pathlib.Path(cluster.work, f"{volume}.sock")
         self.journal = f"{cluster.work}/{volume}.journal"
         self.uri = f"nbd+unix:///{volume}?socket={self.link}"
         self.volume, self.depth = volume, depth
         self.node = None
-        self.acknowledged = self.sessions = 0
+        self.acknowledged = self.changes = self.sessions = 0
         self.total_acknowledged = 0
         self.changed = threading.Condition()
         self.process = self.reader = None
@@ -35,10 +37,10 @@ class Stamp:
             self.abandon()
 
     def start(self):
-        self.acknowledged = self.sessions = 0
+        self.acknowledged = self.changes = self.sessions = 0
         self.process = subprocess.Popen(
             [BIN / "stamp", "run", self.uri, "--journal", self.journal, "--depth", str(self.depth),
-             "--announce-every", "20", "--quiet", "--reconnect-timeout-ms", "60000"],
+             "--announce-every", str(self.announce_every), "--quiet", "--reconnect-timeout-ms", "60000"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self._read, args=(self.process,))
         self.reader.start()
@@ -49,7 +51,7 @@ class Stamp:
             words = line.split()
             with self.changed:
                 if words[0] == "acknowledged":
-                    self.acknowledged = int(words[1])
+                    self.acknowledged, self.changes = int(words[1]), int(words[3])
                 if words[0] == "session":
                     self.sessions += 1
                 self.changed.notify_all()

@@ -59,6 +59,9 @@ struct Counts {
     for (uint64_t count : by_kind) sum += count;
     return sum;
   }
+  uint64_t of(OpKind kind) const { return by_kind[static_cast<size_t>(kind)]; }
+  // All but reads and flushes.
+  uint64_t changes() const { return of(OpKind::kWrite) + of(OpKind::kTrim) + of(OpKind::kZero); }
 };
 
 class Load {
@@ -301,7 +304,7 @@ void Load::progress() {
   const uint64_t acknowledged = counts_.acknowledged();
   if (options_.announce_every > 0 && acknowledged - announced_ >= options_.announce_every) {
     announced_ = acknowledged;
-    printf("acknowledged %" PRIu64 "\n", acknowledged);
+    printf("acknowledged %" PRIu64 " changes %" PRIu64 "\n", acknowledged, counts_.changes());
     fflush(stdout);
   }
   if (options_.quiet || Clock::now() - last_progress_ < kProgressEvery) return;
