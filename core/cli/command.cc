@@ -82,14 +82,24 @@ class Grammar {
     CLI::App* show = volume->add_subcommand("show", "one volume");
     on(show, Action::kVolumeShow);
     add_name(show, "NAME", "the volume");
+    CLI::App* resize = volume->add_subcommand(
+        "resize", "let a volume grow, while it is used, too; clients see it when they connect");
+    on(resize, Action::kVolumeResize);
+    add_name(resize, "NAME", "the volume");
+    add_size(resize, "--size", size_, "the new size, rounded up to 4 KiB")->required();
+    add_meant_disk_group(resize);
     CLI::App* remove = volume->add_subcommand("delete", "delete a volume and all its data");
     on(remove, Action::kVolumeDelete);
     add_name(remove, "NAME", "the volume");
-    remove->add_option("--disk-group", command_.disk_group, "where several have the name")
-        ->type_name("NAME");
-    for (const char* name : {"resize", "clone", "set"}) {
+    add_meant_disk_group(remove);
+    for (const char* name : {"clone", "set"}) {
       add_not_built(*volume, name, text("volume ", name));
     }
+  }
+
+  void add_meant_disk_group(CLI::App* app) {
+    app->add_option("--disk-group", command_.disk_group, "where several have the name")
+        ->type_name("NAME");
   }
 
   void add_copies(CLI::App* app, const char* help) {

@@ -19,6 +19,7 @@ struct Command {
     kVolumeCreate,
     kVolumeList,
     kVolumeShow,
+    kVolumeResize,
     kVolumeDelete,
     kDiskAdd,
     kDiskList,
@@ -31,12 +32,12 @@ struct Command {
 
   Action action = Action::kHelp;
   std::string help;         // for kHelp
-  std::string not_built;    // for kNotBuilt: "snapshot", "volume resize"
+  std::string not_built;    // for kNotBuilt: "snapshot", "volume clone"
   std::string config_path;  // empty: the default one, if it is there
   std::string endpoint;     // empty: from the config
   bool json = false;
   std::string name;        // of the volume, or of the disk group (or its path)
-  std::string disk_group;  // volume create, volume delete
+  std::string disk_group;  // volume create, resize, delete
   uint64_t size_bytes = 0;
   uint64_t segment_bytes = 0;
   bool wipe = false;

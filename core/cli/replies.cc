@@ -151,6 +151,12 @@ std::string create_volume_body(const Command& command) {
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string resize_volume_body(const Command& command) {
+  Json body = {{"size_bytes", command.size_bytes}};
+  if (!command.disk_group.empty()) body["disk_group"] = command.disk_group;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string add_disk_body(const Command& command) {
   Json body = {{"disk_group", command.name}, {"wipe", command.wipe}};
   if (command.size_bytes != 0) body["size_bytes"] = command.size_bytes;
@@ -178,6 +184,13 @@ std::string created_text(const std::string& body) {
   const Json volume = member(reply, "volume");
   return text("volume ", string_of(volume, "name"), " (", size_of(volume, "size_bytes"),
               " on disk group ", string_of(volume, "disk_group"),
+              "): ", string_of(reply, "message"), "\n");
+}
+
+std::string resized_text(const std::string& body) {
+  const Json reply = parse(body);
+  const Json volume = member(reply, "volume");
+  return text("volume ", string_of(volume, "name"), " (", size_of(volume, "size_bytes"),
               "): ", string_of(reply, "message"), "\n");
 }
 

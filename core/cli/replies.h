@@ -12,6 +12,7 @@
 namespace varve {
 
 std::string create_volume_body(const Command& command);
+std::string resize_volume_body(const Command& command);
 std::string add_disk_body(const Command& command);
 std::string cluster_init_body(const Command& command);
 std::string attachment_body(const Command& command);
@@ -20,6 +21,7 @@ std::string attachment_body(const Command& command);
 std::string error_text(const std::string& body);
 
 std::string created_text(const std::string& body);
+std::string resized_text(const std::string& body);
 std::string deleted_text(const std::string& body);
 std::string volume_text(const std::string& body);
 std::string volumes_text(const std::string& body);

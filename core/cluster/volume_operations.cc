@@ -53,17 +53,20 @@ MetadataTransaction change_of(const Versioned<ClusterVolume>& before, const Clus
   return transaction;
 }
 
+Status check_size(uint64_t size_bytes) {
+  if (volume_size_allowed(size_bytes)) return {};
+  return Status(ErrorCode::kInvalidArgument,
+                text("a volume's size is a multiple of ", kBlockBytes, " bytes, at most ",
+                     size_text(kVolumeBlocksMax * kBlockBytes)));
+}
+
 Status check_creation(const VolumeCreation& wanted) {
   if (!volume_name_allowed(wanted.name)) {
     return Status(ErrorCode::kInvalidArgument,
                   "a volume's name has 1 to 255 letters, digits, '.', '_' and '-', the first a "
                   "letter or digit");
   }
-  if (!volume_size_allowed(wanted.size_bytes)) {
-    return Status(ErrorCode::kInvalidArgument,
-                  text("a volume's size is a multiple of ", kBlockBytes, " bytes, at most ",
-                       size_text(kVolumeBlocksMax * kBlockBytes)));
-  }
+  VARVE_TRY(check_size(wanted.size_bytes));
   if (wanted.copies > kCopiesMax) {
     return Status(ErrorCode::kInvalidArgument, text("a volume has 1 to ", kCopiesMax, " copies"));
   }
@@ -141,6 +144,31 @@ Task<Result<VolumeCreated>> create_volume(ClusterContext context, VolumeCreation
     const Result<bool> applied = co_await loop.commit(std::move(transaction));
     if (!applied.ok()) co_return applied.status();
     if (*applied) co_return VolumeCreated{volume, false};
+  }
+}
+
+Task<Result<VolumeResized>> resize_volume(ClusterContext context, VolumeResize wanted) {
+  VARVE_CO_TRY(check_size(wanted.size_bytes));
+  CasLoop loop(context);
+  const uint64_t token = loop.draw_token();
+  bool tried = false;
+  for (;;) {
+    const FoundVolume found = co_await find_volume(&loop, wanted.name);
+    if (!found.ok()) co_return found.status();
+    if (!found->exists()) co_return no_volume(wanted.name);
+    const ClusterVolume& before = found->record;
+    // Ours may have been applied, and somebody's after it.
+    if (before.size_bytes == wanted.size_bytes || (tried && before.size_bytes > wanted.size_bytes))
+      co_return VolumeResized{before, tried};
+    VARVE_CO_TRY(check_growth(before.name, before.size_bytes, wanted.size_bytes));
+    ClusterVolume after = before;
+    after.size_bytes = wanted.size_bytes;
+    after.token = token;
+    MetadataTransaction transaction = change_of(*found, after);
+    tried = true;
+    const Result<bool> applied = co_await loop.commit(std::move(transaction));
+    if (!applied.ok()) co_return applied.status();
+    if (*applied) co_return VolumeResized{after, true};
   }
 }
 

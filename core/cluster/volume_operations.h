@@ -1,4 +1,4 @@
-// Volumes of the cluster: create, delete, attach, detach, in the metadata store alone.
+// Volumes of the cluster: create, resize, delete, attach, detach, in the metadata store alone.
 //
 // Attach and detach settle who may use a volume. That the groups know it too (and refuse who may
 // not any more) is the caller's next step; see docs/replication.md, "Attach".
@@ -35,6 +35,20 @@ struct VolumeCreated {
 // kAlreadyExists: with another size or another number of copies. kNoSpace: too few nodes have disk
 // groups.
 Task<Result<VolumeCreated>> create_volume(ClusterContext context, VolumeCreation wanted);
+
+struct VolumeResize {
+  std::string name;
+  uint64_t size_bytes = 0;
+};
+
+struct VolumeResized {
+  ClusterVolume volume;
+  bool changed = false;  // it had another size
+};
+
+// Grows it; kInvalidArgument: it would shrink. The node that has it attached sees the new size in
+// the record, tells the groups, and then serves it.
+Task<Result<VolumeResized>> resize_volume(ClusterContext context, VolumeResize wanted);
 
 // The record stays, as deleted, until forget_volume(). kBusy: a node holds it.
 Task<Result<ClusterVolume>> delete_volume(ClusterContext context, std::string name);

@@ -28,6 +28,11 @@ Result<CreatedVolume> ShardBackend::create_volume(const CreateVolume& request) {
                                    [this, request] { return node_.create_volume(request); });
 }
 
+Result<ResizedVolume> ShardBackend::resize_volume(const ResizeVolume& request) {
+  return call_shard<ResizedVolume>(loop_, node_.requests(), kChangeDeadline,
+                                   [this, request] { return node_.resize_volume(request); });
+}
+
 Result<VolumeStatus> ShardBackend::delete_volume(const std::string& name,
                                                  const std::string& disk_group) {
   return call_shard<VolumeStatus>(

@@ -23,6 +23,7 @@ class AdminBackend {
   virtual ~AdminBackend() = default;
   virtual Result<NodeStatus> status() = 0;
   virtual Result<CreatedVolume> create_volume(const CreateVolume& request) = 0;
+  virtual Result<ResizedVolume> resize_volume(const ResizeVolume& request) = 0;
   virtual Result<VolumeStatus> delete_volume(const std::string& name,
                                              const std::string& disk_group) = 0;
   virtual Result<OperationStatus> add_disk(const AddDisk& request) = 0;
@@ -41,6 +42,7 @@ class ShardBackend final : public AdminBackend {
 
   Result<NodeStatus> status() override;
   Result<CreatedVolume> create_volume(const CreateVolume& request) override;
+  Result<ResizedVolume> resize_volume(const ResizeVolume& request) override;
   Result<VolumeStatus> delete_volume(const std::string& name,
                                      const std::string& disk_group) override;
   Result<OperationStatus> add_disk(const AddDisk& request) override;

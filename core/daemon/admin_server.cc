@@ -316,6 +316,23 @@ void post_volumes(AdminBackend& backend, const Request& request, Response& respo
       {{"volume", to_json(created->volume)}, {"created", !created->existed}, {"message", message}});
 }
 
+void post_resize(AdminBackend& backend, const Request& request, Response& response) {
+  Body body(request.body);
+  ResizeVolume resize;
+  resize.name = request.matches[1];
+  resize.size_bytes = body.take_number("size_bytes", true, std::numeric_limits<int64_t>::max());
+  resize.disk_group = body.take_string("disk_group", false);
+  if (Status status = body.status(); !status.ok()) return reply_error(response, status);
+  const auto resized = backend.resize_volume(resize);
+  if (!resized.ok()) return reply_error(response, resized.status());
+  std::string message = resized->changed ? "resized" : "has this size already";
+  if (resized->volume.size_bytes != resize.size_bytes) {
+    message += text("; size rounded up from ", resize.size_bytes, " to ",
+                    resized->volume.size_bytes, " bytes");
+  }
+  reply_json(response, 200, {{"volume", to_json(resized->volume)}, {"message", message}});
+}
+
 void get_volume(AdminBackend& backend, const Request& request, Response& response) {
   const std::string name = request.matches[1];
   const auto node = backend.status();
@@ -415,6 +432,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/volumes", "/v1/volumes", post_volumes},
     {"GET", "/v1/volumes/{name}", "/v1/volumes/([^/]+)", get_volume},
     {"DELETE", "/v1/volumes/{name}", "/v1/volumes/([^/]+)", delete_volume},
+    {"POST", "/v1/volumes/{name}/resize", "/v1/volumes/([^/]+)/resize", post_resize},
     {"POST", "/v1/volumes/{name}/attach", "/v1/volumes/([^/]+)/attach", post_attach},
     {"POST", "/v1/volumes/{name}/detach", "/v1/volumes/([^/]+)/detach", post_detach},
     {"POST", "/v1/cluster", "/v1/cluster", post_cluster},

@@ -67,6 +67,7 @@ class ClusterMember final : public VolumeDirectory {
   // Makes the cluster unless there is one; fine when it is the same.
   Task<Result<ClusterInitialised>> init(uint32_t copies);
   Task<Result<CreatedVolume>> create_volume(CreateVolume request);
+  Task<Result<ResizedVolume>> resize_volume(ResizeVolume request);
   Task<Result<VolumeStatus>> delete_volume(std::string name);
   Task<Result<AttachmentStatus>> attach(std::string name, bool force);
   Task<Result<AttachmentStatus>> detach(std::string name, bool force);
@@ -87,7 +88,7 @@ class ClusterMember final : public VolumeDirectory {
   Task<void> plan();
   Task<void> stop_node();
   Task<void> pause(uint64_t pause_ns);
-  Task<void> seen(VolumeId id);
+  Task<void> seen(const ClusterVolume* volume);
   std::string node_words(NodeId id) const;
   bool is_heard(NodeId id) const;
   VolumeStatus status_of(const ClusterVolume& volume) const;

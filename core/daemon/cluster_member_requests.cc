@@ -42,10 +42,13 @@ Task<Result<ClusterInitialised>> ClusterMember::init(uint32_t copies) {
   co_return ClusterInitialised{uuid_text(record->id), record->copies, existed};
 }
 
-// Ends soon, as a rule when the view shows the volume: what is listed next has it.
-Task<void> ClusterMember::seen(VolumeId id) {
-  for (int i = 0; i < kLooksForVolume && !ending_ && node_->view().volume(id) == nullptr; ++i)
+// Ends soon, as a rule when the view shows the volume with its size: what is listed next has it.
+Task<void> ClusterMember::seen(const ClusterVolume* volume) {
+  for (int i = 0; i < kLooksForVolume && !ending_; ++i) {
+    const auto* const known = node_->view().volume(volume->id);
+    if (known != nullptr && known->record.size_bytes >= volume->size_bytes) co_return;
     co_await pause(kLookForVolumeNs);
+  }
 }
 
 Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {
@@ -62,7 +65,7 @@ Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {
   wanted.node = node_->node();
   const auto created = co_await varve::create_volume(node_->context(), wanted);
   if (!created.ok()) co_return created.status();
-  co_await seen(created->volume.id);
+  co_await seen(&created->volume);
   const ClusterVolume& volume = created->volume;
   if (!created->existed) {
     log_info("volume", text("created ", volume.name, " of ", volume.size_bytes, " bytes with ",
@@ -70,6 +73,20 @@ Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {
                             volume.groups.size(), " groups"));
   }
   co_return CreatedVolume{status_of(volume), created->existed};
+}
+
+Task<Result<ResizedVolume>> ClusterMember::resize_volume(ResizeVolume request) {
+  VARVE_CO_TRY(check_joined());
+  VolumeResize wanted;
+  wanted.name = request.name;
+  wanted.size_bytes = round_up(request.size_bytes, kBlockBytes);
+  const auto resized = co_await varve::resize_volume(node_->context(), wanted);
+  if (!resized.ok()) co_return resized.status();
+  co_await seen(&resized->volume);
+  const ClusterVolume& volume = resized->volume;
+  if (resized->changed)
+    log_info("volume", text(volume.name, " shall have ", volume.size_bytes, " bytes"));
+  co_return ResizedVolume{status_of(volume), resized->changed};
 }
 
 Task<Result<VolumeStatus>> ClusterMember::delete_volume(std::string name) {

@@ -191,6 +191,12 @@ Task<Result<CreatedVolume>> Node::create_volume(CreateVolume request) {
   co_return co_await volumes_.create(std::move(request));
 }
 
+Task<Result<ResizedVolume>> Node::resize_volume(ResizeVolume request) {
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return co_await cluster_->resize_volume(std::move(request));
+  co_return co_await volumes_.resize(std::move(request));
+}
+
 Task<Result<VolumeStatus>> Node::delete_volume(std::string name, std::string disk_group) {
   if (stop_asked_) co_return ErrorCode::kClosed;
   if (cluster_ != nullptr) co_return co_await cluster_->delete_volume(std::move(name));

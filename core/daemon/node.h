@@ -56,6 +56,7 @@ class Node {
   NodeStatus status() const;
   Task<Result<NodeStatus>> status_later() { co_return status(); }
   Task<Result<CreatedVolume>> create_volume(CreateVolume request);
+  Task<Result<ResizedVolume>> resize_volume(ResizeVolume request);
   Task<Result<VolumeStatus>> delete_volume(std::string name, std::string disk_group);
   // Starts the work; its state is in operation(). kNotFound, kAlreadyExists, kBusy.
   Task<Result<OperationStatus>> add_disk(AddDisk request);

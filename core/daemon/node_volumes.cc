@@ -16,7 +16,8 @@ uint64_t free_blocks(const StoreStats& stats) {
 }
 
 Status name_is_held(std::string_view name) {
-  return {ErrorCode::kBusy, text("volume ", name, " is being created or deleted right now")};
+  return {ErrorCode::kBusy,
+          text("volume ", name, " is being created, resized or deleted right now")};
 }
 
 }  // namespace
@@ -131,18 +132,41 @@ Task<Result<CreatedVolume>> NodeVolumes::create(CreateVolume request) {
   co_return CreatedVolume{volume, false};
 }
 
-Task<Result<VolumeStatus>> NodeVolumes::remove(std::string name, std::string disk_group) {
-  if (held_names_.contains(name)) co_return name_is_held(name);
+Result<NodeVolumes::Place> NodeVolumes::place_of(const std::string& name,
+                                                 const std::string& disk_group) const {
+  if (held_names_.contains(name)) return name_is_held(name);
   std::vector<Place> places = places_of(name);
   std::erase_if(places, [&](const Place& place) {
     return !disk_group.empty() && place.group->config().name != disk_group;
   });
-  if (places.empty()) co_return not_found(name);
+  if (places.empty()) return not_found(name);
   if (places.size() > 1) {
-    co_return Status(ErrorCode::kInvalidArgument,
-                     text("volume ", name, " is on several disk groups: say which one is meant"));
+    return Status(ErrorCode::kInvalidArgument,
+                  text("volume ", name, " is on several disk groups: say which one is meant"));
   }
-  const Place place = places.front();
+  return places.front();
+}
+
+Task<Result<ResizedVolume>> NodeVolumes::resize(ResizeVolume request) {
+  const Result<Place> place = place_of(request.name, request.disk_group);
+  if (!place.ok()) co_return place.status();
+  const NameHold hold(*this, request.name);
+  Store& store = *place->group->store();
+  const auto grown = co_await store.resize_volume(place->info.id, request.size_bytes);
+  if (!grown.ok()) co_return grown.status();
+  table_.grown(store, grown->id, grown->size_bytes);
+  const bool changed = grown->size_bytes != place->info.size_bytes;
+  if (changed) {
+    log_info("volume", text(request.name, " grew from ", place->info.size_bytes, " to ",
+                            grown->size_bytes, " bytes"));
+  }
+  co_return ResizedVolume{status_of({place->group, *grown}), changed};
+}
+
+Task<Result<VolumeStatus>> NodeVolumes::remove(std::string name, std::string disk_group) {
+  const Result<Place> found = place_of(name, disk_group);
+  if (!found.ok()) co_return found.status();
+  const Place place = *found;
   const VolumeStatus volume = status_of(place);
   if (volume.in_use) {
     co_return Status(ErrorCode::kBusy, text("volume ", name, " is in use: a client has it open"));

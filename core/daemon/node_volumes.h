@@ -34,10 +34,21 @@ struct CreatedVolume {
   bool existed = false;  // already there, with the same size
 };
 
+struct ResizeVolume {
+  std::string name;
+  uint64_t size_bytes = 0;
+  std::string disk_group;  // where several have the name
+};
+
+struct ResizedVolume {
+  VolumeStatus volume;
+  bool changed = false;  // it had another size
+};
+
 class NodeVolumes final : public VolumeDirectory {
  public:
   // `table` knows which volumes are in use; it may be made after this, but before any call.
-  NodeVolumes(const std::vector<std::unique_ptr<DiskGroup>>& groups, const VolumeTable& table)
+  NodeVolumes(const std::vector<std::unique_ptr<DiskGroup>>& groups, VolumeTable& table)
       : groups_(groups), table_(table) {}
 
   Result<Found> find(std::string_view name) override;
@@ -45,6 +56,8 @@ class NodeVolumes final : public VolumeDirectory {
 
   // kAlreadyExists: with another size, or on another disk group than asked for.
   Task<Result<CreatedVolume>> create(CreateVolume request);
+  // Who has it open may use the new size at once. kInvalidArgument: it would shrink.
+  Task<Result<ResizedVolume>> resize(ResizeVolume request);
   // `disk_group` may be empty. kBusy: a client has it open. Returns what was deleted.
   Task<Result<VolumeStatus>> remove(std::string name, std::string disk_group);
   std::vector<VolumeStatus> list() const;  // by name
@@ -57,13 +70,15 @@ class NodeVolumes final : public VolumeDirectory {
   class NameHold;
 
   std::vector<Place> places_of(std::string_view name) const;
+  // The one that is meant; kNotFound, kInvalidArgument: there are several.
+  Result<Place> place_of(const std::string& name, const std::string& disk_group) const;
   Status not_found(std::string_view name) const;
   Result<DiskGroup*> group_for(const CreateVolume& request) const;
   VolumeStatus status_of(const Place& place) const;
 
   const std::vector<std::unique_ptr<DiskGroup>>& groups_;
-  const VolumeTable& table_;
-  std::set<std::string, std::less<>> held_names_;  // being created or deleted
+  VolumeTable& table_;
+  std::set<std::string, std::less<>> held_names_;  // being created, resized or deleted
 };
 
 }  // namespace varve

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/base/size_text.h"
+#include "core/base/text.h"
 #include "core/format/seal.h"
 
 namespace varve {
@@ -118,6 +120,19 @@ bool volume_name_allowed(std::string_view name) {
   for (const char c : name)
     if (!letter_or_digit(c) && c != '.' && c != '_' && c != '-') return false;
   return true;
+}
+
+Status check_growth(std::string_view name, uint64_t size_bytes, uint64_t wanted_bytes) {
+  constexpr uint64_t kSizeMax = kVolumeBlocksMax * kBlockBytes;
+  if (wanted_bytes > kSizeMax)
+    return {ErrorCode::kInvalidArgument,
+            text("a volume may have ", size_text(kSizeMax), ", not ", size_text(wanted_bytes))};
+  if (wanted_bytes < size_bytes)
+    return {ErrorCode::kInvalidArgument,
+            text("volume ", name, " has ", size_text(size_bytes), " and cannot shrink to ",
+                 size_text(wanted_bytes),
+                 ": what lies behind the new end would be lost; copy it into a smaller volume")};
+  return {};
 }
 
 std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/base/units.h"
 
@@ -90,6 +91,8 @@ struct CatalogPayload {
 
 // 1-255 bytes of [A-Za-z0-9._-], the first a letter or digit.
 bool volume_name_allowed(std::string_view name);
+// A volume grows, up to kVolumeBlocksMax, and never shrinks: kInvalidArgument says so.
+Status check_growth(std::string_view name, uint64_t size_bytes, uint64_t wanted_bytes);
 
 // Bytes are padded to whole 4 KiB blocks.
 std::vector<std::byte> encode_catalog(const CatalogPayload& payload);

@@ -97,6 +97,19 @@ Task<Result<VolumeRecord>> Catalog::create(std::string name, uint64_t blocks) {
   co_return record;
 }
 
+Task<Status> Catalog::grow(VolumeId id, uint64_t blocks) {
+  co_await take_turn();
+  Status status = ErrorCode::kNotFound;
+  if (const VolumeRecord* record = find(id)) {
+    CatalogPayload change;
+    change.records.push_back(*record);
+    change.records.front().blocks = std::max(record->blocks, blocks);
+    status = co_await commit(std::move(change));
+  }
+  end_turn();
+  co_return status;
+}
+
 Task<Status> Catalog::remove(VolumeId id) {
   co_await take_turn();
   Status status = ErrorCode::kNotFound;
@@ -134,6 +147,9 @@ Task<Status> Catalog::put_fence(AttachFence fence, VolumeRecord volume) {
   if (status.ok()) {
     CatalogPayload change;
     content_.next_volume = std::max(content_.next_volume, static_cast<uint32_t>(fence.volume) + 1);
+    // What comes late knows an older size, and recovery ignores what lies beyond the end.
+    if (const VolumeRecord* held = find(volume.id))
+      volume.blocks = std::max(volume.blocks, held->blocks);
     change.records.push_back(std::move(volume));
     change.fences.push_back(fence);
     status = co_await commit(std::move(change));

@@ -41,12 +41,14 @@ class Catalog {
 
   // kAlreadyExists, kNoSpace (the catalog is full).
   Task<Result<VolumeRecord>> create(std::string name, uint64_t blocks);
+  // It never shrinks. kNotFound.
+  Task<Status> grow(VolumeId id, uint64_t blocks);
   // kNotFound. Its fences go with it.
   Task<Status> remove(VolumeId id);
   // kStale: the epoch that is durable is newer. Positions only rise.
   Task<Status> put_group(MemberState group);
-  // Adds the volume when it is not there, and takes over its size. kStale: a newer generation is
-  // durable.
+  // Adds the volume when it is not there, and lets it grow to the size that it says. kStale: a
+  // newer generation is durable.
   Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
 
  private:

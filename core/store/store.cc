@@ -127,6 +127,10 @@ Task<Result<VolumeInfo>> Store::create_volume(std::string name, uint64_t size_by
   return core_->create_volume(std::move(name), size_bytes);
 }
 
+Task<Result<VolumeInfo>> Store::resize_volume(VolumeId id, uint64_t size_bytes) {
+  return core_->resize_volume(id, size_bytes);
+}
+
 Task<Status> Store::delete_volume(VolumeId id) {
   return core_->delete_volume(id);
 }

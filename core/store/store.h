@@ -131,6 +131,9 @@ class Store {
   // `size_bytes` is rounded up to 4 KiB. Names: 1-255 bytes of [A-Za-z0-9._-], first a letter or
   // digit. kAlreadyExists, kInvalidArgument, kNoSpace (the pool is over 80 % full).
   Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes);
+  // Grows it; `size_bytes` is rounded up to 4 KiB. The same size is fine. kInvalidArgument: it
+  // would shrink, or be too large; kNotFound.
+  Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
   Task<Status> delete_volume(VolumeId id);
   Result<VolumeInfo> find_volume(std::string_view name) const;
   std::vector<VolumeInfo> volumes() const;  // by name

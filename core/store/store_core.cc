@@ -98,6 +98,22 @@ Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t siz
   co_return info_of(*record);
 }
 
+Task<Result<VolumeInfo>> StoreCore::resize_volume(VolumeId id, uint64_t size_bytes) {
+  const VolumeRecord* const held = catalog_.find(id);
+  if (held == nullptr) co_return ErrorCode::kNotFound;
+  const uint64_t blocks = blocks_for(size_bytes);
+  VARVE_CO_TRY(check_growth(held->name, held->blocks * kBlockBytes, blocks * kBlockBytes));
+  if (!enter()) co_return ErrorCode::kClosed;
+  // Durable before anything is written behind the former end: recovery ignores what lies beyond.
+  const Status status = co_await catalog_.grow(id, blocks);
+  const VolumeRecord* const record = catalog_.find(id);
+  if (status.ok() && record != nullptr) map_.add_volume(id, record->blocks, record->groups);
+  leave();
+  if (!status.ok()) co_return status;
+  if (record == nullptr) co_return ErrorCode::kNotFound;
+  co_return info_of(*record);
+}
+
 Task<Status> StoreCore::delete_volume(VolumeId id) {
   if (!enter()) co_return ErrorCode::kClosed;
   const Status status = co_await catalog_.remove(id);

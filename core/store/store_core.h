@@ -34,6 +34,7 @@ class StoreCore : public DurableSink {
   Task<Status> close();
 
   Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes);
+  Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
   Task<Status> delete_volume(VolumeId id);
   VolumeInfo info_of(const VolumeRecord& record) const;
   const Catalog& catalog() const { return catalog_; }

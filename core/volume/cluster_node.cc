@@ -72,6 +72,7 @@ Task<void> ClusterNode::follow_view() {
     const uint64_t seen = view_.version();
     take_over_records();
     drop_deleted_volumes();
+    if (listener_) listener_();
     more = co_await view_.changed_since(seen);
   }
 }

@@ -5,8 +5,10 @@
 // the destructor: close every volume, await stop(); then destroy the transport, then this.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/cluster/cluster_view.h"
 #include "core/cluster/planner_task.h"
@@ -36,6 +38,8 @@ class ClusterNode final : public NodeSilence {
   Result<std::string> listen();
   // Reads the cluster's records (until `deadline_ns`) and begins to take part.
   Task<Status> start(uint64_t deadline_ns);
+  // Told after each change of the view, until it is replaced; null: nobody.
+  void set_listener(std::function<void()> listener) { listener_ = std::move(listener); }
   // Also after start(): it takes part in the groups whose records are known already.
   void add_disk_group(DiskGroupId id, Store& store);
   Task<void> stop();
@@ -71,6 +75,7 @@ class ClusterNode final : public NodeSilence {
   std::set<std::pair<Store*, VolumeId>> dropping_;
   std::set<ReplicatedVolume*> opening_;
   bool opens_ended_ = false;
+  std::function<void()> listener_;
   TaskGroup tasks_;
 };
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/base/log.h"
+#include "core/base/size_text.h"
 #include "core/base/text.h"
 #include "core/cluster/volume_operations.h"
 
@@ -39,6 +40,15 @@ class ClusterVolumes::Backend final : public BlockBackend {
   std::unique_ptr<ReplicatedVolume> volume_;
 };
 
+ClusterVolumes::ClusterVolumes(Runtime& runtime, ClusterNode& node)
+    : runtime_(runtime), node_(node), changed_(runtime.ready), tasks_(runtime.ready) {
+  node_.set_listener([this] { follow_sizes(); });
+}
+
+ClusterVolumes::~ClusterVolumes() {
+  node_.set_listener(nullptr);
+}
+
 Task<Result<std::shared_ptr<VolumeShare>>> ClusterVolumes::open(std::string name, bool force) {
   for (;;) {
     if (closed_) co_return ErrorCode::kClosed;
@@ -54,6 +64,7 @@ Task<Result<std::shared_ptr<VolumeShare>>> ClusterVolumes::open(std::string name
   auto opened = co_await open_first(name, force);
   entries_[name].opening = false;
   changed_.wake_all();
+  follow_sizes();
   co_return opened;
 }
 
@@ -71,6 +82,33 @@ Task<Result<std::shared_ptr<VolumeShare>>> ClusterVolumes::open_first(std::strin
   if (closed_) co_return ErrorCode::kClosed;
   entry.share = share;
   co_return share;
+}
+
+void ClusterVolumes::follow_sizes() {
+  if (closed_) return;
+  for (const auto& [name, entry] : entries_) {
+    std::shared_ptr<VolumeShare> share = entry.share.lock();
+    if (share == nullptr || entry.opening || share->backend->lost()) continue;
+    const auto* const seen = node_.view().volume(entry.volume->volume().id);
+    if (seen == nullptr || seen->record.size_bytes <= share->size_bytes) continue;
+    if (growing_.insert(entry.volume).second)
+      tasks_.start(grow(std::move(share), entry.volume, seen->record.size_bytes));
+  }
+}
+
+Task<void> ClusterVolumes::grow(std::shared_ptr<VolumeShare> share, ReplicatedVolume* volume,
+                                uint64_t size_bytes) {
+  const Status status = co_await volume->grow(size_bytes);
+  growing_.erase(volume);
+  const std::string& name = volume->volume().name;
+  if (!status.ok()) {
+    // It is somebody else's by now, or this node stops; both know the size from the record.
+    log_info("volume", text(name, " does not grow here: ", status.message()));
+    co_return;
+  }
+  share->size_bytes = size_bytes;
+  log_info("volume", text(name, ": has ", size_text(size_bytes), " now"));
+  follow_sizes();
 }
 
 void ClusterVolumes::forget_unused() {
@@ -107,7 +145,7 @@ Task<Result<ClusterVolume>> ClusterVolumes::detach(std::string name, bool force)
     Entry& entry = found->second;
     const std::shared_ptr<VolumeShare> kept = std::move(entry.kept);
     entry.kept.reset();
-    const long own_count = kept == nullptr ? 0 : 1;
+    const long own_count = (kept == nullptr ? 0 : 1) + (growing_.contains(entry.volume) ? 1 : 0);
     const bool in_use = entry.share.use_count() > own_count;
     if (in_use && !force) {
       entry.kept = kept;

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -20,8 +21,8 @@ namespace varve {
 
 class ClusterVolumes final : public VolumeOpener {
  public:
-  ClusterVolumes(Runtime& runtime, ClusterNode& node)
-      : runtime_(runtime), node_(node), changed_(runtime.ready), tasks_(runtime.ready) {}
+  ClusterVolumes(Runtime& runtime, ClusterNode& node);
+  ~ClusterVolumes() override;
 
   // kBusy: another node holds it and is not silent; `force` takes it all the same. Waits for groups
   // that have no primary. kNotFound, kClosed.
@@ -55,11 +56,16 @@ class ClusterVolumes final : public VolumeOpener {
 
   Task<Result<std::shared_ptr<VolumeShare>>> open_first(std::string name, bool force);
   void forget_unused();
+  // Lets attached volumes grow to the size that their records say.
+  void follow_sizes();
+  Task<void> grow(std::shared_ptr<VolumeShare> share, ReplicatedVolume* volume,
+                  uint64_t size_bytes);
   Task<void> give_back(std::unique_ptr<ReplicatedVolume> volume);
 
   Runtime& runtime_;
   ClusterNode& node_;
   std::map<std::string, Entry, std::less<>> entries_;
+  std::set<const ReplicatedVolume*> growing_;
   WaitList changed_;
   TaskGroup tasks_;
   bool closed_ = false;

@@ -1,5 +1,7 @@
 #include "core/volume/replicated_volume.h"
 
+#include <algorithm>
+
 #include "core/base/mutant.h"
 #include "core/runtime/task_group.h"
 
@@ -50,6 +52,11 @@ Task<Status> ReplicatedVolume::attach() {
     if (!status.ok()) co_return status;
   }
   co_return Status();
+}
+
+Task<Status> ReplicatedVolume::grow(uint64_t size_bytes) {
+  volume_.size_bytes = std::max(volume_.size_bytes, size_bytes);
+  co_return co_await attach();
 }
 
 Task<Status> ReplicatedVolume::attach_group(GroupId group) {

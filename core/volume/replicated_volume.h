@@ -30,6 +30,9 @@ class ReplicatedVolume {
   // Tells every group that older generations are over. Ends when all of them know.
   Task<Status> attach();
 
+  // The same with a larger size. When it returns kOk the new blocks may be used.
+  Task<Status> grow(uint64_t size_bytes);
+
   const ClusterVolume& volume() const { return volume_; }
 
   // Ranges lie inside the volume and inside one extent; data is at most kMessageBlocksMax blocks.
@@ -55,7 +58,7 @@ class ReplicatedVolume {
   bool must_wait(const Change& change) const;
 
   ReplicationNode& node_;
-  const ClusterVolume volume_;
+  ClusterVolume volume_;
   uint64_t connection_ = 1;
   bool closed_ = false;
   bool fenced_ = false;

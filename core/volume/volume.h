@@ -39,7 +39,7 @@ struct VolumeShare {
 
   Runtime& runtime;
   const std::unique_ptr<BlockBackend> backend;
-  const uint64_t size_bytes;
+  uint64_t size_bytes;  // only grows
   BlockLocks locks;
 };
 

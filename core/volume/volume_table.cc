@@ -1,5 +1,7 @@
 #include "core/volume/volume_table.h"
 
+#include <algorithm>
+
 namespace varve {
 
 Task<Result<std::shared_ptr<Volume>>> VolumeTable::open(std::string name, VolumeOpening how) {
@@ -23,6 +25,13 @@ std::shared_ptr<VolumeShare> VolumeTable::share_of(const VolumeDirectory::Found&
   share = std::make_shared<VolumeShare>(runtime_, std::move(backend), found.size_bytes);
   place = share;
   return share;
+}
+
+void VolumeTable::grown(const Store& store, VolumeId id, uint64_t size_bytes) {
+  const auto held = shares_.find({&store, id});
+  if (held == shares_.end()) return;
+  if (const std::shared_ptr<VolumeShare> share = held->second.lock())
+    share->size_bytes = std::max(share->size_bytes, size_bytes);
 }
 
 bool VolumeTable::in_use(const Store& store, VolumeId id) const {

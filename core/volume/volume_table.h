@@ -62,6 +62,8 @@ class VolumeTable {
   Task<Result<std::shared_ptr<Volume>>> open(std::string name, VolumeOpening how);
   std::vector<std::string> names() { return directory_.names(); }
 
+  // It has grown: who has it open may use the new size.
+  void grown(const Store& store, VolumeId id, uint64_t size_bytes);
   // True while somebody has the volume open or a request on it is still in flight.
   bool in_use(const Store& store, VolumeId id) const;
   // Writes that wait because the store is full.

@@ -105,6 +105,31 @@ class Serving(unittest.TestCase):
         self.node.must("volume", "delete", "v")
         self.assertEqual(self.node.varve("volume", "show", "v"), (1, "varve: no volume v\n"))
 
+    def test_a_volume_grows_while_it_is_used(self):
+        self.start_with_disk()
+        self.node.must("volume", "create", "v", "--size", "1MiB")
+        before = self.client("v")
+        before.pwrite(b"b" * 4096, (1 << 20) - 4096)
+        self.assertEqual(self.node.must("volume", "resize", "v", "--size", "3MiB"),
+                         "volume v (3MiB): resized\n")
+        self.assertIn("already", self.node.must("volume", "resize", "v", "--size", "3MiB"))
+        code, said = self.node.varve("volume", "resize", "v", "--size", "2MiB")
+        self.assertEqual(code, 1)
+        self.assertIn("has 3MiB and cannot shrink to 2MiB", said)
+        before.pwrite(b"c" * 4096, 0)
+        after = self.client("v")
+        self.assertEqual((before.get_size(), after.get_size()), (1 << 20, 3 << 20))
+        after.pwrite(b"a" * 8192, (1 << 20) - 4096)
+        self.assertEqual(before.pread(4096, (1 << 20) - 4096), b"a" * 4096)
+        before.shutdown()
+        after.shutdown()
+        self.node.kill()
+        self.node.start()
+        after = self.client("v")
+        self.assertEqual(after.get_size(), 3 << 20)
+        self.assertEqual(after.pread(8192, (1 << 20) - 4096), b"a" * 8192)
+        after.shutdown()
+
     def test_a_volume_in_use_is_not_deleted(self):
         self.start_with_disk()
         self.node.must("volume", "create", "v", "--size", "1MiB")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """What an operator sees of a cluster: before it is made, refusals in words, attach and detach by
-force, and a clean end of every daemon, also under load."""
+force, a volume that grows, and a clean end of every daemon, also under load."""
 
 import os
 import shutil
@@ -82,6 +82,49 @@ def taken_by_force(cluster):
     before.shutdown()
     second.must("detach", "w")
     until("nobody holds it", lambda: "no node" in first.must("volume", "show", "w"))
+
+
+def grown_while_used(cluster):
+    """By another node than the one that uses it; the new end outlives the death of all."""
+    first, second, third = cluster.nodes
+    first.must("volume", "create", "g", "--size", "60MiB", "--copies", "3")
+    before = nbd.NBD()
+    before.connect_uri(second.uri("g"))
+    assert "resized" in third.must("volume", "resize", "g", "--size", "200MiB")
+    assert "already" in third.must("volume", "resize", "g", "--size", "200MiB")
+    refused(first, "cannot shrink to 100MiB", "volume", "resize", "g", "--size", "100MiB")
+    until("its clients may use it all", lambda: size_seen(second, "g") == 200 << 20)
+    data = os.urandom(1 << 20)
+    after = nbd.NBD()
+    after.connect_uri(second.uri("g"))
+    for offset in (60 << 20) - 4096, 199 << 20:
+        after.pwrite(data, offset)
+    assert before.get_size() == 60 << 20
+    assert before.pread(4096, (60 << 20) - 4096) == data[:4096]
+    cluster.kill()
+    cluster.launch()
+    first.must("attach", "g", "--force")
+    other = nbd.NBD()
+    other.connect_uri(first.uri("g"))
+    for offset in (60 << 20) - 4096, 199 << 20:
+        assert other.pread(len(data), offset) == data, "what was written behind the former end is lost"
+    other.shutdown()
+    first.must("detach", "g")
+    first.must("volume", "resize", "g", "--size", "300MiB")  # while nobody uses it
+    until("the next client sees it", lambda: size_seen(third, "g") == 300 << 20)
+    last = nbd.NBD()
+    last.connect_uri(third.uri("g"))
+    last.pwrite(data, 299 << 20)
+    assert last.pread(len(data), 299 << 20) == data
+    last.shutdown()
+
+
+def size_seen(node, volume):
+    client = nbd.NBD()
+    client.connect_uri(node.uri(volume))
+    size = client.get_size()
+    client.shutdown()
+    return size
 
 
 def disk_of_another_world(cluster):
@@ -170,6 +213,7 @@ def main():
         before_it_is_made(cluster)
         volumes_come_and_go(cluster)
         taken_by_force(cluster)
+        grown_while_used(cluster)
         disk_of_another_world(cluster)
         clean_end_under_load(cluster)
     print("cluster operators: refused in words, taken by force, ended cleanly")

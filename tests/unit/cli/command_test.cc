@@ -46,6 +46,11 @@ TEST_CASE("every command is parsed with its options") {
   CHECK(create.disk_group == "ssd0");
   CHECK(good("volume list").action == Action::kVolumeList);
   CHECK(good("volume show v1").name == "v1");
+  const Command resize = good("volume resize v1 --size 20GiB --disk-group b");
+  CHECK(resize.action == Action::kVolumeResize);
+  CHECK(resize.name == "v1");
+  CHECK(resize.size_bytes == 20 * kGiB);
+  CHECK(resize.disk_group == "b");
   const Command remove = good("volume delete v1 --disk-group b");
   CHECK(remove.action == Action::kVolumeDelete);
   CHECK(remove.disk_group == "b");
@@ -97,6 +102,7 @@ TEST_CASE("wrong usage is told with what is allowed") {
       std::string::npos);
   CHECK(usage_error("volume create v --size 0").find("is not a size") != std::string::npos);
   CHECK(usage_error("volume create v").find("--size is required") != std::string::npos);
+  CHECK(usage_error("volume resize v").find("--size is required") != std::string::npos);
   CHECK(usage_error("volume create --size 1GiB").find("NAME") != std::string::npos);
   CHECK(usage_error("frobnicate") == "unknown command \"frobnicate\"");
   CHECK(usage_error("volume frobnicate") == "unknown command \"frobnicate\"");
@@ -108,9 +114,10 @@ TEST_CASE("wrong usage is told with what is allowed") {
 }
 
 TEST_CASE("help exists for everything and names its command") {
-  for (const char* words : {"", "volume", "volume create", "volume list", "volume show",
-                            "volume delete", "disk", "disk add", "disk list", "status", "cluster",
-                            "cluster init", "node", "node list", "attach", "detach"}) {
+  for (const char* words :
+       {"", "volume", "volume create", "volume list", "volume show", "volume resize",
+        "volume delete", "disk", "disk add", "disk list", "status", "cluster", "cluster init",
+        "node", "node list", "attach", "detach"}) {
     const Command command = good(std::string(words) + " --help");
     CHECK(command.action == Action::kHelp);
     const std::string usage = std::string("Usage: varve") + (*words ? " " : "") + words;
@@ -122,9 +129,9 @@ TEST_CASE("help exists for everything and names its command") {
 }
 
 TEST_CASE("what this release does not have says so and is refused") {
-  for (const char* words : {"snapshot create v@s", "volume resize v --size 1GiB",
-                            "volume clone a b", "volume set v x=y", "node drain n", "node resume n",
-                            "top", "disk remove d", "disk replace a b"}) {
+  for (const char* words :
+       {"snapshot create v@s", "volume clone a b", "volume set v x=y", "node drain n",
+        "node resume n", "top", "disk remove d", "disk replace a b"}) {
     const Command command = good(words);
     INFO(words);
     CHECK(command.action == Action::kNotBuilt);

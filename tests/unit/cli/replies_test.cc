@@ -20,6 +20,7 @@ TEST_CASE("requests carry what was asked for and nothing else") {
   command.name = "v\"1";
   command.size_bytes = 4096;
   CHECK(create_volume_body(command) == R"({"name":"v\"1","size_bytes":4096})");
+  CHECK(resize_volume_body(command) == R"({"size_bytes":4096})");
   CHECK(add_disk_body(command) == R"({"disk_group":"v\"1","size_bytes":4096,"wipe":false})");
 }
 
@@ -61,6 +62,8 @@ TEST_CASE("volumes are shown with sizes for people") {
         "v1      10GiB  4KiB  d           yes\n");
   CHECK(volume_text(R"({"volume":)" + volume + "}").find("10GiB (10737418240 bytes)") !=
         std::string::npos);
+  CHECK(resized_text(R"({"message":"resized","volume":)" + volume + "}") ==
+        "volume v1 (10GiB): resized\n");
   CHECK(created_text(R"({"message":"created","volume":)" + volume + "}") ==
         "volume v1 (10GiB on disk group d): created\n");
 }

@@ -151,7 +151,7 @@ Task<ErrorCode> attach(Walk* walk, uint32_t node, std::string name) {
 Task<ErrorCode> one_operation(Walk* walk, uint32_t node) {
   const std::string name = text("v", walk->dice.below(kVolumeNames));
   const ClusterContext context = walk->context_of(node);
-  switch (walk->dice.below(7)) {
+  switch (walk->dice.below(8)) {
     case 0: {
       const VolumeCreation wanted{.name = name, .size_bytes = kGiB, .node = NodeId{node + 1}};
       const auto created = co_await create_volume(context, wanted);
@@ -170,6 +170,14 @@ Task<ErrorCode> one_operation(Walk* walk, uint32_t node) {
     case 3: {
       const auto planned = co_await plan_cluster(context, NodeId{node + 1}, walk);
       co_return planned.code();
+    }
+    case 4: {
+      const VolumeResize wanted{.name = name,
+                                .size_bytes = kGiB + walk->dice.below(9) * kBlockBytes};
+      const auto resized = co_await resize_volume(context, wanted);
+      // Others may have gone further.
+      const bool shrinks = resized.code() == ErrorCode::kInvalidArgument;
+      co_return shrinks ? ErrorCode::kBusy : resized.code();
     }
     default:
       co_return co_await attach(walk, node, name);
@@ -200,9 +208,11 @@ void check_volumes(Walk& walk) {
   CHECK(cluster->next_volume == volumes->size() + 1);
 }
 
-// Generations only rise, by one with each change, and every attachment was really made.
+// Generations only rise, by one with each change but of the size, which only grows, and every
+// attachment was really made.
 void check_generations(const Walk& walk) {
   std::map<std::string, uint64_t> generations;
+  std::map<std::string, uint64_t> sizes;
   std::set<std::string> made;
   for (const MetadataEntry& entry : walk.store.history()) {
     if (!entry.key.starts_with(kVolumePrefix)) continue;
@@ -211,7 +221,12 @@ void check_generations(const Walk& walk) {
     uint64_t& generation = generations[entry.key];
     CHECK(volume->generation >= generation);
     CHECK(volume->generation <= generation + 1);
-    if (volume->holder != NodeId{}) CHECK(volume->generation == generation + 1);
+    uint64_t& size_bytes = sizes[entry.key];
+    CHECK(volume->size_bytes >= size_bytes);
+    const bool has_grown = size_bytes > 0 && volume->size_bytes > size_bytes;
+    size_bytes = volume->size_bytes;
+    if (has_grown) CHECK(volume->generation == generation);
+    if (volume->holder != NodeId{} && !has_grown) CHECK(volume->generation == generation + 1);
     generation = volume->generation;
     CHECK(made.insert(entry.value).second);
   }

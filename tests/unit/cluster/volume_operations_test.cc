@@ -40,6 +40,10 @@ struct Bench : ClusterBench {
         .name = name, .node = NodeId{node}, .generation = generation, .force = force};
     return run(detach_volume(context(), wanted));
   }
+  Result<VolumeResized> resize(const std::string& name, uint64_t size_bytes) {
+    const VolumeResize wanted{.name = name, .size_bytes = size_bytes};
+    return run(resize_volume(context(), wanted));
+  }
   ClusterVolume stored(VolumeId id) {
     const auto volume = decode_cluster_volume(store.value(record_key(id)));
     REQUIRE(volume.ok());
@@ -124,6 +128,42 @@ TEST_CASE("of two that create the same name, one finds the other's volume") {
   REQUIRE(two->ok());
   CHECK((*one)->volume.id == (*two)->volume.id);
   CHECK((*one)->existed != (*two)->existed);
+}
+
+TEST_CASE("a volume grows while a node holds it, never shrinks, and keeps everything else") {
+  Bench bench;
+  REQUIRE(bench.create("a").ok());
+  const ClusterVolume before = *bench.attach("a", 1);
+  const auto grown = bench.resize("a", 3 * kGiB);
+  REQUIRE(grown.ok());
+  CHECK(grown->changed);
+  ClusterVolume expected = before;
+  expected.size_bytes = 3 * kGiB;
+  expected.token = grown->volume.token;
+  CHECK(grown->volume == expected);
+  CHECK(bench.stored(before.id) == expected);
+  CHECK_FALSE(bench.resize("a", 3 * kGiB)->changed);
+  const auto refused = bench.resize("a", kGiB);
+  CHECK(refused.code() == ErrorCode::kInvalidArgument);
+  CHECK(refused.status().message().find("volume a has 3GiB and cannot shrink to 1GiB") !=
+        std::string_view::npos);
+  CHECK(bench.resize("b", kGiB).code() == ErrorCode::kNotFound);
+  CHECK(bench.resize("a", 4 * kGiB + 1).code() == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("growing with a result that is not known grows once, also when another goes further") {
+  for (const Answer answer :
+       {Answer::kAppliedUnknown, Answer::kLostUnknown, Answer::kLateUnknown}) {
+    CAPTURE(answer);
+    Bench bench;
+    REQUIRE(bench.create("a").ok());
+    bench.store.plan_commits = {answer};
+    const auto grown = bench.resize("a", 2 * kGiB);
+    REQUIRE(grown.ok());
+    CHECK(grown->changed);
+    CHECK(bench.store.apply_late() == 0);
+    CHECK(bench.stored(VolumeId{1}).size_bytes == 2 * kGiB);
+  }
 }
 
 TEST_CASE("attach raises the generation and keeps other nodes out by name") {

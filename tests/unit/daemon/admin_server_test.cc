@@ -19,6 +19,7 @@ struct FakeBackend final : AdminBackend {
   Status failure;
   NodeStatus node;
   CreateVolume create;
+  ResizeVolume resize;
   AddDisk add;
   std::string deleted;
   bool existed = false;
@@ -33,6 +34,11 @@ struct FakeBackend final : AdminBackend {
     if (!failure.ok()) return failure;
     create = request;
     return CreatedVolume{{.name = request.name, .size_bytes = 4096}, existed};
+  }
+  Result<ResizedVolume> resize_volume(const ResizeVolume& request) override {
+    if (!failure.ok()) return failure;
+    resize = request;
+    return ResizedVolume{{.name = request.name, .size_bytes = 8192}, !existed};
   }
   Result<VolumeStatus> delete_volume(const std::string& name,
                                      const std::string& disk_group) override {
@@ -156,6 +162,22 @@ TEST_CASE("volumes are made, listed, shown and deleted") {
   CHECK(fixture.get("/v1/volumes/w").status == 404);
   CHECK(fixture.remove("/v1/volumes/v?disk_group=d").status == 200);
   CHECK(fixture.backend.deleted == "v@d");
+}
+
+TEST_CASE("a volume is resized, or has the size already") {
+  Fixture fixture;
+  const HttpReply grown =
+      fixture.post("/v1/volumes/v/resize", R"({"size_bytes":8000,"disk_group":"d"})");
+  CHECK(grown.status == 200);
+  CHECK(has(grown, "resized; size rounded up from 8000 to 8192 bytes"));
+  CHECK(fixture.backend.resize.name == "v");
+  CHECK(fixture.backend.resize.size_bytes == 8000);
+  CHECK(fixture.backend.resize.disk_group == "d");
+  fixture.backend.existed = true;
+  CHECK(has(fixture.post("/v1/volumes/v/resize", R"({"size_bytes":8192})"),
+            "\"message\": \"has this size already\""));
+  CHECK(fixture.post("/v1/volumes/v/resize", "{}").status == 400);
+  CHECK(fixture.post("/v1/volumes/v/resize", R"({"size_bytes":-1})").status == 400);
 }
 
 TEST_CASE("a cluster is initialised, its nodes are listed, its volumes attached and detached") {

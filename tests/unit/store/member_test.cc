@@ -69,6 +69,19 @@ TEST_CASE("epochs, positions and attach generations are durable and never fall")
   CHECK(bench.store().fence(kGroup, kVolume) == 0);
 }
 
+TEST_CASE("a fence lets a volume grow; one that comes late with the former size does not undo it") {
+  MemberBench bench;
+  VolumeRecord grown = bench.record();
+  grown.blocks = 5 * kExtentBlocks;
+  REQUIRE(bench.run(bench.store().put_fence({kGroup, kVolume, 5}, grown)).ok());
+  const uint64_t last = grown.blocks - 1;
+  REQUIRE(bench.write_as({kGroup, 20}, kVolume, {last, 1}, 2).ok());
+  REQUIRE(bench.run(bench.store().put_fence({kGroup, kVolume, 5}, bench.record())).ok());
+  bench.reopen();
+  CHECK(bench.store().volumes().front().size_bytes == grown.blocks * kBlockBytes);
+  CHECK(bench.read(kVolume, last) == 2);
+}
+
 TEST_CASE("a fence that a catalog could not hold is refused, and the store opens again") {
   MemberBench bench;
   VolumeRecord volume = bench.record();

@@ -52,6 +52,9 @@ class StoreBench {
   VolumeId create(std::string name, uint64_t blocks) {
     return (*loop_.run(store_->create_volume(std::move(name), blocks * kBlockBytes)))->id;
   }
+  Result<VolumeInfo> resize(VolumeId id, uint64_t blocks) {
+    return *loop_.run(store_->resize_volume(id, blocks * kBlockBytes));
+  }
   Status write(VolumeId id, BlockRange range, uint8_t fill) {
     AlignedBuffer data(range.count * kBlockBytes);
     std::memset(data.data(), fill, data.size());

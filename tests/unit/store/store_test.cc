@@ -132,6 +132,29 @@ TEST_CASE("a block that the device cannot read stops neither cleaning nor writin
   CHECK(bench.read(id, 0) == 8);
 }
 
+TEST_CASE("a volume grows, also for good, and never shrinks") {
+  StoreBench bench(20);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId id = bench.create("one", 10);
+  CHECK(bench.write(id, {9, 2}, 1).code() == ErrorCode::kInvalidArgument);
+  REQUIRE(bench.resize(id, 30).ok());
+  CHECK(bench.resize(id, 30)->size_bytes == 30 * kBlockBytes);
+  REQUIRE(bench.write(id, {9, 21}, 7).ok());
+  const auto refused = bench.resize(id, 29);
+  CHECK(refused.code() == ErrorCode::kInvalidArgument);
+  CHECK(refused.status().message().find("has 120KiB and cannot shrink to 116KiB") !=
+        std::string_view::npos);
+  CHECK(bench.resize(id, kVolumeBlocksMax + 1).code() == ErrorCode::kInvalidArgument);
+  CHECK(bench.resize(VolumeId{77}, 40).code() == ErrorCode::kNotFound);
+  bench.close();
+  REQUIRE(bench.open().ok());
+  CHECK(bench.store().volumes().front().size_bytes == 30 * kBlockBytes);
+  CHECK(bench.read(id, 8) == 0);
+  CHECK(bench.read(id, 9) == 7);
+  CHECK(bench.read(id, 29) == 7);
+}
+
 TEST_CASE("a deleted volume is gone, its space comes back, and its number is not used again") {
   StoreBench bench(20);
   REQUIRE(bench.format().ok());
