@@ -166,7 +166,7 @@ Task<Result<ResizedVolume>> NodeVolumes::resize(ResizeVolume request) {
 Task<Result<VolumeStatus>> NodeVolumes::remove(std::string name, std::string disk_group) {
   const Result<Place> found = place_of(name, disk_group);
   if (!found.ok()) co_return found.status();
-  const Place place = *found;
+  const Place& place = *found;
   const VolumeStatus volume = status_of(place);
   if (volume.in_use) {
     co_return Status(ErrorCode::kBusy, text("volume ", name, " is in use: a client has it open"));

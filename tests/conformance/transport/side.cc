@@ -25,8 +25,9 @@ TransportSide::~TransportSide() {
 std::string TransportSide::listen() {
   char bound[128] = "";
   char why[256] = "";
-  const int32_t result =
-      table_.listen(context_, VARVE_TRANSPORT_LISTEN, bound, sizeof(bound), why, sizeof(why));
+  const char* const other = std::getenv("VARVE_TRANSPORT_LISTEN");
+  const char* const address = other == nullptr ? VARVE_TRANSPORT_LISTEN : other;
+  const int32_t result = table_.listen(context_, address, bound, sizeof(bound), why, sizeof(why));
   INFO(why);
   REQUIRE(result == VARVE_OK);
   return bound;

@@ -32,7 +32,8 @@ class TransportSide {
   TransportSide(const TransportSide&) = delete;
   TransportSide& operator=(const TransportSide&) = delete;
 
-  // Where it listens.
+  // Where it listens: on what VARVE_TRANSPORT_LISTEN says in the environment, or where the plugin
+  // that this program was built for does.
   std::string listen();
   uint64_t connect(const std::string& address);  // the op_id
   void disconnect(uint64_t connection);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
 #include <filesystem>
 
 namespace varve {
@@ -20,7 +21,9 @@ void write_log(void* host, uint32_t, const char* text) {
 
 const varve_transport& transport_under_test() {
   static const varve_transport* const table = [] {
-    void* const library = ::dlopen(VARVE_TRANSPORT_PLUGIN, RTLD_NOW | RTLD_LOCAL);
+    const char* const other = std::getenv("VARVE_TRANSPORT_PLUGIN");
+    const char* const file = other == nullptr ? VARVE_TRANSPORT_PLUGIN : other;
+    void* const library = ::dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) FAIL(::dlerror());
     auto* entry =
         reinterpret_cast<varve_plugin_entry_function*>(::dlsym(library, VARVE_PLUGIN_ENTRY));

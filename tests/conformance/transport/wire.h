@@ -52,7 +52,8 @@ class Wire {
   std::string address_;
 };
 
-// The plugin's table.
+// The plugin's table: of the file that VARVE_TRANSPORT_PLUGIN names in the environment, or of the
+// one that this program was built for.
 const varve_transport& transport_under_test();
 // Descriptors that this process has open.
 size_t open_descriptors();
