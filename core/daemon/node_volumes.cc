@@ -17,7 +17,7 @@ uint64_t free_blocks(const StoreStats& stats) {
 
 Status name_is_held(std::string_view name) {
   return {ErrorCode::kBusy,
-          text("volume ", name, " is being created, resized or deleted right now")};
+          text("volume ", name, " is being created or deleted right now")};
 }
 
 }  // namespace
@@ -150,7 +150,7 @@ Result<NodeVolumes::Place> NodeVolumes::place_of(const std::string& name,
 Task<Result<ResizedVolume>> NodeVolumes::resize(ResizeVolume request) {
   const Result<Place> place = place_of(request.name, request.disk_group);
   if (!place.ok()) co_return place.status();
-  const NameHold hold(*this, request.name);
+  // The name stays open for clients meanwhile.
   Store& store = *place->group->store();
   const auto grown = co_await store.resize_volume(place->info.id, request.size_bytes);
   if (!grown.ok()) co_return grown.status();

@@ -78,7 +78,7 @@ class NodeVolumes final : public VolumeDirectory {
 
   const std::vector<std::unique_ptr<DiskGroup>>& groups_;
   VolumeTable& table_;
-  std::set<std::string, std::less<>> held_names_;  // being created, resized or deleted
+  std::set<std::string, std::less<>> held_names_;  // being created or deleted
 };
 
 }  // namespace varve
