@@ -16,8 +16,7 @@ uint64_t free_blocks(const StoreStats& stats) {
 }
 
 Status name_is_held(std::string_view name) {
-  return {ErrorCode::kBusy,
-          text("volume ", name, " is being created or deleted right now")};
+  return {ErrorCode::kBusy, text("volume ", name, " is being created or deleted right now")};
 }
 
 }  // namespace

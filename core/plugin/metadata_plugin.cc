@@ -1,7 +1,5 @@
 #include "core/plugin/metadata_plugin.h"
 
-#include <fcntl.h>
-
 #include <array>
 #include <optional>
 
@@ -70,19 +68,8 @@ Result<std::unique_ptr<MetadataPlugin>> MetadataPlugin::create(
     const PluginLibrary& library, std::span<const ServiceOption> options) {
   VARVE_TRY(library.need_kind(VARVE_KIND_METADATA));
   std::unique_ptr<MetadataPlugin> plugin(new MetadataPlugin(library));
-  const std::vector<varve_option> table = plugin_options(options);
-  PluginWords why;
-  const int32_t result = library.metadata().instance_create(
-      &plugin->host_, table.data(), static_cast<uint32_t>(table.size()), &plugin->instance_,
-      why.bytes.data(), why.room());
-  if (result < 0) {
-    plugin->instance_ = nullptr;
-    return Status(plugin_error(result),
-                  why.text_or(text("refused its options without saying why (", result, ")")));
-  }
-  if (plugin->instance_ == nullptr) {
-    return Status(ErrorCode::kInvalidArgument, "instance_create succeeded but made no instance");
-  }
+  VARVE_TRY(make_instance(library.metadata().instance_create, plugin->host_, options,
+                          &plugin->instance_));
   return plugin;
 }
 
@@ -91,27 +78,23 @@ Status MetadataPlugin::start(MetadataSink& sink) {
   const varve_metadata& metadata = library_.metadata();
   varve_metadata_context* context = nullptr;
   int32_t result = metadata.context_create(instance_, 0, &context);
-  if (result < 0) return {plugin_error(result), text("context_create failed (", result, ")")};
-  if (context == nullptr) {
-    return {ErrorCode::kInvalidArgument, "context_create succeeded but made no context"};
-  }
+  VARVE_TRY(context_made(result, context));
   PluginWords why;
   result = metadata.start(context, why.bytes.data(), why.room());
-  if (result < 0) {
+  Status started = plugin_started(result, why);
+  if (!started.ok()) {
     metadata.context_destroy(context);
-    return {plugin_error(result),
-            why.text_or(text("could not start, without saying why (", result, ")"))};
+    return started;
   }
   context_ = context;
   sink_ = &sink;
   wait_fd_ = metadata.wait_fd(context_);
-  if (wait_fd_ >= 0 && fcntl(wait_fd_, F_GETFD) < 0) {
-    const std::string message = text("wait_fd returned ", wait_fd_, ", which is not open");
+  Status awaitable = check_wait_fd(wait_fd_);
+  if (!awaitable.ok()) {
     wait_fd_ = -1;
-    abandon(message);
-    return {ErrorCode::kInvalidArgument, message};
+    abandon(std::string(awaitable.message()));
   }
-  return {};
+  return awaitable;
 }
 
 Status MetadataPlugin::taken(std::string_view call, int32_t result, uint64_t op_id,

@@ -1,5 +1,7 @@
 #include "core/plugin/plugin_host.h"
 
+#include <fcntl.h>
+
 #include <cstring>
 
 #include "core/base/log.h"
@@ -66,6 +68,31 @@ ErrorCode plugin_error(int32_t result) {
     default:
       return ErrorCode::kInvalidArgument;
   }
+}
+
+Status instance_made(int32_t result, const void* instance, const PluginWords& why) {
+  if (result < 0)
+    return {plugin_error(result),
+            why.text_or(text("refused its options without saying why (", result, ")"))};
+  if (instance != nullptr) return {};
+  return {ErrorCode::kInvalidArgument, "instance_create succeeded but made no instance"};
+}
+
+Status context_made(int32_t result, const void* context) {
+  if (result < 0) return {plugin_error(result), text("context_create failed (", result, ")")};
+  if (context != nullptr) return {};
+  return {ErrorCode::kInvalidArgument, "context_create succeeded but made no context"};
+}
+
+Status plugin_started(int32_t result, const PluginWords& why) {
+  if (result >= 0) return {};
+  return {plugin_error(result),
+          why.text_or(text("could not start, without saying why (", result, ")"))};
+}
+
+Status check_wait_fd(int wait_fd) {
+  if (wait_fd < 0 || fcntl(wait_fd, F_GETFD) >= 0) return {};
+  return {ErrorCode::kInvalidArgument, text("wait_fd returned ", wait_fd, ", which is not open")};
 }
 
 }  // namespace varve

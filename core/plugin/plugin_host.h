@@ -33,4 +33,27 @@ struct PluginWords {
 // The code of a set-up call that failed.
 ErrorCode plugin_error(int32_t result);
 
+// What calls that make something, or begin it, have answered.
+Status instance_made(int32_t result, const void* instance, const PluginWords& why);
+Status context_made(int32_t result, const void* context);
+Status plugin_started(int32_t result, const PluginWords& why);
+// kInvalidArgument: it is not open. -1 is fine: there is nothing to wait for.
+Status check_wait_fd(int wait_fd);
+
+// A kind's instance_create. `*instance` stays as it is after an error.
+template <typename Instance>
+Status make_instance(int32_t (*instance_create)(const varve_host*, const varve_option*, uint32_t,
+                                                Instance**, char*, uint32_t),
+                     const varve_host& host, std::span<const ServiceOption> options,
+                     Instance** instance) {
+  const std::vector<varve_option> table = plugin_options(options);
+  PluginWords why;
+  Instance* made = nullptr;
+  const int32_t result = instance_create(&host, table.data(), static_cast<uint32_t>(table.size()),
+                                         &made, why.bytes.data(), why.room());
+  Status status = instance_made(result, made, why);
+  if (status.ok()) *instance = made;
+  return status;
+}
+
 }  // namespace varve

@@ -1,7 +1,5 @@
 #include "core/plugin/service_plugin.h"
 
-#include <fcntl.h>
-
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/plugin/plugin_host.h"
@@ -25,19 +23,8 @@ Result<std::unique_ptr<ServicePlugin>> ServicePlugin::create(
     const PluginLibrary& library, std::span<const ServiceOption> options) {
   VARVE_TRY(library.need_kind(VARVE_KIND_SERVICE));
   std::unique_ptr<ServicePlugin> plugin(new ServicePlugin(library));
-  const std::vector<varve_option> table = plugin_options(options);
-  PluginWords why;
-  const int32_t result = library.service().instance_create(
-      &plugin->host_, table.data(), static_cast<uint32_t>(table.size()), &plugin->instance_,
-      why.bytes.data(), why.room());
-  if (result < 0) {
-    plugin->instance_ = nullptr;
-    return Status(plugin_error(result),
-                  why.text_or(text("refused its options without saying why (", result, ")")));
-  }
-  if (plugin->instance_ == nullptr) {
-    return Status(ErrorCode::kInvalidArgument, "instance_create succeeded but made no instance");
-  }
+  VARVE_TRY(
+      make_instance(library.service().instance_create, plugin->host_, options, &plugin->instance_));
   return plugin;
 }
 
@@ -47,27 +34,23 @@ Status ServicePlugin::start(const varve_service_host& host, void* host_context,
   const varve_service& service = library_.service();
   varve_service_context* context = nullptr;
   int32_t result = service.context_create(instance_, &host, host_context, 0, &context);
-  if (result < 0) return {plugin_error(result), text("context_create failed (", result, ")")};
-  if (context == nullptr) {
-    return {ErrorCode::kInvalidArgument, "context_create succeeded but made no context"};
-  }
+  VARVE_TRY(context_made(result, context));
   PluginWords why;
   result = service.start(context, why.bytes.data(), why.room());
-  if (result < 0) {
+  Status started = plugin_started(result, why);
+  if (!started.ok()) {
     service.context_destroy(context);
-    return {plugin_error(result),
-            why.text_or(text("could not start, without saying why (", result, ")"))};
+    return started;
   }
   context_ = context;
   broken_ = std::move(broken);
   wait_fd_ = service.wait_fd(context_);
-  if (wait_fd_ >= 0 && fcntl(wait_fd_, F_GETFD) < 0) {
-    const std::string message = text("wait_fd returned ", wait_fd_, ", which is not open");
+  Status awaitable = check_wait_fd(wait_fd_);
+  if (!awaitable.ok()) {
     wait_fd_ = -1;
-    abandon(message);
-    return {ErrorCode::kInvalidArgument, message};
+    abandon(std::string(awaitable.message()));
   }
-  return {};
+  return awaitable;
 }
 
 size_t ServicePlugin::poll() {

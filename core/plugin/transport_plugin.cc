@@ -1,7 +1,5 @@
 #include "core/plugin/transport_plugin.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
 #include "core/base/log.h"
@@ -50,33 +48,15 @@ Result<std::unique_ptr<TransportPlugin>> TransportPlugin::create(
 }
 
 Status TransportPlugin::start(std::span<const ServiceOption> options, uint32_t shard_index) {
-  const std::vector<varve_option> given = plugin_options(options);
-  PluginWords why;
-  varve_transport_instance* instance = nullptr;
-  int32_t result =
-      table().instance_create(&host_, given.data(), static_cast<uint32_t>(given.size()), &instance,
-                              why.bytes.data(), why.room());
-  if (result < 0) {
-    return {plugin_error(result),
-            why.text_or(text("refused its options without saying why (", result, ")"))};
-  }
-  if (instance == nullptr) {
-    return {ErrorCode::kInvalidArgument, "instance_create succeeded but made no instance"};
-  }
-  instance_ = instance;
+  VARVE_TRY(make_instance(table().instance_create, host_, options, &instance_));
   varve_transport_context* context = nullptr;
-  result = table().context_create(instance_, shard_index, &context);
-  if (result < 0) return {plugin_error(result), text("context_create failed (", result, ")")};
-  if (context == nullptr) {
-    return {ErrorCode::kInvalidArgument, "context_create succeeded but made no context"};
-  }
+  const int32_t result = table().context_create(instance_, shard_index, &context);
+  VARVE_TRY(context_made(result, context));
   context_ = context;
   wait_fd_ = table().wait_fd(context_);
-  if (wait_fd_ >= 0 && fcntl(wait_fd_, F_GETFD) < 0) {
-    abandon(text("wait_fd returned ", wait_fd_, ", which is not open"));
-    return {ErrorCode::kInvalidArgument, broken_why_};
-  }
-  return {};
+  Status awaitable = check_wait_fd(wait_fd_);
+  if (!awaitable.ok()) abandon(std::string(awaitable.message()));
+  return awaitable;
 }
 
 Result<std::string> TransportPlugin::listen(const std::string& address) {

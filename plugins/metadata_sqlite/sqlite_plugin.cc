@@ -1,6 +1,5 @@
 // The plugin's table: "metadata_sqlite" keeps the metadata of one machine's daemons in SQLite.
 #include <memory>
-#include <span>
 
 #include "plugins/abi/metadata.h"
 #include "plugins/metadata_sqlite/context.h"
@@ -24,18 +23,6 @@ struct varve_metadata_context {
 
 namespace varve {
 namespace {
-
-int32_t instance_create(const varve_host* host, const varve_option* options, uint32_t option_count,
-                        varve_metadata_instance** instance, char* why, uint32_t why_bytes) {
-  auto created = std::make_unique<varve_metadata_instance>(host);
-  const std::string wrong = parse_options(std::span(options, option_count), created->options);
-  if (!wrong.empty()) {
-    explain(why, why_bytes, wrong);
-    return VARVE_E_INVALID;
-  }
-  *instance = created.release();
-  return VARVE_OK;
-}
 
 void instance_destroy(varve_metadata_instance* instance) {
   delete instance;
@@ -89,7 +76,7 @@ constexpr varve_metadata kTable = {
     {sizeof(varve_metadata), VARVE_ABI_MAJOR, VARVE_ABI_MINOR, VARVE_KIND_METADATA,
      "metadata_sqlite", "0.1.0", "keeps the metadata of one machine's daemons in an SQLite file"},
     kSqliteOptionHelp,
-    instance_create,
+    make_instance,
     instance_destroy,
     context_create,
     context_destroy,

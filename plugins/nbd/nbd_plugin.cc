@@ -1,6 +1,5 @@
 // The plugin's table: "nbd" serves volumes to NBD clients over TCP and unix sockets.
 #include <memory>
-#include <span>
 
 #include "plugins/abi/service.h"
 #include "plugins/nbd/listeners.h"
@@ -21,18 +20,6 @@ struct varve_service_context {
 
 namespace varve {
 namespace {
-
-int32_t instance_create(const varve_host* host, const varve_option* options, uint32_t option_count,
-                        varve_service_instance** instance, char* why, uint32_t why_bytes) {
-  auto created = std::make_unique<varve_service_instance>(host);
-  const std::string wrong = parse_options(std::span(options, option_count), created->options);
-  if (!wrong.empty()) {
-    explain(why, why_bytes, wrong);
-    return VARVE_E_INVALID;
-  }
-  *instance = created.release();
-  return VARVE_OK;
-}
 
 void instance_destroy(varve_service_instance* instance) {
   delete instance;
@@ -78,7 +65,7 @@ constexpr varve_service kTable = {
     {sizeof(varve_service), VARVE_ABI_MAJOR, VARVE_ABI_MINOR, VARVE_KIND_SERVICE, "nbd", "0.1.0",
      "serves volumes to NBD clients over TCP and unix sockets"},
     kNbdOptionHelp,
-    instance_create,
+    make_instance,
     instance_destroy,
     context_create,
     context_destroy,

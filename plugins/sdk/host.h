@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,6 +30,20 @@ inline void explain(char* why, uint32_t why_bytes, std::string_view text) {
   const size_t length = std::min<size_t>(text.size(), why_bytes - 1);
   std::memcpy(why, text.data(), length);
   why[length] = '\0';
+}
+
+// instance_create for an instance with `log` and `options` that parse_options() fills in.
+template <typename Instance>
+int32_t make_instance(const varve_host* host, const varve_option* options, uint32_t option_count,
+                      Instance** instance, char* why, uint32_t why_bytes) {
+  auto created = std::make_unique<Instance>(host);
+  const std::string wrong = parse_options(std::span(options, option_count), created->options);
+  if (!wrong.empty()) {
+    explain(why, why_bytes, wrong);
+    return VARVE_E_INVALID;
+  }
+  *instance = created.release();
+  return VARVE_OK;
 }
 
 // One string from parts, for messages off the hot path.

@@ -1,6 +1,5 @@
 // The plugin's table: "tcp" carries messages between nodes over TCP.
 #include <memory>
-#include <span>
 
 #include "plugins/abi/transport.h"
 #include "plugins/sdk/host.h"
@@ -19,18 +18,6 @@ struct varve_transport_context {
 
 namespace varve {
 namespace {
-
-int32_t instance_create(const varve_host* host, const varve_option* options, uint32_t option_count,
-                        varve_transport_instance** instance, char* why, uint32_t why_bytes) {
-  auto created = std::make_unique<varve_transport_instance>(host);
-  const std::string wrong = parse_options(std::span(options, option_count), created->options);
-  if (!wrong.empty()) {
-    explain(why, why_bytes, wrong);
-    return VARVE_E_INVALID;
-  }
-  *instance = created.release();
-  return VARVE_OK;
-}
 
 void instance_destroy(varve_transport_instance* instance) {
   delete instance;
@@ -96,7 +83,7 @@ constexpr varve_transport kTable = {
     {sizeof(varve_transport), VARVE_ABI_MAJOR, VARVE_ABI_MINOR, VARVE_KIND_TRANSPORT, "tcp",
      "0.1.0", "carries messages between nodes over TCP"},
     kTcpOptionHelp,
-    instance_create,
+    make_instance,
     instance_destroy,
     context_create,
     context_destroy,
