@@ -18,6 +18,9 @@
  *     varve_plugin_entry -> instance_create -> context_create (one per shard) -> start
  *         -> poll / arm / wait_fd ... -> stop -> stopped -> context_destroy -> instance_destroy
  *
+ * A transport has no start and no stop: listen and connect open it, context_destroy ends it.
+ * option_help is "" where there are no options.
+ *
  * instance_create and start explain errors in words; later errors are codes. Every call on a
  * context comes from its shard's thread. No call may block.
  */

@@ -14,8 +14,13 @@
  * belongs to the plugin until a RECEIVED names it, whatever becomes of the connection that was
  * filling it; context_destroy gives back the rest.
  *
+ * The plugin checks what it is given: a slice must lie inside the arena of its `memory`, a receive
+ * buffer, too. A connection that waits for a buffer still notices that its peer is lost, and then
+ * ends without one.
+ *
  * Sleeping: the host calls poll until it returns 0, then arm; when arm returns 0 the host may sleep
- * until wait_fd becomes readable.
+ * until wait_fd becomes readable. Calls of the host in between (send, connect, ...) may give poll
+ * something to do: then arm says 1, or wait_fd is readable.
  */
 #ifndef VARVE_TRANSPORT_H
 #define VARVE_TRANSPORT_H
@@ -40,7 +45,7 @@ struct varve_slice {
 };
 
 struct varve_message {
-  uint32_t struct_size;
+  uint32_t struct_size;  /* smaller than the plugin's own: VARVE_E_INVALID */
   uint32_t header_bytes; /* 1 to VARVE_HEADER_BYTES_MAX; copied by send */
   const void* header;
   uint32_t slice_count; /* 0: no payload */
@@ -61,14 +66,16 @@ struct varve_message {
 /* connection, once; result, why: VARVE_OK after disconnect, VARVE_E_CLOSED when the peer did it,
  * VARVE_E_DAMAGED when it sent what is no message, VARVE_E_IO when it was lost. */
 #define VARVE_EVENT_CLOSED 5u
-#define VARVE_EVENT_WRITABLE 6u /* connection: send had said AGAIN, try again; once per refusal */
+/* connection: send had said AGAIN, try again; once for all refusals since the last, and not at all
+ * when the connection ends first. */
+#define VARVE_EVENT_WRITABLE 6u
 
 /* 64 bytes for ever. */
 struct varve_transport_event {
   uint32_t kind;
   int32_t result;
   uint64_t op_id;
-  uint64_t connection; /* never 0 */
+  uint64_t connection; /* 0 only in CONNECTED with an error */
   const void* header;  /* the plugin's memory, valid until the next poll */
   uint32_t header_bytes;
   uint32_t payload_bytes; /* in the posted buffer, from its start */
@@ -94,28 +101,29 @@ struct varve_transport {
   /* Once per arena and context. The number goes into slices; it is not 0. */
   int32_t (*memory_register)(struct varve_transport_context* context, void* base, uint64_t bytes,
                              uint64_t* memory);
+  /* Nothing of it is used any more. VARVE_E_NOT_FOUND: no such number. */
   int32_t (*memory_unregister)(struct varve_transport_context* context, uint64_t memory);
-  /* Begins to accept. `bound` gets the address that peers can connect to (NUL-ended): the same, or
-   * with the port that was chosen for port 0. */
+  /* Begins to accept; once per context. On errors `why` is filled in. `bound` gets the address that
+   * peers can connect to (NUL-ended): the same, or with the port that was chosen for port 0. */
   int32_t (*listen)(struct varve_transport_context* context, const char* address, char* bound,
                     uint32_t bound_bytes, char* why, uint32_t why_bytes);
   /* VARVE_E_INVALID: no address; VARVE_E_AGAIN: too many connections. What else goes wrong is told
    * by CONNECTED, which comes within a time that the plugin bounds. */
   int32_t (*connect)(struct varve_transport_context* context, const char* address, uint64_t op_id);
   /* Sends that are on the way get their OP_DONE, then CLOSED follows; the plugin does not wait for
-   * the peer. VARVE_E_CLOSED: no such connection. */
+   * the peer: what cannot be sent at once is dropped. VARVE_E_CLOSED: no such connection. */
   int32_t (*disconnect)(struct varve_transport_context* context, uint64_t connection);
   /* A buffer for one payload, registered, 4096-aligned; op_id is not 0. A payload goes into the
-   * smallest posted buffer that can hold it; without one the connection waits (and with it its
-   * peer). */
+   * smallest buffer that can hold it of those that are posted when its size is known; without one
+   * the connection waits (and with it its peer). VARVE_E_INVALID: it is not such a buffer. */
   int32_t (*receive_post)(struct varve_transport_context* context, const struct varve_slice* buffer,
                           uint64_t op_id);
   /* VARVE_E_AGAIN: too much is on its way on this connection; WRITABLE follows. VARVE_E_CLOSED: no
    * such connection, or it is being closed. VARVE_E_INVALID: header or slices are not as above. */
   int32_t (*send)(struct varve_transport_context* context, uint64_t connection,
                   const struct varve_message* message, uint64_t op_id);
-  /* Does what can be done without blocking; fills in at most `capacity` events, returns how many.
-   */
+  /* Does what can be done without blocking, not too much in one call; fills in at most `capacity`
+   * events (at least 1), returns how many. */
   int32_t (*poll)(struct varve_transport_context* context, struct varve_transport_event* events,
                   uint32_t capacity);
   /* 1: something is pending, do not sleep. */

@@ -36,12 +36,13 @@ TEST_CASE("the table says what it is") {
 TEST_CASE("an unknown option is refused in words") {
   const varve_transport& table = transport_under_test();
   const varve_option option{"no_such_option", "1"};
-  varve_host host{};
-  host.struct_size = sizeof(host);
+  std::string log;
+  const varve_host host = host_for(&log);
   varve_transport_instance* instance = nullptr;
   char why[256] = "";
   CHECK(table.instance_create(&host, &option, 1, &instance, why, sizeof(why)) == VARVE_E_INVALID);
-  CHECK(std::string(why).starts_with("no_such_option: unknown option"));
+  INFO(why);
+  CHECK(std::string(why).find("no_such_option") != std::string::npos);
 }
 
 TEST_CASE("messages that the contract does not allow are refused") {

@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 
 namespace varve {
 namespace {
 
-constexpr int kPatienceMs = 20'000;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPatience(20'000);
 
 void write_log(void* host, uint32_t, const char* text) {
   static_cast<std::string*>(host)->append(text).append("\n");
@@ -33,10 +36,7 @@ const varve_transport& transport_under_test() {
 }
 
 Wire::Wire(const Options& options) : table_(&transport_under_test()) {
-  host_.struct_size = sizeof(host_);
-  host_.abi_major = VARVE_ABI_MAJOR;
-  host_.host = &log_;
-  host_.log = write_log;
+  host_ = host_for(&log_);
   std::vector<varve_option> given;
   for (const auto& [key, value] : options) given.push_back({key.c_str(), value.c_str()});
   char why[256] = "";
@@ -64,11 +64,15 @@ bool Wire::poll_all() {
 }
 
 void Wire::run_until(const std::function<bool()>& done) {
+  const Clock::time_point deadline = Clock::now() + kPatience;
   while (!done()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    INFO("what this test waits for has not happened within 20 s");
+    REQUIRE(left.count() > 0);
     if (poll_all()) continue;
     pollfd ready[2] = {{left_->wait_fd(), POLLIN, 0}, {-1, POLLIN, 0}};
     if (right_ != nullptr) ready[1].fd = right_->wait_fd();
-    REQUIRE(::poll(ready, 2, kPatienceMs) > 0);
+    REQUIRE(::poll(ready, 2, static_cast<int>(left.count())) > 0);
   }
 }
 
@@ -90,6 +94,16 @@ void Wire::post_both(size_t count, uint64_t bytes) {
     left_->post(bytes);
     right_->post(bytes);
   }
+}
+
+varve_host host_for(std::string* log) {
+  varve_host host{};
+  host.struct_size = sizeof(host);
+  host.abi_major = VARVE_ABI_MAJOR;
+  host.abi_minor = VARVE_ABI_MINOR;
+  host.host = log;
+  host.log = write_log;
+  return host;
 }
 
 size_t open_descriptors() {

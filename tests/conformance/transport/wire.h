@@ -21,7 +21,7 @@ class Wire {
   ~Wire();
 
   // Polls both sides, and sleeps on their descriptors when neither has anything to do, until
-  // `done`.
+  // `done`; fails when that takes longer than 20 s.
   void run_until(const std::function<bool()>& done);
   // Until nothing more happens by itself.
   void settle();
@@ -55,6 +55,8 @@ class Wire {
 // The plugin's table: of the file that VARVE_TRANSPORT_PLUGIN names in the environment, or of the
 // one that this program was built for.
 const varve_transport& transport_under_test();
+// What a plugin is given; it appends its log lines to `log`.
+varve_host host_for(std::string* log);
 // Descriptors that this process has open.
 size_t open_descriptors();
 // Bytes that depend on `seed` and on their place.
