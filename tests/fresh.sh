@@ -67,6 +67,7 @@ enter=$(
 set -e
 root=$1 cache=$2 inside=$3
 shift 3
+mount --rbind "$root" "$root" # "/" is a mount inside, as ip netns wants it
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
