@@ -2,10 +2,11 @@
 # A cluster of three varved on this machine, from nothing to volumes that survive kill -9:
 #   examples/quickstart.sh [--keep]
 # Installs what is missing (Debian 12 or 13, root or sudo), builds, starts three daemons on files, makes
-# them one cluster, copies an ext4 image in through one node and compares it back through another, runs
-# fio with verify, kills a node in mid-write while the load goes on, kills all three, starts them again
-# and checks every acknowledged block. Prints what it did and measured, and leaves nothing behind. All
-# volumes have three copies. --keep leaves the cluster up and says how to use it.
+# them one cluster, copies an ext4 image of 2 GiB in through one node and compares it back through
+# another, runs fio with verify, kills one node after the other in mid-write while the load goes on, the
+# one that serves it among them, kills all three, starts them again and checks every acknowledged block.
+# Prints what it did and measured, and leaves nothing behind. All volumes have three copies. --keep
+# leaves the cluster up and says how to use it.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
@@ -14,8 +15,8 @@ keep=
 case "${1:-}" in
   '') ;;
   --keep) keep=yes ;;
-  -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 bin=$repository/build/release/bin
@@ -26,6 +27,7 @@ stamp_pid=
 announced= word='' number=0 rest='' # what stamp says
 current=start
 PATH=$PATH:/usr/sbin:/sbin # mkfs.ext4 and e2fsck, also without root
+data_bytes=0 # of the image, without its holes
 copied_out= # how fast
 rows=()     # "what|measured" of the table
 
@@ -42,6 +44,14 @@ mib() { echo "$((($1 + 1048575) / 1048576)) MiB"; }
 rate() { # bytes, start in microseconds
   local took=$(($(now_us) - $2))
   echo "$(mib "$1") in $((took / 1000000)).$(printf %02d $((took / 10000 % 100))) s, $(($1 / (took + 1))) MB/s"
+}
+cpu_ms() { # that the daemons have taken since they were started
+  local pid fields ticks=0
+  for pid in "${pids[@]}"; do
+    read -ra fields <"/proc/$pid/stat"
+    ticks=$((ticks + fields[13] + fields[14]))
+  done
+  echo $((ticks * 1000 / $(getconf CLK_TCK)))
 }
 varve() { "$bin/varve" --config "$work/n1/node.toml" "$@"; }
 varve_on() { "$bin/varve" --config "$work/n$1/node.toml" "${@:2}"; } # node, arguments
@@ -103,7 +113,7 @@ compare_image() { # node
   await_free image
   start=$(now_us)
   nbdcopy "$(uri image "$1")" "$work/image.back"
-  copied_out=$(rate "$(stat -c %s "$work/image")" "$start")
+  copied_out=$(rate "$data_bytes" "$start")
   cmp "$work/image" "$work/image.back" || die "the image came back different"
   e2fsck -fn "$work/image.back" >"$work/fsck" 2>&1 || die "e2fsck: $(cat "$work/fsck")"
   rm "$work/image.back"
@@ -182,36 +192,39 @@ make_cluster() {
 
 make_image() {
   step 4 "make an ext4 image of $tree"
-  local tree_kib file_count image_bytes
-  tree_kib=$(du -sk "$tree" | cut -f1)
+  local file_count
   file_count=$(find "$tree" | wc -l)
-  image_bytes=$(((tree_kib * 17 / 16 / 1024 + 48) << 20))
-  truncate -s "$image_bytes" "$work/image"
+  truncate -s 2GiB "$work/image"
   mkfs.ext4 -q -F -N $((file_count + 1000)) -d "$tree" "$work/image"
-  row "ext4 image" "$(mib "$image_bytes"), $file_count files"
+  data_bytes=$(($(du -k "$work/image" | cut -f1) * 1024))
+  row "ext4 image of 2 GiB" "$(mib "$data_bytes") in $file_count files"
 }
 
 copy_image() {
   step 5 "copy the image in through node 1, compare it through node 3"
-  local bytes start
-  bytes=$(stat -c %s "$work/image")
-  varve volume create image --size "$bytes" >/dev/null
-  start=$(now_us)
+  local start cpu
+  varve volume create image --size 2GiB >/dev/null
+  start=$(now_us) cpu=$(cpu_ms)
   nbdcopy "$work/image" "$(uri image 1)"
-  row "nbdcopy in, three copies" "$(rate "$bytes" "$start")"
+  row "nbdcopy in, three copies" "$(rate "$data_bytes" "$start")"
+  row "  CPU time of the three daemons" "$(($(cpu_ms) - cpu)) ms"
+  cpu=$(cpu_ms)
   compare_image 3
   row "nbdcopy out, through another node" "$copied_out"
+  row "  CPU time of the three daemons" "$(($(cpu_ms) - cpu)) ms"
   row "compared (cmp, e2fsck)" "equal and sound"
 }
 
 run_fio() {
   step 6 "fio with verify"
   varve volume create fio --size 128MiB >/dev/null
-  local job=(fio --name=verify --ioengine=nbd "--uri=$(uri fio 1)" --size=128m --bs=4k --iodepth=32
+  local cpu job=(fio --name=verify --ioengine=nbd "--uri=$(uri fio 1)" --size=128m --bs=4k --iodepth=32
     --rw=randwrite --verify=crc32c --output-format=json "--aux-path=$work")
+  cpu=$(cpu_ms)
   "${job[@]}" --output="$work/fio.json" || die "fio: $(tail -n 5 "$work/fio.json")"
   row "fio random write 4 KiB, depth 32" "$(fio_value "$work/fio.json" write iops) IOPS"
   row "fio verifying read 4 KiB, depth 32" "$(fio_value "$work/fio.json" read iops) IOPS"
+  row "  CPU time of the three daemons" "$((($(cpu_ms) - cpu) * 1000 / 65536)) us for each of 65536 operations"
 }
 
 # Reads what stamp announces up to so many acknowledged operations; sets $word, $number, $rest.
@@ -221,25 +234,49 @@ await_acknowledged() { # count
   done
 }
 
-kill_one_in_mid_write() {
-  step 7 "load that checks itself through node 2, kill -9 of node 1 in mid-write"
+# The load goes on without the node, which then comes back.
+kill_in_mid_write() { # node
+  local killed_after=$number start
+  crash "$1"
+  start=$(now_us)
+  await_acknowledged $((killed_after + 2000))
+  row "node $1 killed after" "$killed_after acknowledged operations, 32 in flight"
+  row "  2000 further operations without it" "$((($(now_us) - start) / 1000)) ms"
+  launch "$1"
+  await_status "$1" '"problems": \[\]'
+  row "  back, all copies in sync" "$((($(now_us) - start) / 1000)) ms after the kill"
+}
+# It comes back as fast as it can, and the client to it.
+kill_the_serving() { # node
+  local killed_after=$number start
+  crash "$1"
+  start=$(now_us)
+  launch "$1"
+  await_session
+  row "node $1, which serves, killed after" "$killed_after acknowledged operations, 32 in flight"
+  row "  serving again" "$rest"
+  await_status "$1" '"problems": \[\]'
+  row "  back, all copies in sync" "$((($(now_us) - start) / 1000)) ms after the kill"
+  await_acknowledged $((killed_after + 2000))
+}
+await_session() {
+  until [[ $word == session ]]; do
+    read -r -t 60 -u "$announced" word number rest || die "the cluster does not come back"
+  done
+}
+
+kill_one_after_the_other() {
+  step 7 "load that checks itself through node 2, kill -9 of each node in mid-write"
   varve_on 2 volume create stamp --size 256MiB >/dev/null
   mkfifo "$work/announced"
   "$bin/stamp" run "$(uri stamp 2)" --journal "$work/journal" --depth 32 --connections 4 \
     --announce-every 500 --quiet >"$work/announced" &
   stamp_pid=$!
-  local start killed_after
   exec {announced}<"$work/announced"
   await_acknowledged 2000
-  killed_after=$number
-  crash 1
-  start=$(now_us)
-  await_acknowledged $((killed_after + 2000))
-  row "node 1 killed after" "$killed_after acknowledged operations, 32 in flight"
-  row "2000 further operations without it" "$((($(now_us) - start) / 1000)) ms"
-  launch 1
-  await_status 1 '"problems": \[\]'
-  row "node 1 back, all copies in sync" "$((($(now_us) - start) / 1000)) ms after the kill"
+  kill_in_mid_write 1
+  kill_the_serving 2
+  kill_in_mid_write 3
 }
 value() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
@@ -248,9 +285,7 @@ kill_all() {
   local node
   for node in 1 2 3; do crash "$node"; done
   for node in 1 2 3; do launch "$node"; done
-  until [[ $word == session ]]; do
-    read -r -t 60 -u "$announced" word number rest || die "the cluster does not come back"
-  done
+  await_session
   row "all killed, serving again" "$rest"
   await_acknowledged 1
   kill -TERM "$stamp_pid"
@@ -301,6 +336,6 @@ make_cluster
 make_image
 copy_image
 run_fio
-kill_one_in_mid_write
+kill_one_after_the_other
 kill_all
 finish
