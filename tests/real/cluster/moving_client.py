@@ -24,7 +24,7 @@ class Stamp:
         self.uri = f"nbd+unix:///{volume}?socket={self.link}"
         self.volume, self.depth = volume, depth
         self.node = None
-        self.acknowledged = self.changes = self.sessions = 0
+        self.acknowledged = self.writes = self.sessions = 0
         self.total_acknowledged = 0
         self.changed = threading.Condition()
         self.process = self.reader = None
@@ -37,7 +37,7 @@ class Stamp:
             self.abandon()
 
     def start(self):
-        self.acknowledged = self.changes = self.sessions = 0
+        self.acknowledged = self.writes = self.sessions = 0
         self.process = subprocess.Popen(
             [BIN / "stamp", "run", self.uri, "--journal", self.journal, "--depth", str(self.depth),
              "--announce-every", str(self.announce_every), "--quiet", "--reconnect-timeout-ms", "60000"],
@@ -51,7 +51,7 @@ class Stamp:
             words = line.split()
             with self.changed:
                 if words[0] == "acknowledged":
-                    self.acknowledged, self.changes = int(words[1]), int(words[3])
+                    self.acknowledged, self.writes = int(words[1]), int(words[3])
                 if words[0] == "session":
                     self.sessions += 1
                 self.changed.notify_all()

@@ -59,9 +59,7 @@ struct Counts {
     for (uint64_t count : by_kind) sum += count;
     return sum;
   }
-  uint64_t of(OpKind kind) const { return by_kind[static_cast<size_t>(kind)]; }
-  // All but reads and flushes.
-  uint64_t changes() const { return of(OpKind::kWrite) + of(OpKind::kTrim) + of(OpKind::kZero); }
+  uint64_t writes() const { return by_kind[static_cast<size_t>(OpKind::kWrite)]; }
 };
 
 class Load {
@@ -304,7 +302,7 @@ void Load::progress() {
   const uint64_t acknowledged = counts_.acknowledged();
   if (options_.announce_every > 0 && acknowledged - announced_ >= options_.announce_every) {
     announced_ = acknowledged;
-    printf("acknowledged %" PRIu64 " changes %" PRIu64 "\n", acknowledged, counts_.changes());
+    printf("acknowledged %" PRIu64 " writes %" PRIu64 "\n", acknowledged, counts_.writes());
     fflush(stdout);
   }
   if (options_.quiet || Clock::now() - last_progress_ < kProgressEvery) return;

@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   run->add_option("--reconnect-timeout-ms", load.reconnect_timeout_ms,
                   "wait for the server (30000)");
   run->add_option("--announce-every", load.announce_every,
-                  "print \"acknowledged N changes M\" so often");
+                  "print \"acknowledged N writes M\" so often");
   run->add_flag("--quiet", load.quiet, "no progress lines");
 
   CLI::App* check = app.add_subcommand("verify", "read the whole volume and check it");
