@@ -30,6 +30,12 @@ constexpr Epoch epoch_of(Sequence sequence) {
   return static_cast<Epoch>(sequence >> kSequenceCounterBits);
 }
 
+// Which writes of a volume came before which snapshot: every write carries the volume's newest
+// generation, and a snapshot makes that one its own and begins the next.
+using Generation = uint32_t;
+// As a view: the volume itself, whatever its newest generation is.
+inline constexpr Generation kHead = UINT32_MAX;
+
 using Uuid = std::array<std::byte, 16>;
 
 // A run of blocks of one volume.
@@ -37,6 +43,13 @@ struct BlockRange {
   uint64_t first = 0;
   uint64_t count = 0;
   uint64_t end() const { return first + count; }
+};
+
+// What can be read: a volume, or one of its snapshots (by the snapshot's generation).
+struct VolumeView {
+  VolumeView(VolumeId id, Generation view = kHead) : volume(id), generation(view) {}
+  VolumeId volume;
+  Generation generation;
 };
 
 }  // namespace varve

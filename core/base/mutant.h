@@ -19,6 +19,11 @@ enum class Mutant {
   kDropTrimMemory,            // forget a trim when its segment is cleaned
   kStopAtFirstDamagedBatch,   // take damage for the torn end of the log
   kForgetSlotGeneration,      // accept batches of a slot's former life
+  kDropHidingMark,            // forget a trim though a snapshot shows what it hides
+  kMixGenerations,            // overwrite what a snapshot shows where the leaf has several
+  kForgetPendingSnapshot,     // let writes overwrite what a snapshot that is being taken shows
+  kSnapshotWithoutDrain,      // a snapshot does not wait for writes that belong to it
+  kCutVolumesApart,           // the volumes of a group snapshot are cut one after the other
 
   // Of the replication protocol (docs/replication.md):
   kLearnerAdoptsPosition,     // a learner takes over positions before it is admitted

@@ -18,15 +18,6 @@ uint32_t free_low(uint32_t slot_count) {
   return LogWriter::floor_slots(StreamKind::kUser) + 1 + std::clamp(slot_count / 100, 1u, 64u);
 }
 
-// Whether block `i` of `entry`, found in `slot`, is what the map shows.
-bool live(const VolumeMap& volume, const Entry& entry, uint32_t slot, uint32_t i) {
-  const BlockState held = volume.get(entry.first_block() + i);
-  if (held.sequence != entry.sequence || held.slot != slot) return false;
-  if (entry.op == EntryOp::kData)
-    return takes_block(held.kind) && held.position == entry.position + i;
-  return takes_mark(held.kind);
-}
-
 // Block `i` of a move with data, as a move of its own.
 Append single_block(const Append& move, uint32_t i) {
   Append single = move;
@@ -134,20 +125,18 @@ Cleaner::Window Cleaner::collect(uint32_t victim, const Footer& footer, size_t& 
 
 void Cleaner::collect_entry(Window& window, uint32_t victim, const Entry& entry,
                             const uint32_t* crcs, Sequence forget_below) {
-  const VolumeMap* volume = map_.find(VolumeId{entry.volume});
-  if (volume == nullptr) return;
   const uint32_t run_max =
       entry.has_data() ? writer_.geometry().relocate_blocks_max() : uint32_t{kExtentBlocks};
+  // Rule 6: every member has it, no older version lies anywhere else, and what lies here goes with
+  // this mark.
+  const bool forgettable = entry.op == EntryOp::kZero && entry.sequence < forget_below &&
+                           map_.may_forget(GroupId{entry.group}, entry.sequence);
   uint32_t run = 0;  // live blocks that end before block i
   for (uint32_t i = 0; i <= entry.count; ++i) {
-    const bool taken = i < entry.count && live(*volume, entry, victim, i);
-    if (taken && entry.op == EntryOp::kZero && entry.sequence < forget_below &&
-        map_.may_forget(GroupId{entry.group}, entry.sequence)) {
-      // Rule 6: every member has it, no older version lies anywhere else, and what lies here goes
-      // with this mark.
-      map_.forget_zero(VolumeId{entry.volume}, entry.first_block() + i, victim, entry.sequence);
-      continue;
-    }
+    bool taken = i < entry.count && map_.live(entry, victim, i);
+    if (taken && forgettable)
+      taken = !map_.forget_zero(VolumeId{entry.volume}, entry.first_block() + i, victim,
+                                entry.sequence);
     if (run > 0 && (!taken || run == run_max)) {
       add_move(window, victim, entry, i - run, run, crcs);
       run = 0;

@@ -6,14 +6,6 @@
 namespace varve {
 namespace {
 
-constexpr std::string_view kNameGrammar =
-    "a name has 1 to 255 letters, digits, '.', '_' and '-', the first a letter or digit";
-
-Status check_name(std::string_view what, std::string_view name) {
-  if (volume_name_allowed(name)) return {};
-  return Status(ErrorCode::kInvalidArgument, text(what, " name: ", kNameGrammar));
-}
-
 // Fewer are left than one transaction may take.
 bool ids_used_up(const ClusterRecord& record) {
   constexpr uint32_t kLast = UINT32_MAX - 64;
@@ -97,7 +89,7 @@ MetadataTransaction creation(const Versioned<ClusterRecord>& cluster, const Clus
 }  // namespace
 
 Task<Result<NodeRecord>> register_node(ClusterContext context, NodeRecord wanted) {
-  VARVE_CO_TRY(check_name("node", wanted.name));
+  VARVE_CO_TRY(check_name(wanted.name, "node"));
   if (!record_words_allowed(wanted.address) || !record_words_allowed(wanted.version)) {
     co_return Status(ErrorCode::kInvalidArgument, "a node's address or version is not readable");
   }
@@ -130,7 +122,7 @@ Task<Result<NodeRecord>> register_node(ClusterContext context, NodeRecord wanted
 }
 
 Task<Result<DiskGroupRecord>> register_disk_group(ClusterContext context, DiskGroupRecord wanted) {
-  VARVE_CO_TRY(check_name("disk group", wanted.name));
+  VARVE_CO_TRY(check_name(wanted.name, "disk group"));
   if (wanted.uuid == Uuid{} || wanted.node == NodeId{}) {
     co_return Status(ErrorCode::kInvalidArgument, "a disk group has a uuid and a node");
   }

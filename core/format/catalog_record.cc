@@ -47,6 +47,26 @@ void put_fence(std::vector<std::byte>& out, const AttachFence& fence) {
   put(out, uint64_t{static_cast<uint32_t>(fence.group)});
 }
 
+void put_snapshot(std::vector<std::byte>& out, const SnapshotRecord& snapshot) {
+  put(out, RecordHeader{.number = snapshot.blocks,
+                        .id = static_cast<uint32_t>(snapshot.volume),
+                        .name_bytes = static_cast<uint16_t>(snapshot.name.size()),
+                        .kind = RecordKind::kSnapshot});
+  put(out,
+      SnapshotTail{.created_seconds = snapshot.created_seconds, .generation = snapshot.generation});
+  put(out, snapshot.name.data(), snapshot.name.size());
+}
+
+void put_lineage(std::vector<std::byte>& out, const LineageRecord& lineage) {
+  put(out, RecordHeader{.id = static_cast<uint32_t>(lineage.volume), .kind = RecordKind::kLineage});
+  put(out, LineageTail{.newest = lineage.newest,
+                       .base_volume = static_cast<uint32_t>(lineage.base),
+                       .base_generation = lineage.base_generation,
+                       .branch_count = static_cast<uint16_t>(lineage.branches.size()),
+                       .headless = static_cast<uint8_t>(lineage.headless ? 1 : 0)});
+  for (const LineageRecord::Branch& branch : lineage.branches) put(out, branch);
+}
+
 // What is left to read of a payload. Every take() says whether there was enough.
 struct Rest {
   std::span<const std::byte> bytes;
@@ -99,6 +119,49 @@ bool take_fence(Rest& rest, const RecordHeader& header, CatalogPayload& payload)
   return true;
 }
 
+bool take_snapshot(Rest& rest, const RecordHeader& header, CatalogPayload& payload) {
+  SnapshotTail tail;
+  SnapshotRecord record;
+  if (!rest.take(tail) || !rest.take(record.name, header.name_bytes)) return false;
+  if (header.id == 0 || header.number > kVolumeBlocksMax || tail.generation >= kHead - 1)
+    return false;
+  if (!record.name.empty() && !volume_name_allowed(record.name)) return false;
+  record.volume = VolumeId{header.id};
+  record.generation = tail.generation;
+  record.blocks = header.number;
+  record.created_seconds = tail.created_seconds;
+  payload.snapshots.push_back(std::move(record));
+  return true;
+}
+
+// Branches ascend, and each goes on below its own beginning.
+bool branches_plausible(const std::vector<LineageRecord::Branch>& branches) {
+  for (size_t i = 0; i < branches.size(); ++i) {
+    const LineageRecord::Branch& branch = branches[i];
+    if (i == 0 && (branch.first != 0 || branch.fork != 0)) return false;
+    if (i > 0 && (branch.first <= branches[i - 1].first || branch.fork >= branch.first))
+      return false;
+  }
+  return true;
+}
+
+bool take_lineage(Rest& rest, const RecordHeader& header, CatalogPayload& payload) {
+  LineageTail tail;
+  if (!rest.take(tail) || header.id == 0 || tail.branch_count > kBranchesMax) return false;
+  if (tail.newest >= kHead || tail.base_volume == header.id) return false;
+  LineageRecord record{.volume = VolumeId{header.id},
+                       .newest = tail.newest,
+                       .base = VolumeId{tail.base_volume},
+                       .base_generation = tail.base_generation,
+                       .headless = tail.headless == 1,
+                       .branches = {}};
+  for (uint32_t i = 0; i < tail.branch_count; ++i)
+    if (!rest.take(record.branches.emplace_back())) return false;
+  if (!branches_plausible(record.branches)) return false;
+  payload.lineages.push_back(std::move(record));
+  return true;
+}
+
 bool take_record(Rest& rest, CatalogPayload& payload) {
   RecordHeader header;
   if (!rest.take(header)) return false;
@@ -109,6 +172,10 @@ bool take_record(Rest& rest, CatalogPayload& payload) {
       return take_group(rest, header, payload);
     case RecordKind::kFence:
       return take_fence(rest, header, payload);
+    case RecordKind::kSnapshot:
+      return take_snapshot(rest, header, payload);
+    case RecordKind::kLineage:
+      return take_lineage(rest, header, payload);
   }
   return false;
 }
@@ -120,6 +187,13 @@ bool volume_name_allowed(std::string_view name) {
   for (const char c : name)
     if (!letter_or_digit(c) && c != '.' && c != '_' && c != '-') return false;
   return true;
+}
+
+Status check_name(std::string_view name, std::string_view what) {
+  if (volume_name_allowed(name)) return {};
+  return {ErrorCode::kInvalidArgument,
+          text("\"", name, "\" is not a ", what, " name; allowed are 1 to 255 letters, ",
+               "digits, '.', '_' and '-', the first a letter or digit")};
 }
 
 Status check_growth(std::string_view name, uint64_t size_bytes, uint64_t wanted_bytes) {
@@ -136,7 +210,8 @@ Status check_growth(std::string_view name, uint64_t size_bytes, uint64_t wanted_
 }
 
 std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
-  const size_t count = payload.records.size() + payload.groups.size() + payload.fences.size();
+  const size_t count = payload.records.size() + payload.groups.size() + payload.fences.size() +
+                       payload.snapshots.size() + payload.lineages.size();
   CatalogHeader header;
   header.record_count = static_cast<uint32_t>(count);
   header.next_volume = payload.next_volume;
@@ -146,6 +221,8 @@ std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
   for (const VolumeRecord& record : payload.records) put_volume(out, record);
   for (const MemberState& group : payload.groups) put_group(out, group);
   for (const AttachFence& fence : payload.fences) put_fence(out, fence);
+  for (const SnapshotRecord& snapshot : payload.snapshots) put_snapshot(out, snapshot);
+  for (const LineageRecord& lineage : payload.lineages) put_lineage(out, lineage);
   header.bytes = static_cast<uint32_t>(out.size());
   std::memcpy(out.data(), &header, sizeof header);
   out.resize(round_up(out.size(), kBlockBytes));

@@ -8,6 +8,8 @@
 // Record:  RecordHeader | volume: GroupId x group_count, name bytes
 //                       | group:  GroupTail
 //                       | fence:  group u32, zero u32
+//                       | snapshot: SnapshotTail, name bytes
+//                       | lineage:  LineageTail, (first u32, fork u32) x branch_count
 #pragma once
 
 #include <cstddef>
@@ -40,11 +42,21 @@ static_assert(sizeof(CatalogHeader) == 24);
 
 inline constexpr uint32_t kVolumeGroupsMax = 64;
 
-enum class RecordKind : uint8_t { kVolume = 0, kGroup = 1, kFence = 2 };
+inline constexpr uint32_t kSnapshotsMax = 10000;  // of all volumes of a store
+inline constexpr uint32_t kBranchesMax = 1024;    // of a volume: how often it was rolled back
+
+enum class RecordKind : uint8_t {
+  kVolume = 0,
+  kGroup = 1,
+  kFence = 2,
+  kSnapshot = 3,
+  kLineage = 4,
+};
 
 struct RecordHeader {
-  uint64_t number = 0;  // volume: blocks, 0: deleted; group: position; fence: attach generation
-  uint32_t id = 0;      // volume: its id; group: its id; fence: the volume
+  // Volume and snapshot: blocks, 0: deleted; group: position; fence: attach generation; lineage: 0.
+  uint64_t number = 0;
+  uint32_t id = 0;  // volume: its id; group: its id; the others: the volume
   uint16_t name_bytes = 0;
   RecordKind kind = RecordKind::kVolume;
   uint8_t group_count = 0;
@@ -57,6 +69,23 @@ struct GroupTail {
   uint32_t reserved = 0;
 };
 static_assert(sizeof(GroupTail) == 16);
+
+struct SnapshotTail {
+  uint64_t created_seconds = 0;
+  Generation generation = 0;
+  uint32_t reserved = 0;
+};
+static_assert(sizeof(SnapshotTail) == 16);
+
+struct LineageTail {
+  Generation newest = 0;
+  uint32_t base_volume = 0;
+  Generation base_generation = 0;
+  uint16_t branch_count = 0;
+  uint8_t headless = 0;
+  uint8_t reserved = 0;
+};
+static_assert(sizeof(LineageTail) == 16);
 
 struct VolumeRecord {
   VolumeId id{};
@@ -81,16 +110,44 @@ struct AttachFence {
   uint64_t generation = 0;
 };
 
+// A view of a volume that stays as it is.
+struct SnapshotRecord {
+  VolumeId volume{};
+  Generation generation = 0;
+  uint64_t blocks = 0;  // size of the volume then; 0: deleted
+  uint64_t created_seconds = 0;
+  // Empty: it was deleted, and is kept only because clones stand on it.
+  std::string name;
+};
+
+// How the generations of a volume hang together; see core/map/lineage.h.
+struct LineageRecord {
+  struct Branch {
+    Generation first = 0;
+    Generation fork = 0;
+  };
+  VolumeId volume{};
+  Generation newest = 0;  // at least; the log may show a newer one
+  VolumeId base{};        // 0: the volume is no clone
+  Generation base_generation = 0;
+  bool headless = false;         // the volume was deleted; snapshots of it are kept for clones
+  std::vector<Branch> branches;  // ascending; empty: it was never rolled back
+};
+
 struct CatalogPayload {
   bool complete = false;
   uint32_t next_volume = 1;
   std::vector<VolumeRecord> records;
   std::vector<MemberState> groups;
   std::vector<AttachFence> fences;
+  std::vector<SnapshotRecord> snapshots;
+  std::vector<LineageRecord> lineages;
 };
 
 // 1-255 bytes of [A-Za-z0-9._-], the first a letter or digit.
 bool volume_name_allowed(std::string_view name);
+// The same as an error that tells: kInvalidArgument. `what`: "volume", "snapshot".
+Status check_name(std::string_view name, std::string_view what);
 // A volume grows, up to kVolumeBlocksMax, and never shrinks: kInvalidArgument says so.
 Status check_growth(std::string_view name, uint64_t size_bytes, uint64_t wanted_bytes);
 

@@ -7,7 +7,11 @@
 namespace varve {
 
 LogStream::LogStream(LogWriter& writer, StreamKind kind)
-    : writer_(writer), kind_(kind), work_(writer.runtime().ready), idle_(writer.runtime().ready) {
+    : writer_(writer),
+      kind_(kind),
+      work_(writer.runtime().ready),
+      idle_(writer.runtime().ready),
+      answered_(writer.runtime().ready) {
   writer_.tasks().start(run());
 }
 
@@ -19,6 +23,7 @@ void LogStream::append(Append& append) {
   VARVE_CHECK(!stopping_);
   VARVE_CHECK(append.entry.data_blocks() <= writer_.geometry().append_blocks_max());
   queue_.push_back(append);
+  ++appended_count_;
   queued_blocks_ += append.entry.data_blocks();
   work_.wake_one();
 }
@@ -240,7 +245,14 @@ void LogStream::answer(AppendQueue& appends, ErrorCode result, bool publish) {
     append.result = result;
     if (publish) writer_.sink().durable(kind_, append);
     append.done->count_down();
+    ++answered_count_;
   }
+  if (!answered_.empty()) answered_.wake_all();
+}
+
+Task<void> LogStream::drained() {
+  const uint64_t target = appended_count_;
+  while (answered_count_ < target) co_await answered_.wait();
 }
 
 void LogStream::fail_queue(ErrorCode result) {

@@ -35,6 +35,9 @@ class LogStream {
   // Puts `append` behind the others; its latch is counted down when it is durable or has failed.
   void append(Append& append);
 
+  // Ends when everything appended so far is durable, or has failed.
+  Task<void> drained();
+
   // Whether a run of `data_blocks` fits into the open segment.
   bool has_room(uint32_t data_blocks) const;
   // The open segment is left as it is, unsealed; the next append opens another. May be null.
@@ -83,14 +86,17 @@ class LogStream {
   UnsealedSegment* segment_ = nullptr;
   AppendQueue queue_;
   uint64_t queued_blocks_ = 0;  // data blocks of the queue
+  uint64_t appended_count_ = 0;
+  uint64_t answered_count_ = 0;
   std::deque<std::unique_ptr<Flight>> flights_;
   uint32_t batches_in_flight_ = 0;
   std::vector<AlignedBuffer> spare_buffers_;
   bool stopping_ = false;
   bool seal_at_stop_ = false;
   bool stopped_ = false;
-  WaitList work_;  // the run loop sleeps here
-  WaitList idle_;  // stop() sleeps here
+  WaitList work_;      // the run loop sleeps here
+  WaitList idle_;      // stop() sleeps here
+  WaitList answered_;  // drained() sleeps here
 };
 
 }  // namespace varve

@@ -1,5 +1,9 @@
 #include "core/map/block_map.h"
 
+#include <algorithm>
+
+#include "core/base/mutant.h"
+
 namespace varve {
 namespace {
 
@@ -41,19 +45,52 @@ void BlockMap::drop_volume(VolumeId id) {
   volumes_.erase(found);
 }
 
-bool BlockMap::drop_some() {
-  if (dropped_.empty()) return false;
-  const std::unique_ptr<Extent> extent = dropped_.back()->take_extent();
-  if (extent == nullptr) {
-    dropped_.pop_back();
-    return !dropped_.empty();
+void BlockMap::views_dropped(VolumeId id) {
+  std::erase_if(sweeps_, [id](const Sweep& sweep) { return sweep.volume == id; });
+  sweeps_.push_back({.volume = id});
+}
+
+bool BlockMap::give_up_some() {
+  if (!dropped_.empty()) {
+    const std::unique_ptr<Extent> extent = dropped_.back()->take_extent();
+    if (extent == nullptr) {
+      dropped_.pop_back();
+      return !dropped_.empty() || !sweeps_.empty();
+    }
+    for (const auto& leaf : extent->leaves)
+      if (leaf != nullptr) give_up_leaf(*leaf);
+    return true;
   }
-  for (const auto& leaf : extent->leaves) {
-    if (leaf == nullptr) continue;
-    for (uint32_t i = 0; i < kLeafBlocks; ++i) discount(nullptr, leaf->get(i));
-    --leaf_count_;
+  if (sweeps_.empty()) return false;
+  Sweep& sweep = sweeps_.back();
+  VolumeMap* const volume = find(sweep.volume);
+  if (volume == nullptr || sweep.next_extent >= volume->extent_count()) {
+    sweeps_.pop_back();
+    return !sweeps_.empty();
   }
+  if (volume->has_extent(sweep.next_extent)) sweep_extent(*volume, sweep.next_extent);
+  ++sweep.next_extent;
   return true;
+}
+
+void BlockMap::give_up_leaf(Leaf& leaf) {
+  leaf_bytes_ -= leaf.memory_bytes();
+  for (uint32_t i = 0; i < kLeafBlocks; ++i) {
+    while (leaf.newest_kind(i) != BlockKind::kNone) {
+      discount(nullptr, leaf.newest(i));
+      leaf.erase(i, kNewest);
+    }
+  }
+}
+
+void BlockMap::sweep_extent(VolumeMap& volume, uint64_t extent) {
+  for (uint64_t n = 0; n < kLeavesPerExtent; ++n) {
+    Leaf* const leaf = volume.find_leaf(extent * kExtentBlocks + n * kLeafBlocks);
+    if (leaf == nullptr) continue;
+    for (uint32_t i = 0; i < kLeafBlocks; ++i) drop_unseen(volume, *leaf, i);
+    const LeafBytes bytes(*this, *leaf);
+    if (volume.lineage().plain()) leaf->forget_history();
+  }
 }
 
 const VolumeMap* BlockMap::find(VolumeId id) const {
@@ -61,8 +98,25 @@ const VolumeMap* BlockMap::find(VolumeId id) const {
   return found == volumes_.end() ? nullptr : found->second.get();
 }
 
-VolumeMap* BlockMap::find_mutable(VolumeId id) {
-  return const_cast<VolumeMap*>(find(id));
+VolumeMap* BlockMap::find(VolumeId id) {
+  return const_cast<VolumeMap*>(static_cast<const BlockMap*>(this)->find(id));
+}
+
+BlockState BlockMap::get(VolumeView view, uint64_t block) const {
+  for (const VolumeMap* volume = find(view.volume); volume != nullptr;) {
+    const BlockState state = volume->get(block, view.generation);
+    const CloneBase& base = volume->base();
+    if (state.kind != BlockKind::kNone || !base) return state;
+    view = {base.volume, base.generation};
+    volume = find(view.volume);
+  }
+  return {};
+}
+
+bool BlockMap::has_leaf(VolumeId id, uint64_t block) const {
+  for (const VolumeMap* volume = find(id); volume != nullptr; volume = find(volume->base().volume))
+    if (volume->find_leaf(block) != nullptr) return true;
+  return false;
 }
 
 bool BlockMap::supersedes(const BlockState& fresh, const BlockState& held) const {
@@ -78,36 +132,116 @@ bool BlockMap::supersedes(const BlockState& fresh, const BlockState& held) const
 }
 
 void BlockMap::apply(const Entry& entry, uint32_t slot, const uint32_t* crcs) {
-  VolumeMap* volume = find_mutable(VolumeId{entry.volume});
+  VolumeMap* const volume = find(VolumeId{entry.volume});
   if (volume == nullptr) return;
+  volume->lineage().note(entry.generation);
   const uint64_t first = entry.first_block();
-  for (uint32_t i = 0; i < entry.count; ++i) {
-    const BlockState fresh = state_of(entry, slot, crcs, i);
-    if (first + i < volume->block_count() && supersedes(fresh, volume->get(first + i)))
-      replace(*volume, first + i, fresh);
+  for (uint32_t i = 0; i < entry.count; ++i)
+    if (first + i < volume->block_count())
+      add_version(*volume, first + i, entry.generation, state_of(entry, slot, crcs, i));
+}
+
+void BlockMap::add_version(VolumeMap& volume, uint64_t block, Generation generation,
+                           const BlockState& state) {
+  bool made = false;
+  Leaf& leaf = volume.leaf(block, made);
+  if (made) leaf_bytes_ += leaf.memory_bytes();
+  const uint32_t index = block % kLeafBlocks;
+  if (volume.lineage().plain() && !leaf.has_history()) {
+    const BlockState held = leaf.newest(index);
+    if (!supersedes(state, held)) return;
+    leaf.set_only(index, generation, state);
+    count(&volume, state);  // before the old place is given up, which may free its slot
+    discount(&volume, held);
+    return;
   }
+  leaf.generations(index, generations_);
+  const auto at = std::lower_bound(generations_.begin(), generations_.end(), generation);
+  if (at != generations_.end() && *at == generation) {
+    const VersionPlace place = leaf.place_of(index, static_cast<size_t>(at - generations_.begin()));
+    if (supersedes(state, leaf.at(index, place))) replace(volume, leaf, index, place, state);
+    return;
+  }
+  {
+    const LeafBytes bytes(*this, leaf);
+    leaf.insert(index, generation, state);
+  }
+  count(&volume, state);
+  drop_unseen(volume, leaf, index);
+}
+
+void BlockMap::replace(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place,
+                       const BlockState& state) {
+  const BlockState held = leaf.at(index, place);
+  leaf.set(index, place, state);
+  count(&volume, state);
+  discount(&volume, held);
+}
+
+void BlockMap::erase(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place) {
+  const BlockState held = leaf.at(index, place);
+  leaf.erase(index, place);
+  discount(&volume, held);
+}
+
+void BlockMap::drop_unseen(VolumeMap& volume, Leaf& leaf, uint32_t index) {
+  leaf.generations(index, generations_);
+  if (generations_.empty()) return;
+  volume.lineage().find_needed(generations_, needed_);
+  // From the newest down: places of older ones stay as they are.
+  for (size_t i = generations_.size(); i-- > 0;)
+    if (!needed_[i]) erase(volume, leaf, index, leaf.place_of(index, i));
 }
 
 void BlockMap::relocate(const Append& append) {
   const Entry& entry = append.entry;
-  VolumeMap* volume = find_mutable(VolumeId{entry.volume});
+  VolumeMap* const volume = find(VolumeId{entry.volume});
   if (volume == nullptr) return;
-  const uint64_t first = entry.first_block();
   for (uint32_t i = 0; i < entry.count; ++i) {
-    const BlockState held = volume->get(first + i);
-    if (held.kind == BlockKind::kNone || held.sequence != entry.sequence) continue;
-    if (held.slot != append.from_slot) continue;
+    const uint64_t block = entry.first_block() + i;
+    const uint32_t index = block % kLeafBlocks;
+    Leaf* const leaf = volume->find_leaf(block);
+    if (leaf == nullptr) continue;
+    const VersionPlace place = leaf->find(index, entry.sequence, append.from_slot);
+    if (place == kNoVersion) continue;
+    const BlockState held = leaf->at(index, place);
     if (takes_block(held.kind) && held.position != append.from_position + i) continue;
-    replace(*volume, first + i, state_of(entry, append.slot, append.crcs, i));
+    replace(*volume, *leaf, index, place, state_of(entry, append.slot, append.crcs, i));
   }
 }
 
-void BlockMap::forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence sequence) {
-  VolumeMap* volume = find_mutable(id);
-  if (volume == nullptr) return;
-  const BlockState held = volume->get(block);
-  if (held.kind == BlockKind::kZero && held.slot == slot && held.sequence == sequence)
-    replace(*volume, block, BlockState{});
+bool BlockMap::live(const Entry& entry, uint32_t slot, uint32_t i) const {
+  const VolumeMap* const volume = find(VolumeId{entry.volume});
+  if (volume == nullptr) return false;
+  const uint64_t block = entry.first_block() + i;
+  const Leaf* const leaf = volume->find_leaf(block);
+  if (leaf == nullptr) return false;
+  const uint32_t index = block % kLeafBlocks;
+  const BlockState held = leaf->at(index, leaf->find(index, entry.sequence, slot));
+  if (entry.op == EntryOp::kData)
+    return takes_block(held.kind) && held.position == entry.position + i;
+  return takes_mark(held.kind);
+}
+
+bool BlockMap::hides_something(const VolumeMap& volume, const Leaf& leaf, uint64_t block,
+                               VersionPlace place) const {
+  if (volume.lineage().plain() && !volume.base() && !leaf.has_history()) return false;
+  leaf.generations(block % kLeafBlocks, generations_);
+  if (generations_.front() < leaf.generation_at(block % kLeafBlocks, place)) return true;
+  const CloneBase& base = volume.base();
+  return base && !reads_as_zeroes(get({base.volume, base.generation}, block).kind);
+}
+
+bool BlockMap::forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence sequence) {
+  VolumeMap* const volume = find(id);
+  Leaf* const leaf = volume == nullptr ? nullptr : volume->find_leaf(block);
+  if (leaf == nullptr) return false;
+  const uint32_t index = block % kLeafBlocks;
+  const VersionPlace place = leaf->find(index, sequence, slot);
+  if (place == kNoVersion || leaf->at(index, place).kind != BlockKind::kZero) return false;
+  if (!VARVE_MUTANT(kDropHidingMark) && hides_something(*volume, *leaf, block, place)) return false;
+  erase(*volume, *leaf, index, place);
+  return true;
 }
 
 void BlockMap::forget_old_zeroes() {
@@ -115,40 +249,44 @@ void BlockMap::forget_old_zeroes() {
   std::vector<Sequence> forget_below(slots_.count());
   for (uint32_t i = 0; i < slots_.count(); ++i)
     if (slots_.at(i).live_marks > 0) forget_below[i] = slots_.data_sequence_min(i);
-  for (const auto& [id, volume] : volumes_) forget_old_zeroes_of(*volume, forget_below);
+  for (const auto& [id, volume] : volumes_)
+    forget_old_zeroes_of(VolumeId{id}, *volume, forget_below);
 }
 
-void BlockMap::forget_old_zeroes_of(VolumeMap& volume, const std::vector<Sequence>& forget_below) {
-  std::vector<uint64_t> old;
+void BlockMap::forget_old_zeroes_of(VolumeId id, VolumeMap& volume,
+                                    const std::vector<Sequence>& forget_below) {
+  struct Mark {
+    uint64_t block;
+    uint32_t slot;
+    Sequence sequence;
+  };
+  std::vector<Mark> old;
   volume.for_each_leaf([&](uint64_t first_block, const Leaf& leaf) {
     for (uint32_t i = 0; i < kLeafBlocks; ++i) {
-      if (leaf.kind[i] == BlockKind::kZero && leaf.sequence[i] < forget_below[leaf.slot[i]] &&
-          may_forget(volume.group_of(first_block + i), leaf.sequence[i]))
-        old.push_back(first_block + i);
+      if (leaf.newest_kind(i) != BlockKind::kZero) continue;
+      const uint32_t slot = leaf.newest_slot(i);
+      const Sequence sequence = leaf.newest_sequence(i);
+      if (sequence < forget_below[slot] && may_forget(volume.group_of(first_block + i), sequence))
+        old.push_back({first_block + i, slot, sequence});
     }
   });
-  for (const uint64_t block : old) replace(volume, block, BlockState{});
+  for (const Mark& mark : old) forget_zero(id, mark.block, mark.slot, mark.sequence);
 }
 
-void BlockMap::mark_bad(VolumeId id, uint64_t block, const BlockState& state) {
-  VolumeMap* volume = find_mutable(id);
-  if (volume == nullptr) return;
-  BlockState held = volume->get(block);
-  if (held.kind != BlockKind::kData || held.slot != state.slot || held.position != state.position)
-    return;
-  held.kind = BlockKind::kBad;
-  replace(*volume, block, held);
-}
-
-void BlockMap::replace(VolumeMap& volume, uint64_t block, const BlockState& state) {
-  bool made = false;
-  Leaf& leaf = volume.leaf(block, made);
-  if (made) ++leaf_count_;
+void BlockMap::mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position) {
+  VolumeMap* const volume = find(id);
+  Leaf* const leaf = volume == nullptr ? nullptr : volume->find_leaf(block);
+  if (leaf == nullptr) return;
   const uint32_t index = block % kLeafBlocks;
-  const BlockState held = leaf.get(index);
-  leaf.set(index, state);
-  count(&volume, state);  // before the old place is given up, which may free its slot
-  discount(&volume, held);
+  leaf->generations(index, generations_);
+  for (size_t i = 0; i < generations_.size(); ++i) {
+    const VersionPlace place = leaf->place_of(index, i);
+    BlockState held = leaf->at(index, place);
+    if (held.kind != BlockKind::kData || held.slot != slot || held.position != position) continue;
+    held.kind = BlockKind::kBad;
+    replace(*volume, *leaf, index, place, held);
+    return;
+  }
 }
 
 void BlockMap::count(VolumeMap* volume, const BlockState& state) {

@@ -1,8 +1,11 @@
-// BlockMap: the map of a disk group: every volume's blocks, and what each slot holds of them.
+// BlockMap: the map of a disk group: every version of every volume's blocks, and what each slot
+// holds of them.
 //
 // A cache of the log: recovery rebuilds it from footers and open segments. Updates may come in any
-// order; the higher sequence number always wins. Relocation keeps the number, and moves a block
-// only if the map still points at the place that it was moved from.
+// order: of two versions of the same generation the one with the higher sequence number wins;
+// versions of different generations exist beside each other while some view sees them (Lineage).
+// Relocation keeps number and generation, and moves a version only if the map still points at the
+// place that it was moved from.
 //
 // Thread rule: one shard's thread. Borrows the slot table, whose live counts it keeps.
 #pragma once
@@ -26,19 +29,30 @@ class BlockMap {
 
   // A volume that is there already only grows.
   void add_volume(VolumeId id, uint64_t block_count, std::vector<GroupId> groups);
-  // The volume is gone at once; what it held is given up by drop_some().
+  // The volume is gone at once; what it held is given up by give_up_some().
   void drop_volume(VolumeId id);
-  // Gives up a piece of the dropped volumes. False when nothing is left to give up.
-  bool drop_some();
+  // Fewer views see the volume's versions now; give_up_some() finds those that nobody sees.
+  void views_dropped(VolumeId id);
+  // Gives up a piece of what was dropped. False when nothing is left to give up.
+  bool give_up_some();
+
   // Null when there is no such volume.
   const VolumeMap* find(VolumeId id) const;
+  VolumeMap* find(VolumeId id);
+  // What the view shows, a clone's ancestors included.
+  BlockState get(VolumeView view, uint64_t block) const;
+  // False: nothing was ever written in the block's leaf, neither here nor in a clone's ancestors.
+  bool has_leaf(VolumeId id, uint64_t block) const;
 
   // Takes an entry of segment `slot` into account. `crcs` has one checksum per data block.
   void apply(const Entry& entry, uint32_t slot, const uint32_t* crcs);
   // Takes a relocated run into account.
   void relocate(const Append& append);
-  // A trim mark that no older version can contradict any more is forgotten.
-  void forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence sequence);
+  // Whether block `i` of `entry`, found in `slot`, is still pointed at.
+  bool live(const Entry& entry, uint32_t slot, uint32_t i) const;
+  // A trim mark that no older version can contradict any more is forgotten. False: it hides what a
+  // snapshot or a clone's base still shows.
+  bool forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence sequence);
   // Rule 6: a mark of a replication group is remembered until every member has it.
   void set_group_floor(GroupId group, Sequence everyone) { group_floors_[group] = everyone; }
   bool may_forget(GroupId group, Sequence sequence) const {
@@ -49,30 +63,59 @@ class BlockMap {
   // The same for all marks at once, at recovery: slots that were freed because their marks could be
   // forgotten, and that were not written since, show these marks again.
   void forget_old_zeroes();
-  // The block's bytes at `state`'s place were found to be bad.
-  void mark_bad(VolumeId id, uint64_t block, const BlockState& state);
+  // The bytes at (slot, position) of one of the block's versions were found to be bad.
+  void mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position);
 
   uint64_t live_blocks() const { return live_blocks_; }
   uint64_t live_marks() const { return live_marks_; }
   uint64_t damaged_blocks() const { return damaged_blocks_; }
-  uint64_t memory_bytes() const { return leaf_count_ * sizeof(Leaf); }
+  uint64_t memory_bytes() const { return leaf_bytes_; }
 
  private:
-  VolumeMap* find_mutable(VolumeId id);
-  void replace(VolumeMap& volume, uint64_t block, const BlockState& state);
+  // Takes into account how a leaf grows or shrinks in its scope.
+  struct LeafBytes {
+    LeafBytes(BlockMap& owner, const Leaf& changed)
+        : map(owner), leaf(changed), before(changed.memory_bytes()) {}
+    ~LeafBytes() { map.leaf_bytes_ += leaf.memory_bytes() - before; }
+    LeafBytes(const LeafBytes&) = delete;
+    LeafBytes& operator=(const LeafBytes&) = delete;
+    BlockMap& map;
+    const Leaf& leaf;
+    const uint64_t before;
+  };
+  // A volume whose versions are looked through, an extent at a time.
+  struct Sweep {
+    VolumeId volume{};
+    uint64_t next_extent = 0;
+  };
+
+  void add_version(VolumeMap& volume, uint64_t block, Generation generation,
+                   const BlockState& state);
+  void replace(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place,
+               const BlockState& state);
+  void erase(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place);
+  void drop_unseen(VolumeMap& volume, Leaf& leaf, uint32_t index);
+  void sweep_extent(VolumeMap& volume, uint64_t extent);
+  void give_up_leaf(Leaf& leaf);
+  bool hides_something(const VolumeMap& volume, const Leaf& leaf, uint64_t block,
+                       VersionPlace place) const;
   void count(VolumeMap* volume, const BlockState& state);
   void discount(VolumeMap* volume, const BlockState& state);
-  void forget_old_zeroes_of(VolumeMap& volume, const std::vector<Sequence>& forget_below);
+  void forget_old_zeroes_of(VolumeId id, VolumeMap& volume,
+                            const std::vector<Sequence>& forget_below);
   bool supersedes(const BlockState& fresh, const BlockState& held) const;
 
   SlotTable& slots_;
   std::unordered_map<uint32_t, std::unique_ptr<VolumeMap>> volumes_;
   std::vector<std::unique_ptr<VolumeMap>> dropped_;
+  std::vector<Sweep> sweeps_;
   std::map<GroupId, Sequence> group_floors_;
   uint64_t live_blocks_ = 0;
   uint64_t live_marks_ = 0;
   uint64_t damaged_blocks_ = 0;
-  uint64_t leaf_count_ = 0;
+  uint64_t leaf_bytes_ = 0;                      // memory of all leaves
+  mutable std::vector<Generation> generations_;  // scratch: a block's versions
+  std::vector<bool> needed_;                     // scratch of drop_unseen()
 };
 
 }  // namespace varve

@@ -12,6 +12,12 @@ Leaf& VolumeMap::leaf(uint64_t block, bool& made) {
   return *leaf;
 }
 
+VersionPlace VolumeMap::find_seen(const Leaf& leaf, uint32_t index, Generation view) const {
+  leaf.generations(index, scratch_);
+  const int seen = lineage_.seen_by(view, scratch_);
+  return seen < 0 ? kNoVersion : leaf.place_of(index, static_cast<size_t>(seen));
+}
+
 void VolumeMap::for_each_leaf(const std::function<void(uint64_t, const Leaf&)>& visit) const {
   for (size_t extent = 0; extent < extents_.size(); ++extent) {
     if (extents_[extent] == nullptr) continue;

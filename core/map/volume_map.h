@@ -1,7 +1,5 @@
-// VolumeMap: where each block of one volume lies. 1 MiB of address space is a leaf; 64 leaves make
-// an extent; both exist only where something was written.
-//
-// Memory: a leaf takes 19 bytes a block, so 4.75 GiB for each TiB that was written in full.
+// VolumeMap: where each version of each block of one volume lies. 1 MiB of address space is a leaf;
+// 64 leaves make an extent; both exist only where something was written.
 //
 // In a cluster extent i belongs to replication group groups[i % size].
 //
@@ -17,58 +15,20 @@
 
 #include "core/base/ids.h"
 #include "core/base/units.h"
+#include "core/map/leaf.h"
+#include "core/map/lineage.h"
 
 namespace varve {
 
-enum class BlockKind : uint8_t {
-  kNone,     // never written: reads as zeroes
-  kData,     // at (slot, position)
-  kZero,     // trimmed or zeroed; the entry that says so stands in `slot`
-  kDamaged,  // lost; the entry that says so stands in `slot`
-  kBad,      // at (slot, position), but the bytes there fail their checksum
-};
-
-constexpr bool takes_block(BlockKind kind) {
-  return kind == BlockKind::kData || kind == BlockKind::kBad;
-}
-constexpr bool takes_mark(BlockKind kind) {
-  return kind == BlockKind::kZero || kind == BlockKind::kDamaged;
-}
-constexpr bool is_damaged(BlockKind kind) {
-  return kind == BlockKind::kDamaged || kind == BlockKind::kBad;
-}
-
-struct BlockState {
-  BlockKind kind = BlockKind::kNone;
-  uint16_t position = 0;
-  uint32_t slot = 0;
-  uint32_t crc = 0;
-  Sequence sequence = 0;
-};
-
-struct Leaf {
-  Sequence sequence_max = 0;  // highest that any of its blocks ever had
-  std::array<Sequence, kLeafBlocks> sequence{};
-  std::array<uint32_t, kLeafBlocks> slot{};
-  std::array<uint32_t, kLeafBlocks> crc{};
-  std::array<uint16_t, kLeafBlocks> position{};
-  std::array<BlockKind, kLeafBlocks> kind{};
-
-  BlockState get(uint32_t index) const {
-    return {kind[index], position[index], slot[index], crc[index], sequence[index]};
-  }
-  void set(uint32_t index, const BlockState& state) {
-    kind[index] = state.kind;
-    position[index] = state.position;
-    slot[index] = state.slot;
-    crc[index] = state.crc;
-    sequence[index] = state.sequence;
-    sequence_max = std::max(sequence_max, state.sequence);
-  }
-};
-
 struct Extent {
   std::array<std::unique_ptr<Leaf>, kLeavesPerExtent> leaves;
+};
+
+// What a clone was made of: shown wherever the clone has no version of its own.
+struct CloneBase {
+  VolumeId volume{};  // 0: the volume is no clone
+  Generation generation = 0;
+  explicit operator bool() const { return volume != VolumeId{}; }
 };
 
 class VolumeMap {
@@ -82,9 +42,19 @@ class VolumeMap {
   GroupId group_of(uint64_t block) const {
     return groups_.empty() ? GroupId{} : groups_[block / kExtentBlocks % groups_.size()];
   }
-  BlockState get(uint64_t block) const {
+
+  const Lineage& lineage() const { return lineage_; }
+  Lineage& lineage() { return lineage_; }
+  const CloneBase& base() const { return base_; }
+  void set_base(CloneBase base) { base_ = base; }
+
+  // What `view` sees of the block; kNone: nothing in this volume (a clone's base may have it).
+  BlockState get(uint64_t block, Generation view = kHead) const {
     const Leaf* leaf = find_leaf(block);
-    return leaf == nullptr ? BlockState{} : leaf->get(block % kLeafBlocks);
+    if (leaf == nullptr) return {};
+    const uint32_t index = block % kLeafBlocks;
+    if (view == kHead && lineage_.head_sees_newest()) return leaf->newest(index);
+    return leaf->at(index, find_seen(*leaf, index, view));
   }
   // Null when nothing was ever written in the block's leaf.
   const Leaf* find_leaf(uint64_t block) const {
@@ -92,22 +62,31 @@ class VolumeMap {
     if (extent >= extents_.size() || extents_[extent] == nullptr) return nullptr;
     return extents_[extent]->leaves[block % kExtentBlocks / kLeafBlocks].get();
   }
+  Leaf* find_leaf(uint64_t block) {
+    return const_cast<Leaf*>(static_cast<const VolumeMap*>(this)->find_leaf(block));
+  }
   // Made when it is not there; `made` tells.
   Leaf& leaf(uint64_t block, bool& made);
   bool has_extent(uint64_t extent) const {
     return extent < extents_.size() && extents_[extent] != nullptr;
   }
+  uint64_t extent_count() const { return extents_.size(); }
   // Every leaf, with the number of its first block.
   void for_each_leaf(const std::function<void(uint64_t, const Leaf&)>& visit) const;
   // Gives up one extent that holds something, or nothing when the map is empty.
   std::unique_ptr<Extent> take_extent();
 
-  uint64_t used_blocks = 0;  // blocks that hold data, damaged ones included; kept by BlockMap
+  uint64_t used_blocks = 0;  // blocks that hold data, of all versions; kept by BlockMap
 
  private:
+  VersionPlace find_seen(const Leaf& leaf, uint32_t index, Generation view) const;
+
   uint64_t block_count_;
   std::vector<GroupId> groups_;
+  Lineage lineage_;
+  CloneBase base_;
   std::vector<std::unique_ptr<Extent>> extents_;
+  mutable std::vector<Generation> scratch_;  // of find_seen()
 };
 
 }  // namespace varve

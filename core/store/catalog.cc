@@ -7,20 +7,33 @@
 
 namespace varve {
 
+void Catalog::Content::apply_volume(const VolumeRecord& record) {
+  const auto id = static_cast<uint32_t>(record.id);
+  if (record.blocks > 0) {
+    volumes[id] = record;
+    return;
+  }
+  volumes.erase(id);
+  lineages.erase(id);
+  std::erase_if(fences, [&](const auto& fence) { return fence.first.second == record.id; });
+  std::erase_if(snapshots, [&](const auto& held) { return held.first.first == record.id; });
+}
+
 void Catalog::Content::apply(const CatalogPayload& change) {
   if (change.complete) *this = Content();
   next_volume = std::max(next_volume, change.next_volume);
-  for (const VolumeRecord& record : change.records) {
-    if (record.blocks > 0) {
-      volumes[static_cast<uint32_t>(record.id)] = record;
-      continue;
-    }
-    volumes.erase(static_cast<uint32_t>(record.id));
-    std::erase_if(fences, [&](const auto& fence) { return fence.first.second == record.id; });
-  }
+  for (const VolumeRecord& record : change.records) apply_volume(record);
   for (const MemberState& group : change.groups) groups[group.id] = group;
   for (const AttachFence& fence : change.fences)
     fences[{fence.group, fence.volume}] = fence.generation;
+  for (const SnapshotRecord& snapshot : change.snapshots) {
+    if (snapshot.blocks > 0)
+      snapshots[{snapshot.volume, snapshot.generation}] = snapshot;
+    else
+      snapshots.erase({snapshot.volume, snapshot.generation});
+  }
+  for (const LineageRecord& lineage : change.lineages)
+    lineages[static_cast<uint32_t>(lineage.volume)] = lineage;
 }
 
 CatalogPayload Catalog::Content::complete() const {
@@ -31,6 +44,8 @@ CatalogPayload Catalog::Content::complete() const {
   for (const auto& [id, group] : groups) payload.groups.push_back(group);
   for (const auto& [key, generation] : fences)
     payload.fences.push_back({key.first, key.second, generation});
+  for (const auto& [key, snapshot] : snapshots) payload.snapshots.push_back(snapshot);
+  for (const auto& [id, lineage] : lineages) payload.lineages.push_back(lineage);
   return payload;
 }
 
@@ -55,7 +70,7 @@ uint64_t Catalog::fence(GroupId group, VolumeId volume) const {
 
 const VolumeRecord* Catalog::find(std::string_view name) const {
   for (const auto& [id, record] : volumes())
-    if (record.name == name) return &record;
+    if (record.name == name && !lineage(record.id).headless) return &record;
   return nullptr;
 }
 
@@ -64,102 +79,101 @@ const VolumeRecord* Catalog::find(VolumeId id) const {
   return found == volumes().end() ? nullptr : &found->second;
 }
 
-Task<void> Catalog::take_turn() {
-  while (busy_) co_await turn_.wait();
-  busy_ = true;
+const SnapshotRecord* Catalog::find_snapshot(VolumeId volume, std::string_view name) const {
+  for (const SnapshotRecord* snapshot : snapshots_of(volume))
+    if (snapshot->name == name && !name.empty()) return snapshot;
+  return nullptr;
 }
 
-void Catalog::end_turn() {
-  busy_ = false;
-  turn_.wake_one();
+std::vector<const SnapshotRecord*> Catalog::snapshots_of(VolumeId volume) const {
+  std::vector<const SnapshotRecord*> found;
+  for (auto at = snapshots().lower_bound({volume, 0});
+       at != snapshots().end() && at->first.first == volume; ++at)
+    found.push_back(&at->second);
+  return found;
+}
+
+LineageRecord Catalog::lineage(VolumeId volume) const {
+  const auto found = content_.lineages.find(static_cast<uint32_t>(volume));
+  if (found != content_.lineages.end()) return found->second;
+  LineageRecord none;
+  none.volume = volume;
+  return none;
 }
 
 Task<Status> Catalog::begin(UnsealedSegment& former) {
-  co_await take_turn();
+  co_await turn_.take();
   const Status status = co_await write_complete(nullptr);
   if (status.ok()) retire(former);
-  end_turn();
+  turn_.end();
+  co_return status;
+}
+
+Task<Status> Catalog::change(const Change& make) {
+  co_await turn_.take();
+  CatalogPayload change;
+  Status status = make(change);
+  if (status.ok()) status = co_await commit(std::move(change));
+  turn_.end();
   co_return status;
 }
 
 Task<Result<VolumeRecord>> Catalog::create(std::string name, uint64_t blocks) {
-  co_await take_turn();
-  if (find(name) != nullptr) {
-    end_turn();
-    co_return Status(ErrorCode::kAlreadyExists, text("volume ", name, " exists already"));
-  }
-  const VolumeRecord record{VolumeId{content_.next_volume++}, blocks, std::move(name), {}};
-  CatalogPayload change;
-  change.records.push_back(record);
-  const Status status = co_await commit(std::move(change));
-  end_turn();
+  VolumeRecord record;
+  const Change make = [&](CatalogPayload& change) -> Status {
+    if (find(name) != nullptr)
+      return {ErrorCode::kAlreadyExists, text("volume ", name, " exists already")};
+    record = next_volume(name, blocks);
+    change.records.push_back(record);
+    return {};
+  };
+  const Status status = co_await change(make);
   if (!status.ok()) co_return status;
   co_return record;
 }
 
 Task<Status> Catalog::grow(VolumeId id, uint64_t blocks) {
-  co_await take_turn();
-  Status status = ErrorCode::kNotFound;
-  if (const VolumeRecord* record = find(id)) {
-    CatalogPayload change;
+  const Change make = [&](CatalogPayload& change) -> Status {
+    const VolumeRecord* const record = find(id);
+    if (record == nullptr) return ErrorCode::kNotFound;
     change.records.push_back(*record);
     change.records.front().blocks = std::max(record->blocks, blocks);
-    status = co_await commit(std::move(change));
-  }
-  end_turn();
-  co_return status;
-}
-
-Task<Status> Catalog::remove(VolumeId id) {
-  co_await take_turn();
-  Status status = ErrorCode::kNotFound;
-  if (const VolumeRecord* record = find(id)) {
-    CatalogPayload change;
-    change.records.push_back({record->id, 0, record->name, {}});
-    status = co_await commit(std::move(change));
-  }
-  end_turn();
-  co_return status;
+    return {};
+  };
+  co_return co_await change(make);
 }
 
 Task<Status> Catalog::put_group(MemberState group) {
-  co_await take_turn();
-  Status status;
-  const auto held = groups().find(group.id);
-  if (held != groups().end()) {
-    if (group.epoch < held->second.epoch) status = ErrorCode::kStale;
-    group.position = std::max(group.position, held->second.position);
-    group.everyone = std::max(group.everyone, held->second.everyone);
-  }
-  if (status.ok()) {
-    CatalogPayload change;
+  const Change make = [&](CatalogPayload& change) -> Status {
+    const auto held = groups().find(group.id);
+    if (held != groups().end()) {
+      if (group.epoch < held->second.epoch) return ErrorCode::kStale;
+      group.position = std::max(group.position, held->second.position);
+      group.everyone = std::max(group.everyone, held->second.everyone);
+    }
     change.groups.push_back(group);
-    status = co_await commit(std::move(change));
-  }
-  end_turn();
-  co_return status;
+    return {};
+  };
+  co_return co_await change(make);
 }
 
 Task<Status> Catalog::put_fence(AttachFence fence, VolumeRecord volume) {
-  co_await take_turn();
-  Status status;
-  if (fence.generation < this->fence(fence.group, fence.volume)) status = ErrorCode::kStale;
-  if (status.ok()) {
-    CatalogPayload change;
-    content_.next_volume = std::max(content_.next_volume, static_cast<uint32_t>(fence.volume) + 1);
+  const Change make = [&](CatalogPayload& change) -> Status {
+    if (fence.generation < this->fence(fence.group, fence.volume)) return ErrorCode::kStale;
     // What comes late knows an older size, and recovery ignores what lies beyond the end.
     if (const VolumeRecord* held = find(volume.id))
       volume.blocks = std::max(volume.blocks, held->blocks);
     change.records.push_back(std::move(volume));
     change.fences.push_back(fence);
-    status = co_await commit(std::move(change));
-  }
-  end_turn();
-  co_return status;
+    return {};
+  };
+  co_return co_await change(make);
 }
 
 Task<Status> Catalog::commit(CatalogPayload change) {
   change.next_volume = content_.next_volume;
+  for (const VolumeRecord& record : change.records)
+    change.next_volume = std::max(change.next_volume, static_cast<uint32_t>(record.id) + 1);
   std::vector<std::byte> bytes = encode_catalog(change);
   Status status;
   // A change only follows the complete record in the same segment.

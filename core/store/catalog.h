@@ -1,14 +1,15 @@
-// Catalog: the volumes of a disk group, in a cluster the state of its replication groups, and their
-// records in the log.
+// Catalog: the volumes of a disk group, their snapshots and how their generations hang together, in
+// a cluster the state of its replication groups; and the records of all this in the log.
 //
 // A catalog segment begins with a complete record; changes follow. When it is full, or at start, a
 // new segment with a complete record takes its place. Each change is durable, and seen here, when
-// its task ends; changes take effect in the order of the calls.
+// its task ends; changes take effect in the order of the calls, each of them whole or not at all.
 //
 // Thread rule: one shard's thread. Borrows the writer.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,11 +19,14 @@
 
 #include "core/format/catalog_record.h"
 #include "core/log/log_writer.h"
+#include "core/runtime/turn.h"
 
 namespace varve {
 
 class Catalog {
  public:
+  using Snapshots = std::map<std::pair<VolumeId, Generation>, SnapshotRecord>;
+
   explicit Catalog(LogWriter& writer) : writer_(writer), turn_(writer.runtime().ready) {}
 
   // Takes what recovery read, oldest first. False: the bytes make no sense.
@@ -33,28 +37,42 @@ class Catalog {
 
   const std::map<uint32_t, VolumeRecord>& volumes() const { return content_.volumes; }
   const std::map<GroupId, MemberState>& groups() const { return content_.groups; }
+  const Snapshots& snapshots() const { return content_.snapshots; }
   std::vector<AttachFence> fences() const { return content_.complete().fences; }
   // 0: none.
   uint64_t fence(GroupId group, VolumeId volume) const;
+  // Not the headless ones.
   const VolumeRecord* find(std::string_view name) const;
   const VolumeRecord* find(VolumeId id) const;
+  // Not the nameless ones.
+  const SnapshotRecord* find_snapshot(VolumeId volume, std::string_view name) const;
+  // The volume's snapshots, nameless ones included, oldest first.
+  std::vector<const SnapshotRecord*> snapshots_of(VolumeId volume) const;
+  // What was never written down is the lineage of a volume without any history.
+  LineageRecord lineage(VolumeId volume) const;
+  const std::map<uint32_t, LineageRecord>& lineages() const { return content_.lineages; }
 
-  // kAlreadyExists, kNoSpace (the catalog is full).
+  // Fills in what is to be different, from what is durable now; an error is handed on, and nothing
+  // changes. It is called once, when all earlier changes have taken effect.
+  using Change = std::function<Status(CatalogPayload& change)>;
+  // kNoSpace: the catalog is full.
+  Task<Status> change(const Change& make);
+
+  // kAlreadyExists.
   Task<Result<VolumeRecord>> create(std::string name, uint64_t blocks);
   // It never shrinks. kNotFound.
   Task<Status> grow(VolumeId id, uint64_t blocks);
-  // kNotFound. Its fences go with it.
-  Task<Status> remove(VolumeId id);
   // kStale: the epoch that is durable is newer. Positions only rise.
   Task<Status> put_group(MemberState group);
   // Adds the volume when it is not there, and lets it grow to the size that it says. kStale: a
   // newer generation is durable.
   Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
+  // For a change: the record of a volume with the next number.
+  VolumeRecord next_volume(std::string name, uint64_t blocks) const {
+    return {VolumeId{content_.next_volume}, blocks, std::move(name), {}};
+  }
 
  private:
-  // One change at a time.
-  Task<void> take_turn();
-  void end_turn();
   Task<Status> commit(CatalogPayload change);
   Task<Status> write(std::vector<std::byte> bytes);
   Task<Status> write_complete(const CatalogPayload* change);
@@ -64,15 +82,17 @@ class Catalog {
   // What the records say together, without the writer.
   struct Content {
     void apply(const CatalogPayload& change);
+    void apply_volume(const VolumeRecord& record);
     CatalogPayload complete() const;
     std::map<uint32_t, VolumeRecord> volumes;
     std::map<GroupId, MemberState> groups;
     std::map<std::pair<GroupId, VolumeId>, uint64_t> fences;
+    Snapshots snapshots;
+    std::map<uint32_t, LineageRecord> lineages;
     uint32_t next_volume = 1;
   };
   Content content_;
-  bool busy_ = false;
-  WaitList turn_;
+  Turn turn_;
 };
 
 }  // namespace varve

@@ -40,8 +40,8 @@ bool fence_fits(const AttachFence& fence, const VolumeRecord& volume) {
 void add_changed(VolumeId id, uint64_t first_block, const Leaf& leaf, Sequence after,
                  std::vector<ChangedBlocks>& runs) {
   for (uint32_t i = 0; i < kLeafBlocks; ++i) {
-    const Sequence sequence = leaf.sequence[i];
-    if (sequence <= after || leaf.kind[i] == BlockKind::kNone) continue;
+    const Sequence sequence = leaf.newest_sequence(i);
+    if (sequence <= after || leaf.newest_kind(i) == BlockKind::kNone) continue;
     const uint64_t block = first_block + i;
     ChangedBlocks* const last = runs.empty() ? nullptr : &runs.back();
     if (last != nullptr && last->volume == id && last->sequence == sequence &&
@@ -106,8 +106,7 @@ std::vector<BlockRange> StoreCore::used_ranges(VolumeId id, BlockRange range) co
     const uint64_t leaf_end = std::min(range.end(), round_up(block + 1, kLeafBlocks));
     const Leaf* leaf = volume.find_leaf(block);
     for (; block < leaf_end && leaf != nullptr; ++block) {
-      const BlockKind kind = leaf->kind[block % kLeafBlocks];
-      if (kind == BlockKind::kNone || kind == BlockKind::kZero) continue;
+      if (reads_as_zeroes(leaf->newest_kind(block % kLeafBlocks))) continue;
       const bool joins = !used.empty() && used.back().end() == block && block % kExtentBlocks != 0;
       if (joins)
         ++used.back().count;
@@ -138,7 +137,7 @@ ChangedPage StoreCore::changed(GroupId group, Sequence after, VolumeId volume, u
         return page;
       }
       const Leaf* leaf = map->find_leaf(at);
-      if (leaf != nullptr && leaf->sequence_max > after)
+      if (leaf != nullptr && leaf->sequence_max() > after)
         add_changed(record.id, at / kLeafBlocks * kLeafBlocks, *leaf, after, page.runs);
       at = round_up(at + 1, kLeafBlocks);
     }

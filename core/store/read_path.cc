@@ -8,36 +8,35 @@
 
 namespace varve {
 
-Task<Status> StoreCore::read(VolumeId id, BlockRange range, std::byte* out) {
-  VARVE_CO_TRY(check_range(id, range));
+Task<Status> StoreCore::read(VolumeView view, BlockRange range, std::byte* out) {
+  VARVE_CO_TRY(check_range(view, range));
   if (!enter()) co_return ErrorCode::kClosed;
   Status status;
   if (range.count == 1)
-    status = co_await read_block(id, range.first, out);
+    status = co_await read_block(view, range.first, out);
   else
-    status = co_await read_blocks(id, range, out);
+    status = co_await read_blocks(view, range, out);
   leave();
   co_return status;
 }
 
-Task<Status> StoreCore::read_block(VolumeId id, uint64_t block, std::byte* out) {
-  const BlockState state = map_.find(id)->get(block);
+Task<Status> StoreCore::read_block(VolumeView view, uint64_t block, std::byte* out) {
+  const BlockState state = map_.get(view, block);
   if (is_damaged(state.kind)) co_return ErrorCode::kDamaged;
   if (state.kind != BlockKind::kData) {
     std::memset(out, 0, kBlockBytes);
     co_return Status();
   }
-  const ReadRun run{id, block, 1, state, &state.crc, out};
+  const ReadRun run{view.volume, block, 1, state, &state.crc, out};
   co_return co_await read_run(run);
 }
 
-Task<Status> StoreCore::read_blocks(VolumeId id, BlockRange range, std::byte* out) {
-  const VolumeMap& volume = *map_.find(id);
+Task<Status> StoreCore::read_blocks(VolumeView view, BlockRange range, std::byte* out) {
   std::vector<uint32_t> crcs(range.count);
   std::vector<ReadRun> runs;
   BlockState last;
   for (uint64_t i = 0; i < range.count; ++i) {
-    const BlockState state = volume.get(range.first + i);
+    const BlockState state = map_.get(view, range.first + i);
     if (is_damaged(state.kind)) co_return ErrorCode::kDamaged;
     std::byte* const to = out + i * kBlockBytes;
     crcs[i] = state.crc;
@@ -47,7 +46,7 @@ Task<Status> StoreCore::read_blocks(VolumeId id, BlockRange range, std::byte* ou
                last.position + 1 == state.position) {
       ++runs.back().count;
     } else {
-      runs.push_back({id, range.first + i, 1, state, crcs.data() + i, to});
+      runs.push_back({view.volume, range.first + i, 1, state, crcs.data() + i, to});
     }
     last = state;
   }
@@ -85,11 +84,9 @@ Task<Status> StoreCore::read_run(ReadRun run) {
   if (!status.ok() || good) co_return status;
   for (uint32_t i = 0; i < run.count; ++i) {
     if (actual[i] == run.crcs[i]) continue;
-    BlockState place = run.place;
-    place.position = static_cast<uint16_t>(place.position + i);
-    map_.mark_bad(run.volume, run.first_block + i, place);
+    map_.mark_bad(run.volume, run.first_block + i, run.place.slot, run.place.position + i);
     log_error("store", text("block ", run.first_block + i, " of volume ",
-                            static_cast<uint32_t>(run.volume), " is damaged: slot ", place.slot,
+                            static_cast<uint32_t>(run.volume), " is damaged: slot ", run.place.slot,
                             ", byte ", offset + static_cast<uint64_t>(i) * kBlockBytes));
   }
   co_return ErrorCode::kDamaged;

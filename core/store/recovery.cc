@@ -35,6 +35,7 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     co_return Status(ErrorCode::kDamaged, "the catalog's records contradict each other");
   for (const auto& [id, record] : catalog_.volumes())
     map_.add_volume(record.id, record.blocks, record.groups);
+  for (const auto& [id, record] : catalog_.volumes()) follow_catalog(record.id);
   for (const auto& [id, group] : catalog_.groups()) {
     map_.set_group_floor(id, group.everyone);
     // What is committed had been in the log, even if nothing of it is left there.
@@ -95,7 +96,7 @@ void StoreCore::adopt(const SegmentContent& content) {
     for (const uint16_t position : content.damaged) {
       if (position < entry.position || position >= entry.position + entry.count) continue;
       map_.mark_bad(VolumeId{entry.volume}, entry.first_block() + (position - entry.position),
-                    {.position = position, .slot = content.slot});
+                    content.slot, position);
     }
   }
 }

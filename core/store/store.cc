@@ -144,7 +144,7 @@ Result<VolumeInfo> Store::find_volume(std::string_view name) const {
 std::vector<VolumeInfo> Store::volumes() const {
   std::vector<VolumeInfo> infos;
   for (const auto& [id, record] : core_->catalog().volumes())
-    infos.push_back(core_->info_of(record));
+    if (!core_->catalog().lineage(record.id).headless) infos.push_back(core_->info_of(record));
   std::sort(infos.begin(), infos.end(),
             [](const VolumeInfo& a, const VolumeInfo& b) { return a.name < b.name; });
   return infos;
@@ -155,16 +155,58 @@ Task<Status> Store::write(VolumeId id, BlockRange range, const std::byte* data,
   return core_->write({}, id, range, data, crcs);
 }
 
-Task<Status> Store::read(VolumeId id, BlockRange range, std::byte* out) {
-  return core_->read(id, range, out);
+Task<Status> Store::read(VolumeView view, BlockRange range, std::byte* out) {
+  return core_->read(view, range, out);
 }
 
 Task<Status> Store::trim(VolumeId id, BlockRange range) {
   return core_->trim(id, range);
 }
 
-Status Store::block_status(VolumeId id, BlockRange range, std::vector<BlockStatusRun>& runs) const {
-  return core_->block_status(id, range, runs);
+Status Store::block_status(VolumeView view, BlockRange range,
+                           std::vector<BlockStatusRun>& runs) const {
+  return core_->block_status(view, range, runs);
+}
+
+Task<Result<std::vector<SnapshotInfo>>> Store::create_snapshots(
+    std::vector<SnapshotRequest> requests) {
+  return core_->create_snapshots(std::move(requests));
+}
+
+Task<Status> Store::delete_snapshot(VolumeId id, std::string name) {
+  return core_->delete_snapshot(id, std::move(name));
+}
+
+Result<SnapshotInfo> Store::find_snapshot(VolumeId id, std::string_view name) const {
+  const SnapshotRecord* const record = core_->catalog().find_snapshot(id, name);
+  if (record == nullptr)
+    return Status(ErrorCode::kNotFound, text("there is no snapshot ", name, " of that volume"));
+  return StoreCore::info_of(*record);
+}
+
+std::vector<SnapshotInfo> Store::snapshots(VolumeId id) const {
+  std::vector<SnapshotInfo> infos;
+  for (const SnapshotRecord* record : core_->catalog().snapshots_of(id))
+    if (!record->name.empty()) infos.push_back(StoreCore::info_of(*record));
+  return infos;
+}
+
+Task<Status> Store::roll_back(VolumeId id, std::string snapshot) {
+  return core_->roll_back(id, std::move(snapshot));
+}
+
+Task<Result<VolumeInfo>> Store::clone_volume(VolumeId id, std::string snapshot, std::string name,
+                                             uint64_t size_bytes) {
+  return core_->clone_volume(id, std::move(snapshot), std::move(name), size_bytes);
+}
+
+Result<ViewSpace> Store::view_space(VolumeView view) const {
+  return core_->view_space(view);
+}
+
+Status Store::changed_blocks(VolumeView before, VolumeView after, BlockRange range,
+                             std::vector<BlockStatusRun>& runs) const {
+  return core_->changed_blocks(before, after, range, runs);
 }
 
 Task<void> Store::space_freed() {

@@ -50,7 +50,26 @@ struct VolumeInfo {
   VolumeId id{};
   std::string name;
   uint64_t size_bytes = 0;  // a multiple of 4 KiB
-  uint64_t used_bytes = 0;  // blocks that hold data
+  uint64_t used_bytes = 0;  // blocks that hold data, those that only its snapshots see included
+};
+
+struct SnapshotInfo {
+  VolumeId volume{};
+  std::string name;
+  Generation generation = 0;  // as a view: VolumeView{volume, generation}
+  uint64_t size_bytes = 0;    // of the volume at that time
+  uint64_t created_seconds = 0;
+};
+
+// The space of one view of a volume, in blocks that hold data. Exact.
+struct ViewSpace {
+  uint64_t used_bytes = 0;       // what it shows, whoever shows it too
+  uint64_t exclusive_bytes = 0;  // what no other view of the volume shows: deletion frees it
+};
+
+struct SnapshotRequest {
+  VolumeId volume{};
+  std::string name;
 };
 
 // A run of blocks that are alike.
@@ -134,9 +153,34 @@ class Store {
   // Grows it; `size_bytes` is rounded up to 4 KiB. The same size is fine. kInvalidArgument: it
   // would shrink, or be too large; kNotFound.
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
+  // kBusy: it has snapshots. What clones of it still show is kept for them.
   Task<Status> delete_volume(VolumeId id);
   Result<VolumeInfo> find_volume(std::string_view name) const;
   std::vector<VolumeInfo> volumes() const;  // by name
+
+  // Snapshots of several volumes at one instant: each holds all writes that were acknowledged
+  // before the call, none that was asked for after it has ended, and of those between, if one, then
+  // all that were acknowledged before that one was asked for. All are made, or none. Takes no space
+  // and does not hold writers up. Names: as for volumes, unique in their volume. kAlreadyExists,
+  // kNotFound, kInvalidArgument, kNoSpace (the pool is over 80 % full, or too many snapshots).
+  Task<Result<std::vector<SnapshotInfo>>> create_snapshots(std::vector<SnapshotRequest> requests);
+  // Any one, in any order; the space that only it held comes back by itself. kNotFound.
+  Task<Status> delete_snapshot(VolumeId id, std::string name);
+  Result<SnapshotInfo> find_snapshot(VolumeId id, std::string_view name) const;
+  std::vector<SnapshotInfo> snapshots(VolumeId id) const;  // oldest first
+  // The volume becomes what the snapshot is; its size and all its snapshots, later ones too, stay.
+  // Writes that overlap in time may be lost. kNotFound, kNoSpace (too many roll-backs).
+  Task<Status> roll_back(VolumeId id, std::string snapshot);
+  // A new volume with the content of a snapshot, without copying; `size_bytes` (0: that of the
+  // snapshot) may be larger, not smaller. As create_volume(), and kNotFound.
+  Task<Result<VolumeInfo>> clone_volume(VolumeId id, std::string snapshot, std::string name,
+                                        uint64_t size_bytes);
+  // Takes a walk through the volume's map. kNotFound.
+  Result<ViewSpace> view_space(VolumeView view) const;
+  // Appends runs that cover the range: data means that the block may read differently in the two
+  // views of one volume. kInvalidArgument: they are not.
+  Status changed_blocks(VolumeView before, VolumeView after, BlockRange range,
+                        std::vector<BlockStatusRun>& runs) const;
 
   // Ranges must lie inside the volume (kInvalidArgument otherwise; kNotFound for a deleted volume).
   // `data` holds count * 4 KiB and `crcs` one CRC-32C per block; both must stay valid and unchanged
@@ -145,11 +189,11 @@ class Store {
   Task<Status> write(VolumeId id, BlockRange range, const std::byte* data, const uint32_t* crcs);
   // `out` must be 4 KiB-aligned. Blocks never written, trimmed or zeroed read as zeroes.
   // kDamaged: at least one block fails its checksum; `out` is then unspecified.
-  Task<Status> read(VolumeId id, BlockRange range, std::byte* out);
+  Task<Status> read(VolumeView view, BlockRange range, std::byte* out);
   // Afterwards the range reads as zeroes and takes no space. Works on a full store.
   Task<Status> trim(VolumeId id, BlockRange range);
   // Appends runs that cover the range, neighbours merged.
-  Status block_status(VolumeId id, BlockRange range, std::vector<BlockStatusRun>& runs) const;
+  Status block_status(VolumeView view, BlockRange range, std::vector<BlockStatusRun>& runs) const;
 
   // Ends when space may have become free (or the store is closing): try the write again.
   Task<void> space_freed();

@@ -22,6 +22,7 @@ StoreCore::StoreCore(Runtime& runtime, BlockDevice& device, const Superblock& su
       writer_(runtime, device, geometry_, slots_, *this, options.batches_in_flight_max),
       catalog_(writer_),
       cleaner_(writer_, map_),
+      views_turn_(runtime.ready),
       idle_(runtime.ready),
       space_(runtime.ready),
       tasks_(runtime.ready) {}
@@ -76,20 +77,28 @@ VolumeInfo StoreCore::info_of(const VolumeRecord& record) const {
           .used_bytes = map == nullptr ? 0 : map->used_blocks * kBlockBytes};
 }
 
-Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t size_bytes) {
-  if (!volume_name_allowed(name))
-    co_return Status(ErrorCode::kInvalidArgument,
-                     text("\"", name,
-                          "\" is not a volume name; allowed are 1 to 255 letters, "
-                          "digits, '.', '_' and '-', the first a letter or digit"));
-  const uint64_t blocks = blocks_for(size_bytes);
+void StoreCore::add_run(std::vector<BlockStatusRun>& runs, uint64_t count, bool data) {
+  if (runs.empty() || runs.back().data != data) runs.push_back({0, data});
+  runs.back().block_count += count;
+}
+
+Status StoreCore::check_not_full(std::string_view what) const {
+  if (taken_blocks() <= capacity_blocks() * kCreateLimitPercent / 100) return {};
+  return {ErrorCode::kNoSpace, text("the disk group is over ", kCreateLimitPercent,
+                                    " % full: no new ", what, "; delete or trim something first")};
+}
+
+Status StoreCore::check_new_volume(std::string_view name, uint64_t blocks) const {
+  VARVE_TRY(check_name(name, "volume"));
   if (blocks == 0 || blocks > kVolumeBlocksMax)
-    co_return Status(ErrorCode::kInvalidArgument,
-                     text("a volume of ", size_bytes, " bytes is not allowed; 1 byte to 64TiB is"));
-  if (taken_blocks() > capacity_blocks() * kCreateLimitPercent / 100)
-    co_return Status(ErrorCode::kNoSpace,
-                     text("the disk group is over ", kCreateLimitPercent,
-                          " % full: no new volumes; delete or trim something first"));
+    return {ErrorCode::kInvalidArgument, text("a volume of ", blocks * kBlockBytes,
+                                              " bytes is not allowed; 1 byte to 64TiB is")};
+  return check_not_full("volumes");
+}
+
+Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t size_bytes) {
+  const uint64_t blocks = blocks_for(size_bytes);
+  VARVE_CO_TRY(check_new_volume(name, blocks));
   if (!enter()) co_return ErrorCode::kClosed;
   const Result<VolumeRecord> record = co_await catalog_.create(std::move(name), blocks);
   if (record.ok()) map_.add_volume(record->id, record->blocks, {});
@@ -114,15 +123,8 @@ Task<Result<VolumeInfo>> StoreCore::resize_volume(VolumeId id, uint64_t size_byt
   co_return info_of(*record);
 }
 
-Task<Status> StoreCore::delete_volume(VolumeId id) {
-  if (!enter()) co_return ErrorCode::kClosed;
-  const Status status = co_await catalog_.remove(id);
-  if (status.ok()) {
-    map_.drop_volume(id);
-    if (!dropping_) tasks_.start(give_up_dropped());
-  }
-  leave();
-  co_return status;
+void StoreCore::give_up_dropped_soon() {
+  if (!dropping_) tasks_.start(give_up_dropped());
 }
 
 // Counting a large volume out takes a while: an extent at a time, others in between.
@@ -134,7 +136,7 @@ Task<void> StoreCore::give_up_dropped() {
     void await_resume() noexcept {}
   };
   dropping_ = true;
-  while (!closing_ && map_.drop_some()) {
+  while (!closing_ && map_.give_up_some()) {
     space_.wake_all();
     co_await Yield{runtime_.ready};
   }
@@ -176,32 +178,25 @@ StoreStats StoreCore::stats() const {
           .failed = writer_.failed()};
 }
 
-Status StoreCore::check_range(VolumeId id, BlockRange range) const {
-  const VolumeMap* volume = map_.find(id);
+Status StoreCore::check_range(VolumeView view, BlockRange range) const {
+  const VolumeMap* volume = map_.find(view.volume);
   if (volume == nullptr) return ErrorCode::kNotFound;
+  if (!volume->lineage().has_view(view.generation)) return ErrorCode::kNotFound;
   const bool inside =
       range.first <= volume->block_count() && range.count <= volume->block_count() - range.first;
   return inside ? Status() : Status(ErrorCode::kInvalidArgument);
 }
 
-Status StoreCore::block_status(VolumeId id, BlockRange range,
+Status StoreCore::block_status(VolumeView view, BlockRange range,
                                std::vector<BlockStatusRun>& runs) const {
-  VARVE_TRY(check_range(id, range));
-  const VolumeMap& volume = *map_.find(id);
-  const auto add = [&runs](uint64_t count, bool data) {
-    if (runs.empty() || runs.back().data != data) runs.push_back({0, data});
-    runs.back().block_count += count;
-  };
+  VARVE_TRY(check_range(view, range));
   for (uint64_t block = range.first; block < range.end();) {
-    const Leaf* leaf = volume.find_leaf(block);
     const uint64_t leaf_end = std::min(range.end(), round_up(block + 1, kLeafBlocks));
-    if (leaf == nullptr) {
-      add(leaf_end - block, false);
+    if (!map_.has_leaf(view.volume, block)) {
+      add_run(runs, leaf_end - block, false);
     } else {
-      for (uint64_t at = block; at < leaf_end; ++at) {
-        const BlockKind kind = leaf->kind[at % kLeafBlocks];
-        add(1, kind != BlockKind::kNone && kind != BlockKind::kZero);
-      }
+      for (uint64_t at = block; at < leaf_end; ++at)
+        add_run(runs, 1, !reads_as_zeroes(map_.get(view, at).kind));
     }
     block = leaf_end;
   }

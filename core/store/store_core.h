@@ -37,13 +37,22 @@ class StoreCore : public DurableSink {
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
   Task<Status> delete_volume(VolumeId id);
   VolumeInfo info_of(const VolumeRecord& record) const;
+  Task<Result<std::vector<SnapshotInfo>>> create_snapshots(std::vector<SnapshotRequest> requests);
+  Task<Status> delete_snapshot(VolumeId id, std::string name);
+  Task<Status> roll_back(VolumeId id, std::string snapshot);
+  Task<Result<VolumeInfo>> clone_volume(VolumeId id, std::string snapshot, std::string name,
+                                        uint64_t size_bytes);
+  Result<ViewSpace> view_space(VolumeView view) const;
+  Status changed_blocks(VolumeView before, VolumeView after, BlockRange range,
+                        std::vector<BlockStatusRun>& runs) const;
+  static SnapshotInfo info_of(const SnapshotRecord& record);
   const Catalog& catalog() const { return catalog_; }
 
   Task<Status> write(GroupStamp stamp, VolumeId id, BlockRange range, const std::byte* data,
                      const uint32_t* crcs);
-  Task<Status> read(VolumeId id, BlockRange range, std::byte* out);
+  Task<Status> read(VolumeView view, BlockRange range, std::byte* out);
   Task<Status> trim(VolumeId id, BlockRange range);
-  Status block_status(VolumeId id, BlockRange range, std::vector<BlockStatusRun>& runs) const;
+  Status block_status(VolumeView view, BlockRange range, std::vector<BlockStatusRun>& runs) const;
   Task<void> space_freed();
 
   Task<Status> put_group(MemberState group);
@@ -76,7 +85,11 @@ class StoreCore : public DurableSink {
     std::byte* out;
   };
 
-  Status check_range(VolumeId id, BlockRange range) const;
+  static void add_run(std::vector<BlockStatusRun>& runs, uint64_t count, bool data);
+  Status check_range(VolumeView view, BlockRange range) const;
+  Status check_new_volume(std::string_view name, uint64_t blocks) const;
+  // Of what is new only in name: neither volumes nor snapshots on a disk group that is filling up.
+  Status check_not_full(std::string_view what) const;
   // Requests in flight hold the store open.
   bool enter();
   void leave();
@@ -90,8 +103,21 @@ class StoreCore : public DurableSink {
                             const uint32_t* crcs);
   Task<Status> trim_pieces(VolumeId id, BlockRange range);
 
-  Task<Status> read_block(VolumeId id, uint64_t block, std::byte* out);
-  Task<Status> read_blocks(VolumeId id, BlockRange range, std::byte* out);
+  // What a change of views does, once it is the change's turn.
+  Status check_snapshots(const std::vector<SnapshotRequest>& requests) const;
+  Task<Result<std::vector<SnapshotInfo>>> cut_snapshots(std::vector<SnapshotRequest> requests);
+  Task<std::vector<Generation>> cut(const std::vector<SnapshotRequest>& requests);
+  Task<Status> drop_snapshot(VolumeId id, std::string name);
+  Task<Status> roll_back_now(VolumeId id, std::string snapshot);
+  Task<Status> drop_volume(VolumeId id);
+  bool is_clone_base(VolumeId volume, Generation generation) const;
+  Status plan_volume_drop(VolumeId id, CatalogPayload& change) const;
+  // The volume's views in the map become those in the catalog; what nobody sees is given up.
+  void follow_catalog(VolumeId id);
+  void give_up_dropped_soon();
+
+  Task<Status> read_block(VolumeView view, uint64_t block, std::byte* out);
+  Task<Status> read_blocks(VolumeView view, BlockRange range, std::byte* out);
   Task<Status> read_run(ReadRun run);
   Task<void> read_run_into(ReadRun run, Status* status);
 
@@ -123,8 +149,9 @@ class StoreCore : public DurableSink {
   bool closing_ = false;
   bool closed_ = false;
   bool dropping_ = false;
-  WaitList idle_;   // close() waits here for the requests
-  WaitList space_;  // space_freed() waits here
+  Turn views_turn_;  // of what changes the volumes and their views
+  WaitList idle_;    // close() waits here for the requests
+  WaitList space_;   // space_freed() waits here
   TaskGroup tasks_;
 };
 

@@ -10,16 +10,13 @@ namespace {
 // Trims of fragmented ranges go in groups of this many runs.
 constexpr size_t kTrimRunsMax = 256;
 
-bool needs_trim(BlockKind kind) {
-  return kind != BlockKind::kNone && kind != BlockKind::kZero;
-}
-
 }  // namespace
 
 Append StoreCore::make_append(GroupStamp stamp, VolumeId id, BlockRange piece, EntryOp op) {
   Append append;
   append.entry = {.sequence = stamp.group == GroupId{} ? next_sequence_++ : stamp.sequence,
                   .volume = static_cast<uint32_t>(id),
+                  .generation = map_.find(id)->lineage().newest(),
                   .group = static_cast<uint32_t>(stamp.group),
                   .extent = static_cast<uint32_t>(piece.first / kExtentBlocks),
                   .offset = static_cast<uint16_t>(piece.first % kExtentBlocks),
@@ -88,17 +85,15 @@ Task<Status> StoreCore::trim(VolumeId id, BlockRange range) {
 Task<Status> StoreCore::trim_pieces(VolumeId id, BlockRange range) {
   std::vector<Append> appends;
   for (uint64_t block = range.first; block < range.end();) {
-    const VolumeMap* volume = map_.find(id);
-    if (volume == nullptr) co_return ErrorCode::kNotFound;
-    const Leaf* leaf = volume->find_leaf(block);
+    if (map_.find(id) == nullptr) co_return ErrorCode::kNotFound;
     const uint64_t leaf_end = std::min(range.end(), round_up(block + 1, kLeafBlocks));
-    if (leaf == nullptr) {  // nothing was ever written here: nothing to remember
+    if (!map_.has_leaf(id, block)) {  // nothing was ever written here: nothing to remember
       block = leaf_end;
       continue;
     }
-    while (block < leaf_end && !needs_trim(leaf->kind[block % kLeafBlocks])) ++block;
+    while (block < leaf_end && reads_as_zeroes(map_.get(id, block).kind)) ++block;
     uint64_t end = block;
-    while (end < leaf_end && needs_trim(leaf->kind[end % kLeafBlocks])) ++end;
+    while (end < leaf_end && !reads_as_zeroes(map_.get(id, end).kind)) ++end;
     if (end > block) {
       Append* last = appends.empty() ? nullptr : &appends.back();
       const bool joins = last != nullptr && block % kExtentBlocks != 0 &&

@@ -115,6 +115,34 @@ TEST_CASE("leader, footer and trailer describe each other") {
   CHECK_FALSE(decode_footer(trailer, std::span(out).subspan(kBlockBytes, kBlockBytes), kSeed, 16));
 }
 
+TEST_CASE("snapshots and lineages come back as they were, and impossible ones are refused") {
+  CatalogPayload payload{.next_volume = 9};
+  payload.snapshots = {{VolumeId{3}, 4, 100, 1234, "daily"}, {VolumeId{3}, 7, 0, 0, ""}};
+  payload.lineages = {{VolumeId{3}, 12, VolumeId{2}, 5, true, {{0, 0}, {6, 4}}}};
+  const auto read = decode_catalog(encode_catalog(payload));
+  REQUIRE(read);
+  CHECK(read->snapshots[0].name == "daily");
+  CHECK(read->snapshots[0].generation == 4);
+  CHECK(read->snapshots[0].blocks == 100);
+  CHECK(read->snapshots[0].created_seconds == 1234);
+  CHECK(read->snapshots[1].blocks == 0);
+  CHECK(read->lineages[0].newest == 12);
+  CHECK(read->lineages[0].base == VolumeId{2});
+  CHECK(read->lineages[0].base_generation == 5);
+  CHECK(read->lineages[0].headless);
+  CHECK(read->lineages[0].branches[1].fork == 4);
+  const auto refused = [](LineageRecord lineage) {
+    CatalogPayload bad;
+    bad.lineages.push_back(std::move(lineage));
+    return !decode_catalog(encode_catalog(bad));
+  };
+  CHECK(refused({VolumeId{3}, 12, VolumeId{3}, 5, false, {}}));               // its own clone
+  CHECK(refused({VolumeId{3}, 12, VolumeId{}, 0, false, {{1, 0}}}));          // no beginning
+  CHECK(refused({VolumeId{3}, 12, VolumeId{}, 0, false, {{0, 0}, {6, 6}}}));  // forks off itself
+  CHECK(refused({VolumeId{3}, 12, VolumeId{}, 0, false, {{0, 0}, {6, 4}, {6, 5}}}));
+  CHECK(refused({VolumeId{}, 12, VolumeId{}, 0, false, {}}));
+}
+
 TEST_CASE("catalog records come back as they were, and names are held to the rule") {
   const CatalogPayload payload{
       .complete = true,

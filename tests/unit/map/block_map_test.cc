@@ -25,6 +25,10 @@ struct Bench {
             .position = position,
             .op = op};
   }
+  static Entry of_generation(Generation generation, Entry entry) {
+    entry.generation = generation;
+    return entry;
+  }
   void apply(const Entry& what, uint32_t slot) { map.apply(what, slot, crcs); }
   BlockState get(uint64_t block) { return map.find(kVolume)->get(block); }
 
@@ -105,13 +109,94 @@ TEST_CASE("recovery forgets the marks that no older version can contradict, and 
 TEST_CASE("damage is counted once, and ends with the next write") {
   Bench bench;
   bench.apply(Bench::entry(5, 10, 1, 1), 0);
-  bench.map.mark_bad(kVolume, 10, bench.get(10));
-  bench.map.mark_bad(kVolume, 10, bench.get(10));
+  bench.map.mark_bad(kVolume, 10, 0, 1);
+  bench.map.mark_bad(kVolume, 10, 0, 1);
   CHECK(bench.map.damaged_blocks() == 1);
   CHECK(bench.get(10).kind == BlockKind::kBad);
   bench.apply(Bench::entry(6, 10, 1, 1), 1);
   CHECK(bench.map.damaged_blocks() == 0);
   CHECK(bench.map.find(kVolume)->used_blocks == 1);
+}
+
+TEST_CASE("an overwritten block stays while a snapshot sees it, and goes with the last one") {
+  for (const bool newer_first : {false, true}) {
+    Bench bench;
+    Lineage& lineage = bench.map.find(kVolume)->lineage();
+    const Generation view = lineage.snapshot();
+    const Entry older = Bench::entry(5, 10, 3, 1);
+    const Entry newer = Bench::of_generation(1, Bench::entry(6, 11, 1, 7));
+    bench.apply(newer_first ? newer : older, newer_first ? 1 : 0);
+    bench.apply(newer_first ? older : newer, newer_first ? 0 : 1);
+    CHECK(bench.map.live_blocks() == 4);
+    CHECK(bench.map.get({kVolume, view}, 11).position == 2);
+    CHECK(bench.get(11).position == 7);
+    CHECK(bench.map.live(older, 0, 1));
+    lineage.drop_view(view);
+    bench.map.views_dropped(kVolume);
+    while (bench.map.give_up_some()) {
+    }
+    CHECK(bench.map.live_blocks() == 3);
+    CHECK_FALSE(bench.map.live(older, 0, 1));
+    CHECK(bench.slots.at(0).live_blocks == 2);
+    CHECK(bench.map.memory_bytes() == sizeof(Leaf));
+  }
+}
+
+TEST_CASE("relocation moves the version that it carries, not the newest") {
+  Bench bench;
+  const Generation view = bench.map.find(kVolume)->lineage().snapshot();
+  bench.apply(Bench::entry(5, 10, 1, 1), 0);
+  bench.apply(Bench::of_generation(1, Bench::entry(6, 10, 1, 2)), 0);
+  Append moved;
+  moved.entry = Bench::entry(5, 10, 1, 8);
+  moved.from_slot = 0;
+  moved.from_position = 1;
+  moved.slot = 2;
+  moved.crcs = bench.crcs;
+  bench.map.relocate(moved);
+  CHECK(bench.map.get({kVolume, view}, 10).slot == 2);
+  CHECK(bench.get(10).slot == 0);
+  CHECK(bench.slots.at(0).live_blocks == 1);
+}
+
+TEST_CASE("a mark is not forgotten while it hides what a snapshot shows") {
+  Bench bench;
+  Lineage& lineage = bench.map.find(kVolume)->lineage();
+  const Generation view = lineage.snapshot();
+  bench.apply(Bench::entry(5, 10, 1, 1), 0);
+  bench.apply(Bench::of_generation(1, Bench::entry(6, 10, 2, 0, EntryOp::kZero)), 0);
+  CHECK_FALSE(bench.map.forget_zero(kVolume, 10, 0, 6));
+  CHECK(bench.map.forget_zero(kVolume, 11, 0, 6));
+  CHECK(bench.get(10).kind == BlockKind::kZero);
+  bench.map.forget_old_zeroes();  // the slot's own data does not count, but is still shown
+  CHECK(bench.get(10).kind == BlockKind::kZero);
+  lineage.drop_view(view);
+  bench.map.views_dropped(kVolume);
+  while (bench.map.give_up_some()) {
+  }
+  CHECK(bench.map.forget_zero(kVolume, 10, 0, 6));
+}
+
+TEST_CASE("a clone shows its base until it is written, and a trim in it hides the base") {
+  Bench bench;
+  constexpr VolumeId kClone{2};
+  const Generation view = bench.map.find(kVolume)->lineage().snapshot();
+  bench.apply(Bench::entry(5, 10, 3, 1), 0);
+  bench.map.add_volume(kClone, 1000, {});
+  bench.map.find(kClone)->set_base({kVolume, view});
+  bench.apply(Bench::of_generation(1, Bench::entry(6, 10, 1, 9)), 1);  // of the parent, later
+  Entry own = Bench::entry(7, 11, 1, 4);
+  own.volume = 2;
+  bench.apply(own, 1);
+  Entry trim = Bench::entry(8, 12, 2, 0, EntryOp::kZero);
+  trim.volume = 2;
+  bench.apply(trim, 1);
+  CHECK(bench.map.get(kClone, 10).position == 1);
+  CHECK(bench.map.get(kClone, 11).position == 4);
+  CHECK(bench.map.get(kClone, 12).kind == BlockKind::kZero);
+  CHECK_FALSE(bench.map.forget_zero(kClone, 12, 1, 8));
+  CHECK(bench.map.forget_zero(kClone, 13, 1, 8));
+  CHECK(bench.map.get({kVolume, view}, 12).position == 3);
 }
 
 TEST_CASE("a dropped volume is gone at once and counted out piece by piece") {
@@ -121,7 +206,7 @@ TEST_CASE("a dropped volume is gone at once and counted out piece by piece") {
   CHECK(bench.map.find(kVolume) == nullptr);
   bench.apply(Bench::entry(7, 10, 1, 1), 1);  // a late write to it is nothing
   CHECK(bench.map.live_blocks() == 4);
-  while (bench.map.drop_some()) {
+  while (bench.map.give_up_some()) {
   }
   CHECK(bench.map.live_blocks() == 0);
   CHECK(bench.map.memory_bytes() == 0);

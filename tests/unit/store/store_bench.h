@@ -63,10 +63,10 @@ class StoreBench {
     return *loop_.run(store_->write(id, range, data.data(), crcs.data()));
   }
   // The byte that fills the block, or -1 for an error or mixed content.
-  int read(VolumeId id, uint64_t block) {
+  int read(VolumeView view, uint64_t block) {
     AlignedBuffer data(kBlockBytes);
     std::memset(data.data(), 0xee, data.size());
-    if (!loop_.run(store_->read(id, {block, 1}, data.data()))->ok()) return -1;
+    if (!loop_.run(store_->read(view, {block, 1}, data.data()))->ok()) return -1;
     for (const std::byte byte : data.span())
       if (byte != data.data()[0]) return -1;
     return static_cast<int>(data.data()[0]);
@@ -81,6 +81,15 @@ class StoreBench {
   template <typename T>
   T run(Task<T> task) {
     return *loop_.run(std::move(task));
+  }
+  // Snapshots of the volumes at one instant, all with the same name.
+  Result<std::vector<SnapshotInfo>> snapshot(const std::vector<VolumeId>& ids, std::string name) {
+    std::vector<SnapshotRequest> requests;
+    for (const VolumeId id : ids) requests.push_back({id, name});
+    return *loop_.run(store_->create_snapshots(std::move(requests)));
+  }
+  Status drop(VolumeId id, std::string name) {
+    return *loop_.run(store_->delete_snapshot(id, std::move(name)));
   }
   Status trim(VolumeId id, BlockRange range) { return *loop_.run(store_->trim(id, range)); }
   Status remove(VolumeId id) { return *loop_.run(store_->delete_volume(id)); }

@@ -41,8 +41,8 @@ Task<Status> Store::write(VolumeId id, BlockRange range, const std::byte* data,
   co_return Status();
 }
 
-Task<Status> Store::read(VolumeId id, BlockRange range, std::byte* out) {
-  VARVE_CHECK(id == kFakeVolume && range.end() <= core_->mapped.size());
+Task<Status> Store::read(VolumeView view, BlockRange range, std::byte* out) {
+  VARVE_CHECK(view.volume == kFakeVolume && range.end() <= core_->mapped.size());
   if (reinterpret_cast<uintptr_t>(out) % kBlockBytes != 0) ++core_->unaligned_read_count;
   co_await core_->pause();
   if (core_->read_answer != ErrorCode::kOk) co_return core_->read_answer;
@@ -66,8 +66,9 @@ Task<Status> Store::trim(VolumeId id, BlockRange range) {
   co_return Status();
 }
 
-Status Store::block_status(VolumeId id, BlockRange range, std::vector<BlockStatusRun>& runs) const {
-  VARVE_CHECK(id == kFakeVolume && range.end() <= core_->mapped.size());
+Status Store::block_status(VolumeView view, BlockRange range,
+                           std::vector<BlockStatusRun>& runs) const {
+  VARVE_CHECK(view.volume == kFakeVolume && range.end() <= core_->mapped.size());
   for (uint64_t i = range.first; i < range.end(); ++i) {
     if (i == range.first || runs.back().data != core_->mapped[i])
       runs.push_back({0, core_->mapped[i]});
