@@ -155,6 +155,11 @@ void BlockMap::add_version(VolumeMap& volume, uint64_t block, Generation generat
     discount(&volume, held);
     return;
   }
+  if (VARVE_MUTANT(kMixGenerations) && leaf.has_history() &&
+      supersedes(state, leaf.newest(index))) {
+    replace(volume, leaf, index, kNewest, state);
+    return;
+  }
   leaf.generations(index, generations_);
   const auto at = std::lower_bound(generations_.begin(), generations_.end(), generation);
   if (at != generations_.end() && *at == generation) {

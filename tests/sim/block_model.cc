@@ -9,6 +9,7 @@ namespace varve {
 uint32_t BlockModel::begin_create(std::string name, uint64_t blocks) {
   Volume volume{.name = std::move(name)};
   volume.blocks.assign(blocks, Block(1));
+  volume.family = static_cast<uint32_t>(volumes_.size()) + 1;
   volumes_.push_back(std::move(volume));
   return static_cast<uint32_t>(volumes_.size());
 }
@@ -48,12 +49,14 @@ uint32_t BlockModel::number_of(VolumeId id, std::string_view name) const {
 }
 
 uint32_t BlockModel::add_op(OpKind kind, uint32_t number, BlockRange range) {
-  ops_.push_back({.kind = kind, .volume = number, .range = range, .invoked = ++now_});
+  ops_.push_back({.kind = kind, .volume = number, .range = range, .invoked = ++now_, .values = {}});
   return static_cast<uint32_t>(ops_.size());
 }
 
-BlockValue BlockModel::written_by(uint32_t number) const {
-  return op(number).kind == OpKind::kZero ? kZeroValue : number;
+BlockValue BlockModel::written_by(uint32_t number, uint64_t block) const {
+  const Op& write = op(number);
+  if (write.kind == OpKind::kRollBack) return write.values[block];
+  return write.kind == OpKind::kZero ? kZeroValue : number;
 }
 
 bool BlockModel::pending_on(uint32_t pending, uint32_t number, uint64_t block) const {
@@ -63,17 +66,29 @@ bool BlockModel::pending_on(uint32_t pending, uint32_t number, uint64_t block) c
 
 uint32_t BlockModel::begin_write(uint32_t number, BlockRange range, bool zeroes) {
   const uint32_t write = add_op(zeroes ? OpKind::kZero : OpKind::kWrite, number, range);
+  pend(write);
+  return write;
+}
+
+void BlockModel::pend(uint32_t write) {
   pending_.push_back(write);
+  const uint32_t number = op(write).volume;
+  const BlockRange range = op(write).range;
   for (OpenRead& read : reads_) {
     const Op& open = op(read.op);
     if (open.volume != number) continue;
     const uint64_t end = std::min(range.end(), open.range.end());
     for (uint64_t block = std::max(range.first, open.range.first); block < end; ++block) {
-      read.allowed[block - open.range.first].push_back(written_by(write));
+      read.allowed[block - open.range.first].push_back(written_by(write, block));
       read.overlapped[block - open.range.first] = 1;
     }
   }
-  return write;
+  for (Cut& cut : cuts_) {
+    if (cut.pinned || cut.ended > 0) continue;
+    for (Part& part : cut.parts)
+      for (uint64_t block = range.first; part.volume == number && block < range.end(); ++block)
+        part.allowed[block].push_back(written_by(write, block));
+  }
 }
 
 void BlockModel::end_write(uint32_t write, bool done) {
@@ -85,7 +100,7 @@ void BlockModel::end_write(uint32_t write, bool done) {
   for (uint64_t block = ended.range.first; block < ended.range.end(); ++block) {
     Block& candidates = volume(ended.volume).blocks[block];
     std::erase_if(candidates, [&](const Candidate& x) { return x.completed < ended.invoked; });
-    candidates.push_back({written_by(write), now_});
+    candidates.push_back({written_by(write, block), now_});
   }
 }
 
@@ -108,14 +123,9 @@ uint32_t BlockModel::begin_read(uint32_t number, BlockRange range) {
   read.allowed.resize(range.count);
   read.overlapped.resize(range.count);
   for (uint64_t i = 0; i < range.count; ++i) {
-    for (const Candidate& x : volume(number).blocks[range.first + i]) {
-      read.allowed[i].push_back(x.value);
-    }
-    for (const uint32_t write : pending_) {
-      if (!pending_on(write, number, range.first + i)) continue;
-      read.allowed[i].push_back(written_by(write));
-      read.overlapped[i] = 1;
-    }
+    read.allowed[i] = possible(number, range.first + i);
+    for (const uint32_t write : pending_)
+      if (pending_on(write, number, range.first + i)) read.overlapped[i] = 1;
   }
   reads_.push_back(std::move(read));
   return reads_.back().op;
@@ -185,7 +195,7 @@ std::string BlockModel::check_status(uint32_t number, BlockRange range,
       bool right = std::any_of(candidates.begin(), candidates.end(),
                                [&](const Candidate& x) { return fits(x.value); });
       for (const uint32_t write : pending_) {
-        right = right || (pending_on(write, number, block) && fits(written_by(write)));
+        right = right || (pending_on(write, number, block) && fits(written_by(write, block)));
       }
       if (right) continue;
       return text("block status says ", run.data ? "data" : "no data", " for volume ", number,
@@ -200,13 +210,17 @@ std::string BlockModel::check_status(uint32_t number, BlockRange range,
   return total == range.count ? std::string() : "block status does not cover its range";
 }
 
+std::vector<BlockValue> BlockModel::possible(uint32_t number, uint64_t block) const {
+  std::vector<BlockValue> values;
+  for (const Candidate& x : volume(number).blocks[block]) values.push_back(x.value);
+  for (const uint32_t write : pending_)
+    if (pending_on(write, number, block)) values.push_back(written_by(write, block));
+  return values;
+}
+
 bool BlockModel::allows(uint32_t number, uint64_t block, BlockValue value) const {
-  for (const Candidate& x : volume(number).blocks[block]) {
-    if (x.value == value) return true;
-  }
-  return std::any_of(pending_.begin(), pending_.end(), [&](uint32_t write) {
-    return pending_on(write, number, block) && written_by(write) == value;
-  });
+  const std::vector<BlockValue> values = possible(number, block);
+  return std::find(values.begin(), values.end(), value) != values.end();
 }
 
 bool BlockModel::acknowledged(BlockValue value) const {
@@ -222,10 +236,15 @@ std::pair<uint64_t, uint64_t> BlockModel::data_blocks_bounds() const {
           static_cast<size_t>(std::count_if(block.begin(), block.end(), [](const Candidate& x) {
             return x.value != kZeroValue && x.value != kDamagedValue;
           }));
-      bounds.first += data == block.size();
+      // What a clone shows may lie in its base.
+      bounds.first += data == block.size() && known.family == number_of(known.id, known.name);
       bounds.second += data > 0;
     }
   }
+  for (const Cut& cut : cuts_)
+    for (const Part& part : cut.parts)
+      if (part.state != Part::State::kGone) bounds.second += part.allowed.size();
+  if (cloned_) bounds.second = UINT64_MAX / 2;  // a base may have lost its name
   return bounds;
 }
 

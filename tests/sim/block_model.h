@@ -7,6 +7,11 @@
 // turns writes in flight into possible values; the first read after it pins each block. Values are
 // unique (see payload.h), which makes all this cheap and exact.
 //
+// A cut is a set of snapshots, of several volumes at one instant. What it may hold is known when it
+// has been made; reading it in full, once, pins it for ever. Then there must be an instant that
+// fits every block: after the beginning of each write that is in it, before the end of each that is
+// newer than what is.
+//
 // Functions that judge return what is wrong as one sentence, or an empty string.
 //
 // Thread rule: plain values; copyable. Time is a counter of invocations and completions.
@@ -31,11 +36,17 @@ struct DamagedBlock {
 };
 
 // What recovery brought back.
+struct RecoveredSnapshot {
+  std::string name;
+  Generation generation = 0;
+  std::vector<BlockValue> values;
+};
 struct RecoveredVolume {
   VolumeId id{};
   std::string name;
   uint64_t used_blocks = 0;
   std::vector<BlockValue> values;
+  std::vector<RecoveredSnapshot> snapshots;
 };
 
 class BlockModel {
@@ -44,6 +55,8 @@ class BlockModel {
 
   // Volumes, by number (1, 2, ...); numbers are never reused.
   uint32_t begin_create(std::string name, uint64_t blocks);
+  // A clone begins as its base is.
+  uint32_t begin_clone(std::string name, uint64_t blocks, uint32_t cut, uint32_t part);
   void end_create(uint32_t number, bool done, VolumeId id);
   void begin_delete(uint32_t number);
   void end_delete(uint32_t number);
@@ -51,6 +64,8 @@ class BlockModel {
   VolumeId volume_id(uint32_t number) const { return volume(number).id; }
   uint64_t volume_blocks(uint32_t number) const { return volume(number).blocks.size(); }
   const std::string& volume_name(uint32_t number) const { return volume(number).name; }
+  // The volume that the clones of clones began with: stamps name it.
+  uint32_t family(uint32_t number) const { return volume(number).family; }
   std::vector<uint32_t> volumes_in(VolumeState state) const;
   // The model's number of a volume that a recovered store shows; 0: it must not be there.
   uint32_t number_of(VolumeId id, std::string_view name) const;
@@ -62,6 +77,41 @@ class BlockModel {
   // possible.
   void abandon_write(uint32_t op);
   uint64_t blocks_in_flight() const;  // that writes, not zeroings, would add at most
+
+  // The volume becomes what the snapshot is; ends like a write.
+  uint32_t begin_roll_back(uint32_t cut, uint32_t part);
+
+  // Cuts, by number (1, 2, ...); their parts are one snapshot each.
+  struct Part {
+    enum class State : uint8_t { kCreating, kLive, kDropping, kGone };
+    uint32_t volume = 0;
+    State state = State::kCreating;
+    Generation generation = 0;
+    std::vector<std::vector<BlockValue>> allowed;  // per block
+  };
+  struct Cut {
+    std::string name;
+    bool pinned = false;  // every block has one allowed value
+    uint64_t begun = 0;
+    uint64_t ended = 0;
+    std::vector<Part> parts;
+  };
+  uint32_t begin_cut(std::string name, std::span<const uint32_t> numbers);
+  void end_cut(uint32_t cut, std::span<const SnapshotInfo> made);  // none: it was refused
+  // What the first read of each part in full has found.
+  [[nodiscard]] std::string pin_cut(uint32_t cut,
+                                    const std::vector<std::vector<BlockValue>>& values);
+  [[nodiscard]] std::string check_snapshot(uint32_t cut, uint32_t part, BlockRange range,
+                                           std::span<const BlockValue> values) const;
+  void begin_drop(uint32_t cut, uint32_t part);
+  void end_drop(uint32_t cut, uint32_t part);
+  const Cut& cut(uint32_t number) const { return cuts_[number - 1]; }
+  // Live parts of pinned cuts, as (cut, part); `number`: of this volume, 0: of any.
+  std::vector<std::pair<uint32_t, uint32_t>> live_parts(uint32_t number = 0) const;
+  bool cut_in_flight() const { return !cuts_.empty() && cuts_.back().ended == 0; }
+  // Blocks may be live that no view shows: a clone's base without a name.
+  bool cloned() const { return cloned_; }
+  bool has_parts(uint32_t number) const;  // of that volume, in whatever state but gone
 
   uint32_t begin_read(uint32_t number, BlockRange range);
   [[nodiscard]] std::string end_read(uint32_t read, std::span<const BlockValue> values);
@@ -93,7 +143,7 @@ class BlockModel {
   uint32_t op_count() const { return static_cast<uint32_t>(ops_.size()); }
 
  private:
-  enum class OpKind : uint8_t { kWrite, kZero, kRead, kRestart };
+  enum class OpKind : uint8_t { kWrite, kZero, kRead, kRestart, kRollBack };
   enum class OpState : uint8_t { kPending, kDone, kRefused, kUnknown };
   struct Op {
     OpKind kind = OpKind::kWrite;
@@ -102,6 +152,7 @@ class BlockModel {
     BlockRange range;
     uint64_t invoked = 0;
     uint64_t completed = 0;
+    std::vector<BlockValue> values;  // of a roll-back, per block
   };
   struct Candidate {
     BlockValue value = kZeroValue;
@@ -112,6 +163,7 @@ class BlockModel {
     std::string name;
     VolumeId id{};
     VolumeState state = VolumeState::kCreating;
+    uint32_t family = 0;
     std::vector<Block> blocks;
   };
   struct OpenRead {
@@ -125,7 +177,19 @@ class BlockModel {
   Op& op(uint32_t number) { return ops_[number - 1]; }
   const Op& op(uint32_t number) const { return ops_[number - 1]; }
   uint32_t add_op(OpKind kind, uint32_t number, BlockRange range);
-  BlockValue written_by(uint32_t number) const;
+  BlockValue written_by(uint32_t number, uint64_t block) const;
+  // A write, zeroing or roll-back has begun.
+  void pend(uint32_t write);
+  std::vector<BlockValue> possible(uint32_t number, uint64_t block) const;
+  std::string check_one_instant(const Cut& cut,
+                                const std::vector<std::vector<BlockValue>>& values) const;
+  std::string check_parts(std::span<const RecoveredVolume> found,
+                          std::span<const DamagedBlock> damaged) const;
+  std::string check_part(const Part& part, const RecoveredSnapshot& found,
+                         std::span<const DamagedBlock> damaged) const;
+  bool excused(uint32_t number, uint64_t block, std::span<const BlockValue> allowed,
+               std::span<const DamagedBlock> damaged) const;
+  void restart_parts(std::span<const RecoveredVolume> found);
   bool pending_on(uint32_t pending, uint32_t number, uint64_t block) const;
   void settle_read(Block& block, BlockValue value, bool overlapped);
   OpenRead take_read(uint32_t read);
@@ -138,6 +202,8 @@ class BlockModel {
   std::vector<Op> ops_;
   std::vector<uint32_t> pending_;  // writes and zeroings in flight
   std::vector<OpenRead> reads_;
+  std::vector<Cut> cuts_;
+  bool cloned_ = false;  // blocks may be shared between volumes
   uint64_t now_ = 0;
   uint64_t restarted_ = 0;  // when the last crash was
 };

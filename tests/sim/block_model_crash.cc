@@ -42,12 +42,8 @@ std::string BlockModel::check_blocks(const RecoveredVolume& found, uint32_t numb
     damaged_blocks += value == kDamagedValue;
     data_blocks += value != kZeroValue && value != kDamagedValue;
     if (allows(number, block, value)) continue;
-    const bool excused =
-        value == kDamagedValue &&
-        std::any_of(damaged.begin(), damaged.end(), [&](const DamagedBlock& hit) {
-          return hit.volume == found.id && hit.block == block && allows(number, block, hit.value);
-        });
-    if (!excused) return wrong_value(number, block, value);
+    if (value != kDamagedValue || !excused(number, block, possible(number, block), damaged))
+      return wrong_value(number, block, value);
   }
   if (found.used_blocks < data_blocks || found.used_blocks > data_blocks + damaged_blocks) {
     return text("volume ", number, " says that ", found.used_blocks, " blocks hold data, but ",
@@ -62,7 +58,7 @@ std::string BlockModel::check_recovered(std::span<const RecoveredVolume> found,
   for (size_t i = 0; wrong.empty() && i < found.size(); ++i) {
     wrong = check_blocks(found[i], number_of(found[i].id, found[i].name), damaged);
   }
-  return wrong;
+  return wrong.empty() ? check_parts(found, damaged) : wrong;
 }
 
 void BlockModel::restart(std::span<const RecoveredVolume> found) {
@@ -75,6 +71,7 @@ void BlockModel::restart(std::span<const RecoveredVolume> found) {
   reads_.clear();
   restarted_ = ++now_;
   add_op(OpKind::kRestart, 0, {});
+  restart_parts(found);
   for (Volume& known : volumes_) known.state = VolumeState::kGone;
   for (size_t i = 0; i < found.size(); ++i) {
     Volume& known = volume(numbers[i]);
@@ -108,7 +105,7 @@ BlockModel::CrashSummary BlockModel::summarize(std::span<const RecoveredVolume> 
 }
 
 std::string BlockModel::history(uint32_t number, uint64_t block) const {
-  static constexpr const char* kKinds[] = {"write", "zero", "read", "crash"};
+  static constexpr const char* kKinds[] = {"write", "zero", "read", "crash", "roll-back"};
   static constexpr const char* kStates[] = {"in flight", "done", "refused", "unknown"};
   std::string out = text("  history of volume ", number, " (id ",
                          static_cast<uint32_t>(volume(number).id), ") block ", block, ":\n");
@@ -126,7 +123,7 @@ std::string BlockModel::history(uint32_t number, uint64_t block) const {
   for (const Candidate& x : volume(number).blocks[block]) out += " " + value_text(x.value);
   for (const uint32_t write : pending_) {
     if (pending_on(write, number, block))
-      out += text(" ", value_text(written_by(write)), " (in flight)");
+      out += text(" ", value_text(written_by(write, block)), " (in flight)");
   }
   return out + "\n";
 }

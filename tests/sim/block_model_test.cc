@@ -165,7 +165,7 @@ std::string replay(const std::vector<Event>& events) {
         wrong = model.end_read(event.op, event.values);
         break;
       case Event::Kind::kCrash: {
-        RecoveredVolume found{VolumeId{7}, "v", 0, event.values};
+        RecoveredVolume found{VolumeId{7}, "v", 0, event.values, {}};
         for (const BlockValue value : event.values) found.used_blocks += value != kZeroValue;
         wrong = model.check_recovered({&found, 1}, {});
         if (wrong.empty()) model.restart({&found, 1});
@@ -285,7 +285,7 @@ struct OneBlock {
     return op;
   }
   RecoveredVolume found(BlockValue value, uint64_t used) {
-    return {VolumeId{1}, "v", used, {value, 0, 0, 0}};
+    return {VolumeId{1}, "v", used, {value, 0, 0, 0}, {}};
   }
 };
 

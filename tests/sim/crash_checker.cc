@@ -57,7 +57,7 @@ std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase 
   Nested none;
   store = open(loop, second, crash, none);
   if (store == nullptr) report_.fail("a recovered store refuses to serve when opened again");
-  compare(crash, first, look(loop, *store, model));
+  compare(crash, first, look(loop, *store, model), model.cloned());
   put_down(loop, second, std::move(store));
   hash_ = hash_ * 31 + loop.hash();
 
@@ -137,35 +137,52 @@ CrashChecker::Look CrashChecker::look(SimLoop& loop, Store& store, const BlockMo
 Task<void> CrashChecker::read_all(Store& store, const BlockModel& model,
                                   std::vector<RecoveredVolume>* out) {
   for (const VolumeInfo& info : store.volumes()) {
-    RecoveredVolume volume{info.id, info.name, info.used_bytes / kBlockBytes, {}};
+    const Result<ViewSpace> space = store.view_space(info.id);
+    RecoveredVolume volume{
+        info.id, info.name, space.ok() ? space->used_bytes / kBlockBytes : 0, {}, {}};
     volume.values.assign(info.size_bytes / kBlockBytes, kGarbageValue);
     const uint32_t number = model.number_of(info.id, info.name);
-    for (uint64_t first = 0; number != 0 && first < volume.values.size(); first += kReadBlocks) {
-      const uint64_t count = std::min<uint64_t>(kReadBlocks, volume.values.size() - first);
-      co_await read_run(store, number, volume, first, count);
+    const uint32_t family = number == 0 ? 0 : model.family(number);
+    if (number != 0) co_await read_view(store, info.id, family, volume.values);
+    for (const SnapshotInfo& snapshot : store.snapshots(info.id)) {
+      RecoveredSnapshot& seen = volume.snapshots.emplace_back();
+      seen.name = snapshot.name;
+      seen.generation = snapshot.generation;
+      seen.values.assign(snapshot.size_bytes / kBlockBytes, kGarbageValue);
+      if (number != 0)
+        co_await read_view(store, {info.id, snapshot.generation}, family, seen.values);
     }
     out->push_back(std::move(volume));
   }
 }
 
-Task<void> CrashChecker::read_run(Store& store, uint32_t number, RecoveredVolume& volume,
-                                  uint64_t first, uint64_t count) {
-  const Status status = co_await store.read(volume.id, {first, count}, buffer_);
+Task<void> CrashChecker::read_view(Store& store, VolumeView view, uint32_t family,
+                                   std::vector<BlockValue>& values) {
+  for (uint64_t first = 0; first < values.size(); first += kReadBlocks) {
+    const BlockRange range{first, std::min<uint64_t>(kReadBlocks, values.size() - first)};
+    co_await read_run(store, view, family, values, range);
+  }
+}
+
+Task<void> CrashChecker::read_run(Store& store, VolumeView view, uint32_t family,
+                                  std::vector<BlockValue>& values, BlockRange range) {
+  const Status status = co_await store.read(view, range, buffer_);
   if (status.code() == ErrorCode::kDamaged) {
-    counts_.add(Fault::kDamagedAnswered, count == 1);
-    if (count == 1) volume.values[first] = kDamagedValue;
-    for (uint64_t i = 0; i < count && count > 1; ++i) {
-      co_await read_run(store, number, volume, first + i, 1);
+    counts_.add(Fault::kDamagedAnswered, range.count == 1);
+    if (range.count == 1) values[range.first] = kDamagedValue;
+    for (uint64_t i = 0; i < range.count && range.count > 1; ++i) {
+      const BlockRange single{range.first + i, 1};
+      co_await read_run(store, view, family, values, single);
     }
     co_return;
   }
   if (!status.ok()) report_.fail(text("a read after recovery failed: ", status.message()));
-  for (uint64_t i = 0; i < count; ++i) {
+  for (uint64_t i = 0; i < range.count; ++i) {
     const std::byte* block = buffer_ + i * kBlockBytes;
-    volume.values[first + i] = value_of(block, number, static_cast<uint32_t>(first + i));
-    if (volume.values[first + i] == kGarbageValue) {
-      report_.say(text("volume ", number, " block ", first + i, " is ", describe_block(block)));
-    }
+    const auto number = static_cast<uint32_t>(range.first + i);
+    values[number] = value_of(block, family, number);
+    if (values[number] == kGarbageValue)
+      report_.say(text("family ", family, " block ", number, " is ", describe_block(block)));
   }
 }
 
@@ -180,7 +197,8 @@ void CrashChecker::put_down(SimLoop& loop, SimDevice& device, std::unique_ptr<St
 
 // Cleaning may turn a block whose bytes are bad into a mark that says so, which takes no space: as
 // many blocks as are damaged may leave the counts.
-void CrashChecker::compare(const CrashCase& crash, const Look& first, const Look& second) {
+void CrashChecker::compare(const CrashCase& crash, const Look& first, const Look& second,
+                           bool hidden) {
   const std::string why = damage_text(crash.damage);
   const auto differ = [&](const std::string& what, uint64_t before, uint64_t after,
                           uint64_t slack) {
@@ -188,7 +206,7 @@ void CrashChecker::compare(const CrashCase& crash, const Look& first, const Look
     report_.fail(
         text("a second recovery changes ", what, ": ", before, " becomes ", after, "\n  ", why));
   };
-  const uint64_t damaged = first.stats.damaged_blocks;
+  const uint64_t damaged = hidden ? second.stats.damaged_blocks : first.stats.damaged_blocks;
   differ("the damaged blocks", damaged, second.stats.damaged_blocks, 0);
   differ("the live blocks", first.stats.live_blocks, second.stats.live_blocks, damaged);
   differ("the capacity", first.stats.capacity_blocks, second.stats.capacity_blocks, 0);
@@ -199,6 +217,12 @@ void CrashChecker::compare(const CrashCase& crash, const Look& first, const Look
     if (before.name != after.name || before.id != after.id) report_.fail("volumes change places");
     differ("the used blocks of " + before.name, before.used_blocks, after.used_blocks, damaged);
     differ("the size of " + before.name, before.values.size(), after.values.size(), 0);
+    differ("the snapshots of " + before.name, before.snapshots.size(), after.snapshots.size(), 0);
+    for (size_t n = 0; n < before.snapshots.size(); ++n)
+      if (before.snapshots[n].name != after.snapshots[n].name ||
+          before.snapshots[n].values != after.snapshots[n].values)
+        report_.fail(text("a second recovery changes snapshot ", before.snapshots[n].name,
+                          " of volume ", before.name, "\n  ", why));
     for (size_t block = 0; block < before.values.size(); ++block) {
       if (before.values[block] == after.values[block]) continue;
       report_.fail(text("a second recovery changes volume ", before.name, " block ", block,

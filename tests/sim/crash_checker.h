@@ -63,10 +63,13 @@ class CrashChecker {
                                  const CrashCase& crash);
   Look look(SimLoop& loop, Store& store, const BlockModel& model);
   Task<void> read_all(Store& store, const BlockModel& model, std::vector<RecoveredVolume>* out);
-  Task<void> read_run(Store& store, uint32_t number, RecoveredVolume& volume, uint64_t first,
-                      uint64_t count);
+  Task<void> read_view(Store& store, VolumeView view, uint32_t family,
+                       std::vector<BlockValue>& values);
+  Task<void> read_run(Store& store, VolumeView view, uint32_t family,
+                      std::vector<BlockValue>& values, BlockRange range);
   void put_down(SimLoop& loop, SimDevice& device, std::unique_ptr<Store> store);
-  void compare(const CrashCase& crash, const Look& first, const Look& second);
+  // `hidden`: blocks may be live that no look has read, and cleaning may find them damaged.
+  void compare(const CrashCase& crash, const Look& first, const Look& second, bool hidden);
 
   const SeedPlan& plan_;
   const Report& report_;

@@ -28,6 +28,11 @@ const char* fault_name(Fault fault) {
       "trim remembered over a crash",
       "volume create in flight",
       "volume delete in flight",
+      "snapshot in flight",
+      "snapshot made under writes",
+      "volume rolled back",
+      "snapshot cloned",
+      "snapshot read after a crash",
   };
   return kNames[static_cast<size_t>(fault)];
 }

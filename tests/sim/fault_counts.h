@@ -35,6 +35,11 @@ enum class Fault : uint8_t {
   kTrimCrossedCrash,  // a trimmed block was read back as zeroes after a crash
   kVolumeCreatedInFlight,
   kVolumeDeletedInFlight,
+  kSnapshotInFlight,    // of one volume or several
+  kSnapshotWithWrites,  // made while writes of its volumes were in flight
+  kRolledBack,
+  kCloned,
+  kSnapshotCrossedCrash,  // one was read in full after a crash
   kCount,
 };
 

@@ -53,6 +53,11 @@ constexpr NamedMutant kMutants[] = {
     {Mutant::kDropTrimMemory, "drop-trim-memory"},
     {Mutant::kStopAtFirstDamagedBatch, "stop-at-first-damaged-batch"},
     {Mutant::kForgetSlotGeneration, "forget-slot-generation"},
+    {Mutant::kDropHidingMark, "drop-hiding-mark"},
+    {Mutant::kMixGenerations, "mix-generations"},
+    {Mutant::kForgetPendingSnapshot, "forget-pending-snapshot"},
+    {Mutant::kSnapshotWithoutDrain, "snapshot-without-drain"},
+    {Mutant::kCutVolumesApart, "cut-volumes-apart"},
 };
 constexpr uint32_t kMutantCount = std::size(kMutants);
 

@@ -54,6 +54,8 @@ SeedPlan draw_plan(uint64_t seed) {
   plan.device.slow_per_mille = random.chance(1, 2) ? between(1, 100) : 0;
   plan.device.discard_zeroes_per_mille = random.chance(1, 2) ? 0 : between(1, 1000);
   plan.device.durable_history_max = 64;
+
+  plan.view_weight = random.chance(1, 2) ? between(1, 25) : 0;
   return plan;
 }
 
@@ -66,7 +68,7 @@ std::string SeedPlan::text() const {
                      batches_in_flight_max, " batches in flight, depth ", queue_depth, ", ",
                      volume_count, " volumes filled to ", fill_percent, " %, ", life_count,
                      " lives of ", ops_per_life, " ops, writes up to ", write_blocks_max,
-                     " blocks");
+                     " blocks, views ", view_weight);
 }
 
 }  // namespace varve

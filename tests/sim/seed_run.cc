@@ -170,6 +170,7 @@ void Life::inspect() {
               !model_.volumes_in(BlockModel::VolumeState::kCreating).empty());
   counts_.add(Fault::kVolumeDeletedInFlight,
               !model_.volumes_in(BlockModel::VolumeState::kDeleting).empty());
+  counts_.add(Fault::kSnapshotInFlight, model_.cut_in_flight());
 }
 
 void Life::crash_point() {
@@ -197,6 +198,8 @@ void Life::crash_point() {
   counts_.add(Fault::kPendingSurvived, summary.pending_survived);
   counts_.add(Fault::kPendingLost, summary.pending_lost);
   counts_.add(Fault::kTrimCrossedCrash, summary.trims_remembered);
+  for (const RecoveredVolume& volume : recovered->volumes)
+    counts_.add(Fault::kSnapshotCrossedCrash, volume.snapshots.size());
   if (!succeed) return;
   legacy_.emplace(Legacy{std::move(recovered->disk), model_, damage});
   legacy_->model.restart(recovered->volumes);

@@ -30,10 +30,11 @@ Workload::Workload(SimLoop& loop, const SimDevice& device, Store& store, BlockMo
       report_(report),
       counts_(counts),
       random_(seed),
+      life_(seed),
       clients_(loop.ready()) {}
 
 void Workload::start() {
-  buffers_.resize(plan_.queue_depth + 1);
+  buffers_.resize(plan_.queue_depth + 2);
   for (Buffer& buffer : buffers_) {
     // Room for the largest request, for the alignment, and for data that is not aligned.
     buffer.memory =
@@ -66,6 +67,7 @@ Task<void> Workload::client(uint32_t index) {
   --active_;
   if (active_ > 0 || !waiter_) co_return;
   // The last one to leave makes room, so that the one who waits for it is woken.
+  for (const auto& [cut, part] : model_.live_parts()) co_await drop_part(cut, part);
   for (const uint32_t volume : model_.volumes_in(BlockModel::VolumeState::kLive)) {
     co_await trim(volume, {0, model_.volume_blocks(volume)});
   }
@@ -74,7 +76,7 @@ Task<void> Workload::client(uint32_t index) {
 Task<void> Workload::one_op(Buffer& buffer) {
   const uint32_t volume = draw_volume();
   uint64_t draw = random_.below(plan_.write_weight + plan_.read_weight + plan_.trim_weight +
-                                plan_.status_weight + plan_.volume_weight);
+                                plan_.status_weight + plan_.volume_weight + plan_.view_weight);
   const auto pick = [&draw](uint32_t weight) {
     if (draw < weight) return true;
     draw -= weight;
@@ -88,6 +90,11 @@ Task<void> Workload::one_op(Buffer& buffer) {
     co_await trim_something();
   } else if (pick(plan_.status_weight)) {
     status();
+  } else if (pick(plan_.view_weight)) {
+    if (random_.chance(1, 2))
+      co_await read_snapshot(buffer);
+    else
+      co_await change_views();
   } else if (model_.volumes_in(BlockModel::VolumeState::kLive).size() > plan_.volume_count) {
     co_await remove();
   } else if (model_.volumes_in(BlockModel::VolumeState::kCreating).empty()) {
@@ -143,7 +150,8 @@ Task<void> Workload::write(Buffer& buffer) {
   const uint32_t op = model_.begin_write(volume, range, false);
   uint32_t crcs[kRequestBlocksMax];
   for (uint64_t i = 0; i < range.count; ++i) {
-    fill_block({volume, static_cast<uint32_t>(range.first + i), op}, data + i * kBlockBytes);
+    fill_block({model_.family(volume), static_cast<uint32_t>(range.first + i), op},
+               data + i * kBlockBytes);
   }
   crc32c_blocks(data, range.count, crcs);
   OpenWrite open;
@@ -170,7 +178,8 @@ Task<void> Workload::refused_write(uint32_t op, const OpenWrite& open) {
   counts_.add(Fault::kNoSpaceAnswered);
   const StoreStats stats = store_.stats();
   // Marks of trimmed blocks count too, 64 of them like a block.
-  const uint64_t marks_max = volume_size_blocks() * (plan_.volume_count + 1) / 64 + 1;
+  const uint64_t views = plan_.volume_count + 1 + model_.live_parts().size();
+  const uint64_t marks_max = volume_size_blocks() * views / 64 + 1;
   if (open.blocks_peak + marks_max < stats.write_limit_blocks) {
     report_.fail(text("write ", op, " got no space with at most ", open.blocks_peak, " of ",
                       stats.write_limit_blocks, " blocks taken; ", stats.free_slot_count, " of ",
@@ -184,6 +193,7 @@ Task<void> Workload::refused_write(uint32_t op, const OpenWrite& open) {
     ++active_;
     waiter_ = false;
   } else {
+    co_await drop_snapshot();
     co_await trim_something();
   }
 }
@@ -209,7 +219,7 @@ Task<void> Workload::read(Buffer& buffer, uint32_t volume, BlockRange range) {
   std::vector<BlockValue> values(range.count);
   for (uint64_t i = 0; i < range.count; ++i) {
     const std::byte* block = buffer.blocks + i * kBlockBytes;
-    values[i] = value_of(block, volume, static_cast<uint32_t>(range.first + i));
+    values[i] = value_of(block, model_.family(volume), static_cast<uint32_t>(range.first + i));
     if (values[i] == kGarbageValue) {
       report_.fail(text("read ", op, ": volume ", volume, " block ", range.first + i, " holds ",
                         describe_block(block), "\n", model_.history(volume, range.first + i)));
@@ -254,19 +264,14 @@ uint64_t Workload::volume_size_blocks() const {
 
 Task<void> Workload::create() {
   const uint64_t blocks = volume_size_blocks();
-  // Names come back after a deletion; ids never do.
-  std::string name = text("v", names_used_++ % 5);
-  while (store_.find_volume(name).ok()) name += "x";
+  const std::string name = new_volume_name();
   const uint32_t volume = model_.begin_create(name, blocks);
   const Result<VolumeInfo> made = co_await store_.create_volume(name, blocks * kBlockBytes);
   loop_.note(volume * 8ull + static_cast<uint64_t>(made.code()));
   if (!made.ok() && in_doubt(made.status(), volume)) co_return;
   if (!made.ok()) {
-    const StoreStats stats = store_.stats();
-    // Clients may race for a name; over 80 % full the store takes no more volumes.
-    const bool full =
-        made.code() == ErrorCode::kNoSpace &&
-        (stats.live_blocks + model_.blocks_in_flight()) * 4 > stats.capacity_blocks * 3;
+    // Clients may race for a name.
+    const bool full = made.code() == ErrorCode::kNoSpace && filling_up();
     if (!full && made.code() != ErrorCode::kAlreadyExists) {
       report_.fail(text("creating volume ", name, " failed: ", status_text(made.status())));
     }
@@ -276,8 +281,24 @@ Task<void> Workload::create() {
   model_.end_create(volume, true, made->id);
 }
 
+// Over 80 % full the store takes neither volumes nor snapshots.
+bool Workload::filling_up() const {
+  const StoreStats stats = store_.stats();
+  return (stats.live_blocks + model_.blocks_in_flight()) * 4 > stats.capacity_blocks * 3;
+}
+
+// Names come back after a deletion; ids never do.
+std::string Workload::new_volume_name() {
+  std::string name = text("v", names_used_++ % 5);
+  while (store_.find_volume(name).ok()) name += "x";
+  return name;
+}
+
 Task<void> Workload::remove() {
   const uint32_t volume = draw_volume();
+  for (const auto& [cut, part] : model_.live_parts(volume)) co_await drop_part(cut, part);
+  if (gone(volume) || model_.has_parts(volume)) co_return;  // others are at it
+  if (model_.volumes_in(BlockModel::VolumeState::kLive).size() <= plan_.volume_count) co_return;
   model_.begin_delete(volume);
   const Status status = co_await store_.delete_volume(model_.volume_id(volume));
   loop_.note(volume * 8ull + static_cast<uint64_t>(status.code()));
@@ -292,6 +313,16 @@ Task<void> Workload::finish() {
     for (uint64_t first = 0; first < blocks; first += kRequestBlocksMax) {
       co_await read(buffers_.back(), volume, {first, std::min(kRequestBlocksMax, blocks - first)});
     }
+  }
+  for (const auto& [cut, part] : model_.live_parts()) {
+    const BlockModel::Part& snapshot = model_.cut(cut).parts[part];
+    const VolumeView view(model_.volume_id(snapshot.volume), snapshot.generation);
+    const BlockRange all{0, snapshot.allowed.size()};
+    std::vector<BlockValue> values;
+    const bool read = co_await read_view(buffers_.back().blocks, view,
+                                         model_.family(snapshot.volume), all, values);
+    if (!read) report_.fail("a snapshot that was not dropped is gone");
+    report_.expect_right(model_.check_snapshot(cut, part, all, values));
   }
   check_at_rest();
 }

@@ -50,6 +50,17 @@ class Workload {
   Task<void> trim_something();
   Task<void> create();
   Task<void> remove();
+  Task<void> change_views();
+  Task<void> snapshot();
+  // Reads every snapshot of the cut in full.
+  Task<void> pin(uint32_t cut);
+  Task<void> read_snapshot(Buffer& buffer);
+  Task<bool> read_view(std::byte* into, VolumeView view, uint32_t family, BlockRange range,
+                       std::vector<BlockValue>& values);
+  Task<void> drop_snapshot();
+  Task<void> drop_part(uint32_t cut, uint32_t part);
+  Task<void> roll_back();
+  Task<void> clone();
   Task<void> refused_write(uint32_t op, const OpenWrite& open);
   void status();
   void see_fullness();
@@ -59,6 +70,8 @@ class Workload {
   uint64_t volume_size_blocks() const;
   bool gone(uint32_t volume) const;
   bool in_doubt(const Status& status, uint32_t volume) const;
+  bool filling_up() const;
+  std::string new_volume_name();
   void check_at_rest();
 
   SimLoop& loop_;
@@ -69,6 +82,7 @@ class Workload {
   const Report& report_;
   FaultCounts& counts_;
   Random random_;
+  const uint64_t life_;  // makes the names of snapshots unique
   TaskGroup clients_;
   std::vector<Buffer> buffers_;
   std::vector<OpenWrite*> open_writes_;
@@ -77,6 +91,7 @@ class Workload {
   uint64_t next_sequential_ = 0;
   uint32_t active_ = 0;  // clients that neither ended nor wait for space
   bool waiter_ = false;  // one client waits for space
+  bool pinning_ = false;
 };
 
 }  // namespace varve
