@@ -141,11 +141,11 @@ def whitespace(files):
 
 
 def guards(files):
-    """#pragma once; the C ABI, which any compiler must read, has include guards."""
+    """#pragma once; what is in C, which any compiler must read, has include guards."""
     for path, text in files.items():
         if not path.endswith(".h"):
             continue
-        if path.startswith("plugins/abi/"):
+        if path.startswith(tuple(house.C_HEADERS)):
             guard = "VARVE_" + re.sub(r"\W", "_", path).upper()
             if not re.search(rf"#ifndef (\w+_H_?)\n#define \1\b", text):
                 yield f"{path}:1: no include guard, such as {guard}"

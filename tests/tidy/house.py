@@ -20,6 +20,7 @@ CORE_ROOMS = {
     "core/map": ["core/log"],
     "core/cleaning": ["core/map", "core/log"],
     "core/store": ["core/cleaning"],
+    "core/embed": ["core/store"],
     "core/plugin": ["core/runtime", "core/config", "plugins/abi"],
     "core/net": ["core/plugin", "core/wire"],
     "core/cluster": ["core/net", "core/format"],
@@ -37,6 +38,8 @@ OTHER_ROOMS = {
 PLUGIN_PARENTS = ["plugins", "transports"]
 # These may include anything.
 OPEN_ROOMS = ["tests", "examples"]
+# Headers in C, read by any compiler: include guards, and C11 that compiles alone.
+C_HEADERS = ["plugins/abi/", "core/embed/varve.h"]
 
 
 def room_of(path):
@@ -93,6 +96,8 @@ class Ban:
 CALL = r"(?<![\w.>:])(?:::|std::)?"
 # The two programs and what they say to the world are no part of the simulator.
 PROGRAMS = r"core/(daemon|cli)/"
+# Where threads of an embedding program hand requests to the engine's.
+EMBED = r"core/embed/"
 
 CORE_BANS = [
     Ban("clock", ["chrono", "ctime", "time.h", "sys/time.h"],
@@ -114,7 +119,7 @@ CORE_BANS = [
     Ban("thread", ["thread", "mutex", "shared_mutex", "condition_variable", "future", "atomic",
                    "pthread.h", "semaphore", "barrier", "latch"],
         rf"std::j?thread\b|{CALL}(pthread_\w+|fork|vfork)\s*\(",
-        [r"core/runtime/uring_loop\.cc", PROGRAMS], "a task of core/runtime/task_group.h"),
+        [r"core/runtime/uring_loop\.cc", EMBED, PROGRAMS], "a task of core/runtime/task_group.h"),
     Ban("environment", [], rf"{CALL}(getenv|secure_getenv|setenv)\s*\(",
         [PROGRAMS], "the node's TOML"),
     Ban("exit", [], rf"{CALL}(abort|exit|_exit|quick_exit)\s*\(",

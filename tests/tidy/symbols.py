@@ -30,7 +30,7 @@ TABLE = {
     "thread": (r"pthread_(create|mutex|cond|rwlock|key|join|detach|spin|barrier|sigmask)\w*"
                r"|_ZNSt6thread\w+|_ZNSt18condition_variable\w+|v?fork|clone|sem_\w+|kill|raise"
                r"|sigaction|signal",
-               ["runtime/uring_loop.cc", LOG]),
+               ["runtime/uring_loop.cc", "embed/engine.cc", LOG]),
     "io_uring": (r"(__)?io_uring_\w+", ["runtime/uring_loop.cc"]),
     "environment": (r"(secure_)?getenv|setenv|environ", [LOG]),
     "exit": (r"abort|_?exit|quick_exit|_Exit", ["base/check.cc", LOG]),
