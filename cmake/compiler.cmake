@@ -37,6 +37,8 @@ elseif(VARVE_SANITIZE STREQUAL "fuzzer")
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=address,undefined)
 else()
+  # What is installed names no folder of the machine that built it.
+  add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
   add_compile_options($<$<CONFIG:RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
   add_link_options(-Wl,-z,relro,-z,now)
 endif()

@@ -69,7 +69,8 @@ Status Engine::open_and_serve() {
 }
 
 Task<Status> Engine::serve(Runtime* runtime, BlockDevice* device) {
-  const Result<std::unique_ptr<Store>> opened = co_await Store::open(*runtime, *device, {});
+  const StoreOptions options;
+  const Result<std::unique_ptr<Store>> opened = co_await Store::open(*runtime, *device, options);
   if (!opened.ok()) co_return opened.status();
   Serving serving{**opened, TaskGroup(runtime->ready), WaitList(runtime->ready)};
   if (begin_serving(serving)) {
