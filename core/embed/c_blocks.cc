@@ -15,6 +15,9 @@ namespace {
 
 static_assert(VARVE_BLOCK_BYTES == kBlockBytes);
 
+// A look at the map keeps all other requests waiting: a millisecond's worth of it.
+constexpr uint64_t kLookBlocksMax = 64 * kGiB / kBlockBytes;
+
 void describe(const VolumeInfo& info, varve_volume* volume) {
   if (volume == nullptr) return;
   *volume = {.id = static_cast<uint32_t>(info.id),
@@ -106,6 +109,19 @@ Engine::Work resizing(varve_volume_id id, uint64_t size_bytes, varve_volume* vol
 
 Engine::Work deleting(varve_volume_id id) {
   return [id = VolumeId{id}](Store& store) { return store.delete_volume(id); };
+}
+
+// Runs from the beginning of the range, one more than wanted or as far as one look goes.
+Status first_runs(const Store& store, const Blocks& blocks, size_t wanted,
+                  std::vector<BlockStatusRun>& runs) {
+  VARVE_TRY(store.block_status(blocks.id, {blocks.range.end(), 0}, runs));  // is it inside?
+  const uint64_t end = std::min(blocks.range.end(), blocks.range.first + kLookBlocksMax);
+  for (uint64_t block = blocks.range.first; block < end && runs.size() <= wanted;) {
+    const uint64_t count = std::min<uint64_t>(kExtentBlocks, end - block);
+    VARVE_TRY(store.block_status(blocks.id, {block, count}, runs));
+    block += count;
+  }
+  return {};
 }
 
 // The data path of the store answers with bare codes; these two are the caller's to understand.
@@ -258,7 +274,7 @@ int varve_block_status(varve_engine* engine, varve_volume_id id, uint64_t offset
   if (!blocks.why.empty()) return c_invalid(blocks.why);
   return c_result(engine->engine.look([&](varve::Store& store) -> varve::Status {
     std::vector<varve::BlockStatusRun> found;
-    VARVE_TRY(varve::explained(store.block_status(blocks.id, blocks.range, found)));
+    VARVE_TRY(varve::explained(varve::first_runs(store, blocks, capacity, found)));
     *count = std::min(capacity, found.size());
     for (size_t i = 0; i < *count; ++i)
       runs[i] = {found[i].block_count * varve::kBlockBytes, found[i].data ? 1 : 0};

@@ -217,7 +217,7 @@ struct varve_run {
   int data; /* 0: reads as zeroes and takes no space */
 };
 /* The first `capacity` runs of the range, neighbours unlike; `count` is set to how many were filled
- * in. They cover the range, or as much of it as `capacity` allows. Also from callbacks. */
+ * in. They cover the range or a first part of it: ask again for the rest. Also from callbacks. */
 int varve_block_status(struct varve_engine* engine, varve_volume_id id, uint64_t offset,
                        uint64_t bytes, struct varve_run* runs, size_t capacity, size_t* count);
 

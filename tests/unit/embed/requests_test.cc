@@ -163,6 +163,33 @@ TEST_CASE("block status tells data from zeroes, as far as there is room for the 
         VARVE_E_INVALID);
 }
 
+TEST_CASE("block status goes through a large volume in several calls, and merges what is alike") {
+  EmbedBench bench;
+  varve_volume large{};
+  REQUIRE(varve_volume_create(bench.get(), "large", uint64_t{1} << 40, &large) == VARVE_OK);
+  const AlignedBuffer ones = filled(2, 1);
+  const uint64_t written = 200 * kGiB - kBlock;
+  REQUIRE(varve_write(bench.get(), large.id, written, ones.data(), 2 * kBlock) == VARVE_OK);
+  uint64_t offset = 0;
+  uint64_t data_bytes = 0;
+  int calls = 0;
+  for (; offset < large.size_bytes; ++calls) {
+    varve_run runs[4] = {};
+    size_t count = 0;
+    REQUIRE(varve_block_status(bench.get(), large.id, offset, large.size_bytes - offset, runs, 4,
+                               &count) == VARVE_OK);
+    REQUIRE(count > 0);
+    for (size_t i = 0; i < count; offset += runs[i++].bytes) {
+      if (runs[i].data == 0) continue;
+      CHECK(offset == written);
+      data_bytes += runs[i].bytes;
+    }
+  }
+  CHECK(offset == large.size_bytes);
+  CHECK(data_bytes == 2 * kBlock);
+  CHECK(calls == 16);
+}
+
 TEST_CASE("a full disk refuses writes and takes them again after a trim") {
   EmbedBench bench;
   varve_stats stats{};
