@@ -27,6 +27,7 @@ class Symbols(unittest.TestCase):
                                      ("device", "device_file.cc", "open64"),
                                      ("runtime", "uring_loop.cc", "io_uring_submit"),
                                      ("plugin", "plugin_library.cc", "dlopen"),
+                                     ("embed", "engine.cc", "pthread_mutex_lock"),
                                      ("base", "check.cc", "abort")]:
             self.assertEqual(list(symbols.room_findings(listing(room, member, symbol))), [])
 

@@ -139,6 +139,7 @@ Id next() noexcept
                      "Task<void> timeout(int ms);", "random.below(3);", "map->random();",
                      "uint64_t lifetime(int a);"]:
             self.silent(checks.banned_in_core, {"core/map/a.cc": line + "\n"})
+        self.silent(checks.banned_in_core, {"core/embed/a.cc": "#include <mutex>\n"})
         self.silent(checks.banned_in_core, {"core/runtime/system_clock.cc": "clock_gettime(a, b);\n"})
         self.silent(checks.banned_in_core, {"plugins/nbd/a.cc": "int s = socket(1, 2, 3);\n"})
 
@@ -171,7 +172,8 @@ Id next() noexcept
         self.finds(checks.guards, {"core/map/a.h": "#pragma once\n"}, "what it is")
         self.finds(checks.guards, {"plugins/abi/a.h": HEADER}, "include guard")
         abi = "/* What it is. */\n#ifndef VARVE_A_H\n#define VARVE_A_H\n#endif\n"
-        self.silent(checks.guards, {"plugins/abi/a.h": abi})
+        self.silent(checks.guards, {"plugins/abi/a.h": abi, "core/embed/varve.h": abi})
+        self.finds(checks.guards, {"core/embed/varve.h": HEADER}, "include guard")
 
     def test_dead_files(self):
         build = {"core/map/CMakeLists.txt": "varve_room(map SOURCES a.cc)\n"}
