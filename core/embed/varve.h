@@ -200,8 +200,8 @@ int varve_volume_delete(struct varve_engine* engine, varve_volume_id id);
  * VARVE_E_DAMAGED, VARVE_E_IO, VARVE_E_NOT_FOUND, VARVE_E_CLOSED. */
 int varve_read(struct varve_engine* engine, varve_volume_id id, uint64_t offset, void* data,
                uint64_t bytes);
-/* Durable when it returns VARVE_OK. VARVE_E_NO_SPACE, VARVE_E_IO (it may have been written, or
- * not), VARVE_E_NOT_FOUND, VARVE_E_CLOSED. */
+/* Durable when it returns VARVE_OK. VARVE_E_NO_SPACE (an overwrite needs room, too, until it is
+ * done), VARVE_E_IO (it may have been written, or not), VARVE_E_NOT_FOUND, VARVE_E_CLOSED. */
 int varve_write(struct varve_engine* engine, varve_volume_id id, uint64_t offset, const void* data,
                 uint64_t bytes);
 /* The range, of any length, then reads as zeroes and takes no space. Works on a full disk. Durable.
