@@ -9,7 +9,7 @@ namespace varve {
 
 namespace {
 
-constexpr uint64_t kReadBlocks = 64;
+constexpr uint64_t kViewReadBlocks = 64;
 constexpr size_t kClonesMax = 3;
 
 }  // namespace
@@ -75,7 +75,7 @@ Task<void> Workload::pin(uint32_t cut) {
 Task<bool> Workload::read_view(std::byte* into, VolumeView view, uint32_t family, BlockRange range,
                                std::vector<BlockValue>& values) {
   for (uint64_t at = 0; at < range.count;) {
-    uint64_t count = std::min(kReadBlocks, range.count - at);
+    uint64_t count = std::min(kViewReadBlocks, range.count - at);
     BlockRange piece{range.first + at, count};
     Status status = co_await store_.read(view, piece, into);
     if (status.code() == ErrorCode::kDamaged && count > 1) {
@@ -102,7 +102,7 @@ Task<void> Workload::read_snapshot(Buffer& buffer) {
   const auto [cut, index] = parts[random_.below(parts.size())];
   const BlockModel::Part part = model_.cut(cut).parts[index];
   const uint64_t blocks = part.allowed.size();
-  const uint64_t count = std::min(blocks, 1 + random_.below(kReadBlocks));
+  const uint64_t count = std::min(blocks, 1 + random_.below(kViewReadBlocks));
   const BlockRange range{random_.below(blocks - count + 1), count};
   const VolumeView view(model_.volume_id(part.volume), part.generation);
   std::vector<BlockValue> values;
