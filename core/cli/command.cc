@@ -30,11 +30,12 @@ class Grammar {
         ->check(CLI::IsMember({"table", "json"}));
     app_.footer("Exit: 0 done, 1 refused (the reason is on standard error), 2 wrong usage.");
     add_volume();
+    add_snapshot();
     add_disk();
     on(app_.add_subcommand("status", "how the node and its disk groups are"), Action::kStatus);
     add_cluster();
     add_attachments();
-    for (const char* name : {"snapshot", "top"}) add_not_built(app_, name, name);
+    add_not_built(app_, "top", "top");
   }
 
   Command parse(std::vector<std::string> words) {
@@ -92,9 +93,41 @@ class Grammar {
     on(remove, Action::kVolumeDelete);
     add_name(remove, "NAME", "the volume");
     add_meant_disk_group(remove);
-    for (const char* name : {"clone", "set"}) {
-      add_not_built(*volume, name, text("volume ", name));
-    }
+    CLI::App* clone = volume->add_subcommand(
+        "clone", "make a volume of a snapshot, at once; later writes to either are its own");
+    on(clone, Action::kVolumeClone);
+    add_name(clone, "VOLUME@SNAPSHOT", "what it begins as");
+    clone->add_option("NAME", command_.other, "the new volume")->required()->type_name("");
+    add_size(clone, "--size", size_, "default: as the snapshot; may be larger");
+    add_not_built(*volume, "set", "volume set");
+  }
+
+  void add_snapshot() {
+    CLI::App* snapshot = app_.add_subcommand("snapshot", "what volumes were at one instant");
+    snapshot->require_subcommand(1);
+    CLI::App* create = snapshot->add_subcommand(
+        "create", "take a snapshot; several are of the same instant, all or none");
+    on(create, Action::kSnapshotCreate);
+    create->add_option("VOLUME@SNAPSHOT", command_.names, "which volume, and the snapshot's name")
+        ->required()
+        ->type_name("");
+    CLI::App* list = snapshot->add_subcommand("list", "all snapshots");
+    on(list, Action::kSnapshotList);
+    list->add_option("VOLUME", command_.name, "only of this volume")->type_name("");
+    const auto add = [&](const char* name, const char* help, Action action) {
+      CLI::App* app = snapshot->add_subcommand(name, help);
+      on(app, action);
+      add_name(app, "VOLUME@SNAPSHOT", "the snapshot");
+      return app;
+    };
+    add("show", "one snapshot, and the space it takes", Action::kSnapshotShow);
+    add("delete", "delete a snapshot; what only it held becomes free", Action::kSnapshotDelete);
+    add("rollback", "make the volume what the snapshot is; all snapshots stay",
+        Action::kSnapshotRollback);
+    CLI::App* changes = add("changes", "the bytes that may have changed since the snapshot",
+                            Action::kSnapshotChanges);
+    changes->add_option("--until", command_.other, "up to this snapshot; default: up to now")
+        ->type_name("VOLUME@SNAPSHOT");
   }
 
   void add_meant_disk_group(CLI::App* app) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/base/error.h"
 
@@ -21,6 +22,13 @@ struct Command {
     kVolumeShow,
     kVolumeResize,
     kVolumeDelete,
+    kVolumeClone,
+    kSnapshotCreate,
+    kSnapshotList,
+    kSnapshotShow,
+    kSnapshotDelete,
+    kSnapshotRollback,
+    kSnapshotChanges,
     kDiskAdd,
     kDiskList,
     kClusterInit,
@@ -32,12 +40,14 @@ struct Command {
 
   Action action = Action::kHelp;
   std::string help;         // for kHelp
-  std::string not_built;    // for kNotBuilt: "snapshot", "volume clone"
+  std::string not_built;    // for kNotBuilt: "top", "volume set"
   std::string config_path;  // empty: the default one, if it is there
   std::string endpoint;     // empty: from the config
   bool json = false;
-  std::string name;        // of the volume, or of the disk group (or its path)
-  std::string disk_group;  // volume create, resize, delete
+  std::string name;                // of the volume, snapshot, or disk group (or its path)
+  std::vector<std::string> names;  // snapshot create
+  std::string other;               // volume clone: the new volume; snapshot changes: until
+  std::string disk_group;          // volume create, resize, delete
   uint64_t size_bytes = 0;
   uint64_t segment_bytes = 0;
   bool wipe = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -136,6 +137,19 @@ std::string replicated_volume_table(const std::vector<Json>& volumes) {
       {{"VOLUME"}, {"SIZE", Align::kRight}, {"COPIES", Align::kRight}, {"ATTACHED ON"}}, rows);
 }
 
+std::string snapshot_name(const Json& snapshot) {
+  return text(string_of(snapshot, "volume"), "@", string_of(snapshot, "name"));
+}
+
+// "2026-11-27 07:50:00Z"
+std::string utc_text(uint64_t seconds) {
+  const auto time = static_cast<time_t>(seconds);
+  std::tm parts{};
+  char words[32];
+  if (gmtime_r(&time, &parts) == nullptr) return "?";
+  return {words, std::strftime(words, sizeof words, "%Y-%m-%d %H:%M:%SZ", &parts)};
+}
+
 std::string volume_table(const std::vector<std::vector<std::string>>& rows) {
   return table_text(
       {{"VOLUME"}, {"SIZE", Align::kRight}, {"USED", Align::kRight}, {"DISK GROUP"}, {"IN USE"}},
@@ -154,6 +168,17 @@ std::string create_volume_body(const Command& command) {
 std::string resize_volume_body(const Command& command) {
   Json body = {{"size_bytes", command.size_bytes}};
   if (!command.disk_group.empty()) body["disk_group"] = command.disk_group;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string create_snapshots_body(const Command& command) {
+  const Json body = {{"snapshots", command.names}};
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string clone_volume_body(const Command& command) {
+  Json body = {{"name", command.other}};
+  if (command.size_bytes != 0) body["size_bytes"] = command.size_bytes;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -220,6 +245,60 @@ std::string volumes_text(const std::string& body) {
   rows.reserve(volumes.size());
   for (const Json& volume : volumes) rows.push_back(volume_row(volume));
   return volume_table(rows);
+}
+
+std::string cloned_text(const std::string& body) {
+  const Json volume = member(parse(body), "volume");
+  return text("volume ", string_of(volume, "name"), " (", size_of(volume, "size_bytes"),
+              "): cloned\n");
+}
+
+std::string snapshots_made_text(const std::string& body) {
+  std::string words;
+  for (const Json& snapshot : list_of(parse(body), "snapshots"))
+    words += text("snapshot ", snapshot_name(snapshot), ": created\n");
+  return words;
+}
+
+std::string snapshots_text(const std::string& body) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& snapshot : list_of(parse(body), "snapshots"))
+    rows.push_back({snapshot_name(snapshot), size_of(snapshot, "size_bytes"),
+                    utc_text(number_of(snapshot, "created_seconds")),
+                    string_of(snapshot, "disk_group"), bool_of(snapshot, "in_use") ? "yes" : "no"});
+  return table_text(
+      {{"SNAPSHOT"}, {"SIZE", Align::kRight}, {"CREATED"}, {"DISK GROUP"}, {"IN USE"}}, rows);
+}
+
+std::string snapshot_text(const std::string& body) {
+  const Json snapshot = member(parse(body), "snapshot");
+  return text("name:        ", snapshot_name(snapshot),
+              "\nsize:        ", size_of(snapshot, "size_bytes"), " (",
+              number_of(snapshot, "size_bytes"),
+              " bytes)\ncreated:     ", utc_text(number_of(snapshot, "created_seconds")),
+              "\nused:        ", size_of(snapshot, "used_bytes"),
+              "\nof its own:  ", size_of(snapshot, "exclusive_bytes"),
+              "\ndisk group:  ", string_of(snapshot, "disk_group"),
+              "\nin use:      ", bool_of(snapshot, "in_use") ? "yes" : "no", "\n");
+}
+
+std::string snapshot_deleted_text(const std::string& body) {
+  return text("snapshot ", snapshot_name(member(parse(body), "snapshot")), ": deleted\n");
+}
+
+std::string rolled_back_text(const std::string& body) {
+  return text("volume ", string_of(member(parse(body), "volume"), "name"), ": rolled back\n");
+}
+
+std::string changes_text(const std::string& body) {
+  std::string lines;
+  for (const Json& run : list_of(parse(body), "changes"))
+    lines += text(number_of(run, "offset"), " ", number_of(run, "bytes"), "\n");
+  return lines;
+}
+
+uint64_t next_offset_of(const std::string& body) {
+  return number_of(parse(body), "next_offset");
 }
 
 std::string disk_groups_text(const std::string& body) {

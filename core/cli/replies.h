@@ -13,6 +13,8 @@ namespace varve {
 
 std::string create_volume_body(const Command& command);
 std::string resize_volume_body(const Command& command);
+std::string create_snapshots_body(const Command& command);
+std::string clone_volume_body(const Command& command);
 std::string add_disk_body(const Command& command);
 std::string cluster_init_body(const Command& command);
 std::string attachment_body(const Command& command);
@@ -25,6 +27,16 @@ std::string resized_text(const std::string& body);
 std::string deleted_text(const std::string& body);
 std::string volume_text(const std::string& body);
 std::string volumes_text(const std::string& body);
+std::string cloned_text(const std::string& body);
+std::string snapshots_made_text(const std::string& body);
+std::string snapshots_text(const std::string& body);
+std::string snapshot_text(const std::string& body);
+std::string snapshot_deleted_text(const std::string& body);
+std::string rolled_back_text(const std::string& body);
+// OFFSET and BYTES, one run a line, for programs too.
+std::string changes_text(const std::string& body);
+// Where the next page begins; 0: there is none.
+uint64_t next_offset_of(const std::string& body);
 std::string disk_groups_text(const std::string& body);
 std::string cluster_text(const std::string& body);
 std::string nodes_text(const std::string& body);

@@ -105,6 +105,7 @@ struct Exchange {
 
 Exchange exchange(HttpClient& client, const Command& command) {
   const std::string volume = text("/v1/volumes/", path_segment(command.name));
+  const std::string snapshot = text("/v1/snapshots/", path_segment(command.name));
   const std::string query =
       command.disk_group.empty() ? "" : text("?disk_group=", path_segment(command.disk_group));
   switch (command.action) {
@@ -118,6 +119,21 @@ Exchange exchange(HttpClient& client, const Command& command) {
       return {client.post(volume + "/resize", resize_volume_body(command)), resized_text};
     case Command::Action::kVolumeDelete:
       return {client.remove(volume + query), deleted_text};
+    case Command::Action::kVolumeClone:
+      return {client.post(snapshot + "/clone", clone_volume_body(command)), cloned_text};
+    case Command::Action::kSnapshotCreate:
+      return {client.post("/v1/snapshots", create_snapshots_body(command)), snapshots_made_text};
+    case Command::Action::kSnapshotList:
+      return {client.get("/v1/snapshots" + (command.name.empty()
+                                                ? std::string()
+                                                : "?volume=" + path_segment(command.name))),
+              snapshots_text};
+    case Command::Action::kSnapshotShow:
+      return {client.get(snapshot), snapshot_text};
+    case Command::Action::kSnapshotDelete:
+      return {client.remove(snapshot), snapshot_deleted_text};
+    case Command::Action::kSnapshotRollback:
+      return {client.post(snapshot + "/rollback", "{}"), rolled_back_text};
     case Command::Action::kDiskList:
       return {client.get("/v1/disk-groups"), disk_groups_text};
     case Command::Action::kDiskAdd:
@@ -135,10 +151,26 @@ Exchange exchange(HttpClient& client, const Command& command) {
   }
 }
 
+// All pages, each as it comes.
+int list_changes(HttpClient& client, const Command& command) {
+  const std::string path = text("/v1/snapshots/", path_segment(command.name),
+                                "/changes?until=", path_segment(command.other), "&offset=");
+  uint64_t offset = 0;
+  do {
+    const auto page = client.get(text(path, offset));
+    if (!page.ok()) return refuse(page.status().message());
+    if (!page->ok()) return refuse(error_text(page->body));
+    print(stdout, command.json ? page->body : changes_text(page->body));
+    offset = next_offset_of(page->body);
+  } while (offset > 0);
+  return kExitDone;
+}
+
 int ask(const Command& command) {
   const Result<ListenAddress> address = server_address(command);
   if (!address.ok()) return refuse(address.status().message());
   HttpClient client(*address);
+  if (command.action == Command::Action::kSnapshotChanges) return list_changes(client, command);
   const Exchange done = exchange(client, command);
   if (!done.reply.ok()) return refuse(done.reply.status().message());
   if (!done.reply->ok()) return refuse(error_text(done.reply->body));

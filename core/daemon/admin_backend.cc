@@ -40,6 +40,43 @@ Result<VolumeStatus> ShardBackend::delete_volume(const std::string& name,
       [this, name, disk_group] { return node_.delete_volume(name, disk_group); });
 }
 
+Result<std::vector<SnapshotStatus>> ShardBackend::create_snapshots(
+    const std::vector<std::string>& names) {
+  return call_shard<std::vector<SnapshotStatus>>(
+      loop_, node_.requests(), kChangeDeadline,
+      [this, names] { return node_.create_snapshots(names); });
+}
+
+Result<std::vector<SnapshotStatus>> ShardBackend::snapshots(const std::string& volume) {
+  return call_shard<std::vector<SnapshotStatus>>(
+      loop_, node_.requests(), kStatusDeadline, [this, volume] { return node_.snapshots(volume); });
+}
+
+Result<SnapshotStatus> ShardBackend::snapshot(const std::string& name) {
+  return call_shard<SnapshotStatus>(loop_, node_.requests(), kChangeDeadline,
+                                    [this, name] { return node_.snapshot(name); });
+}
+
+Result<SnapshotStatus> ShardBackend::delete_snapshot(const std::string& name) {
+  return call_shard<SnapshotStatus>(loop_, node_.requests(), kChangeDeadline,
+                                    [this, name] { return node_.delete_snapshot(name); });
+}
+
+Result<VolumeStatus> ShardBackend::roll_back(const std::string& snapshot) {
+  return call_shard<VolumeStatus>(loop_, node_.requests(), kChangeDeadline,
+                                  [this, snapshot] { return node_.roll_back(snapshot); });
+}
+
+Result<VolumeStatus> ShardBackend::clone_volume(const CloneVolume& request) {
+  return call_shard<VolumeStatus>(loop_, node_.requests(), kChangeDeadline,
+                                  [this, request] { return node_.clone_volume(request); });
+}
+
+Result<ChangesPage> ShardBackend::changes(const AskChanges& request) {
+  return call_shard<ChangesPage>(loop_, node_.requests(), kChangeDeadline,
+                                 [this, request] { return node_.changes(request); });
+}
+
 Result<OperationStatus> ShardBackend::add_disk(const AddDisk& request) {
   return call_shard<OperationStatus>(loop_, node_.requests(), kStatusDeadline,
                                      [this, request] { return node_.add_disk(request); });

@@ -26,6 +26,15 @@ class AdminBackend {
   virtual Result<ResizedVolume> resize_volume(const ResizeVolume& request) = 0;
   virtual Result<VolumeStatus> delete_volume(const std::string& name,
                                              const std::string& disk_group) = 0;
+  // Snapshots are named VOLUME@SNAPSHOT. kUnsupported: the node is in a cluster.
+  virtual Result<std::vector<SnapshotStatus>> create_snapshots(
+      const std::vector<std::string>& names) = 0;
+  virtual Result<std::vector<SnapshotStatus>> snapshots(const std::string& volume) = 0;
+  virtual Result<SnapshotStatus> snapshot(const std::string& name) = 0;
+  virtual Result<SnapshotStatus> delete_snapshot(const std::string& name) = 0;
+  virtual Result<VolumeStatus> roll_back(const std::string& snapshot) = 0;
+  virtual Result<VolumeStatus> clone_volume(const CloneVolume& request) = 0;
+  virtual Result<ChangesPage> changes(const AskChanges& request) = 0;
   virtual Result<OperationStatus> add_disk(const AddDisk& request) = 0;
   virtual Result<OperationStatus> operation(uint64_t id) = 0;
   // kUnsupported, this and what follows: the node is in no cluster.
@@ -45,6 +54,14 @@ class ShardBackend final : public AdminBackend {
   Result<ResizedVolume> resize_volume(const ResizeVolume& request) override;
   Result<VolumeStatus> delete_volume(const std::string& name,
                                      const std::string& disk_group) override;
+  Result<std::vector<SnapshotStatus>> create_snapshots(
+      const std::vector<std::string>& names) override;
+  Result<std::vector<SnapshotStatus>> snapshots(const std::string& volume) override;
+  Result<SnapshotStatus> snapshot(const std::string& name) override;
+  Result<SnapshotStatus> delete_snapshot(const std::string& name) override;
+  Result<VolumeStatus> roll_back(const std::string& snapshot) override;
+  Result<VolumeStatus> clone_volume(const CloneVolume& request) override;
+  Result<ChangesPage> changes(const AskChanges& request) override;
   Result<OperationStatus> add_disk(const AddDisk& request) override;
   Result<OperationStatus> operation(uint64_t id) override;
   Result<ClusterInitialised> cluster_init(uint32_t copies) override;

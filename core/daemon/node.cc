@@ -203,6 +203,47 @@ Task<Result<VolumeStatus>> Node::delete_volume(std::string name, std::string dis
   co_return co_await volumes_.remove(std::move(name), std::move(disk_group));
 }
 
+Status Node::views_refused() const {
+  if (stop_asked_) return ErrorCode::kClosed;
+  if (cluster_ == nullptr) return {};
+  return {ErrorCode::kUnsupported, "snapshots and clones in a cluster: not built yet"};
+}
+
+Task<Result<std::vector<SnapshotStatus>>> Node::create_snapshots(std::vector<std::string> names) {
+  VARVE_CO_TRY(views_refused());
+  co_return co_await volumes_.create_snapshots(std::move(names));
+}
+
+Task<Result<std::vector<SnapshotStatus>>> Node::snapshots(std::string volume) {
+  VARVE_CO_TRY(views_refused());
+  co_return volumes_.snapshots(volume);
+}
+
+Task<Result<SnapshotStatus>> Node::snapshot(std::string name) {
+  VARVE_CO_TRY(views_refused());
+  co_return co_await volumes_.snapshot(std::move(name));
+}
+
+Task<Result<SnapshotStatus>> Node::delete_snapshot(std::string name) {
+  VARVE_CO_TRY(views_refused());
+  co_return co_await volumes_.delete_snapshot(std::move(name));
+}
+
+Task<Result<VolumeStatus>> Node::roll_back(std::string snapshot) {
+  VARVE_CO_TRY(views_refused());
+  co_return co_await volumes_.roll_back(std::move(snapshot));
+}
+
+Task<Result<VolumeStatus>> Node::clone_volume(CloneVolume request) {
+  VARVE_CO_TRY(views_refused());
+  co_return co_await volumes_.clone(std::move(request));
+}
+
+Task<Result<ChangesPage>> Node::changes(AskChanges request) {
+  VARVE_CO_TRY(views_refused());
+  co_return co_await volumes_.changes(std::move(request));
+}
+
 Result<DiskGroup*> Node::group_to_add(const AddDisk& request) const {
   std::string known;
   for (const auto& group : groups_) {

@@ -58,6 +58,14 @@ class Node {
   Task<Result<CreatedVolume>> create_volume(CreateVolume request);
   Task<Result<ResizedVolume>> resize_volume(ResizeVolume request);
   Task<Result<VolumeStatus>> delete_volume(std::string name, std::string disk_group);
+  // As NodeVolumes has them. kUnsupported: the node is in a cluster.
+  Task<Result<std::vector<SnapshotStatus>>> create_snapshots(std::vector<std::string> names);
+  Task<Result<std::vector<SnapshotStatus>>> snapshots(std::string volume);
+  Task<Result<SnapshotStatus>> snapshot(std::string name);
+  Task<Result<SnapshotStatus>> delete_snapshot(std::string name);
+  Task<Result<VolumeStatus>> roll_back(std::string snapshot);
+  Task<Result<VolumeStatus>> clone_volume(CloneVolume request);
+  Task<Result<ChangesPage>> changes(AskChanges request);
   // Starts the work; its state is in operation(). kNotFound, kAlreadyExists, kBusy.
   Task<Result<OperationStatus>> add_disk(AddDisk request);
   Task<Result<OperationStatus>> operation(uint64_t id);
@@ -77,6 +85,7 @@ class Node {
   Task<void> stop_front(std::function<void()> close_front);
   Task<void> close_groups();
   bool services_stopped();
+  Status views_refused() const;
   Result<DiskGroup*> group_to_add(const AddDisk& request) const;
   Task<void> run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
                           OperationStatus* operation);

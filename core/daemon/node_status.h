@@ -56,6 +56,17 @@ struct VolumeStatus {
   std::string attached_on;  // the node that holds it; empty: none
 };
 
+struct SnapshotStatus {
+  std::string volume;
+  std::string name;
+  std::string disk_group;
+  uint64_t size_bytes = 0;       // of the volume at that time
+  uint64_t used_bytes = 0;       // what it shows
+  uint64_t exclusive_bytes = 0;  // what nothing else of the volume shows: deletion frees it
+  uint64_t created_seconds = 0;
+  bool in_use = false;
+};
+
 struct ServiceStatus {
   std::string plugin;
   std::string version;

@@ -11,6 +11,11 @@
 namespace varve {
 namespace {
 
+// Where the volume's name ends in VOLUME@SNAPSHOT.
+std::string_view volume_part(std::string_view name) {
+  return name.substr(0, name.find('@'));
+}
+
 uint64_t free_blocks(const StoreStats& stats) {
   return stats.capacity_blocks > stats.live_blocks ? stats.capacity_blocks - stats.live_blocks : 0;
 }
@@ -20,20 +25,6 @@ Status name_is_held(std::string_view name) {
 }
 
 }  // namespace
-
-// Keeps other requests away from a name while its volume comes or goes.
-class NodeVolumes::NameHold {
- public:
-  NameHold(NodeVolumes& volumes, const std::string& name)
-      : volumes_(volumes), place_(volumes.held_names_.insert(name).first) {}
-  ~NameHold() { volumes_.held_names_.erase(place_); }
-  NameHold(const NameHold&) = delete;
-  NameHold& operator=(const NameHold&) = delete;
-
- private:
-  NodeVolumes& volumes_;
-  std::set<std::string, std::less<>>::iterator place_;
-};
 
 std::vector<NodeVolumes::Place> NodeVolumes::places_of(std::string_view name) const {
   std::vector<Place> places;
@@ -57,7 +48,8 @@ Status NodeVolumes::not_found(std::string_view name) const {
   return {ErrorCode::kNotFound, message};
 }
 
-Result<VolumeDirectory::Found> NodeVolumes::find(std::string_view name) {
+Result<VolumeDirectory::Found> NodeVolumes::find(std::string_view full_name) {
+  const std::string_view name = volume_part(full_name);
   if (held_names_.contains(name)) return name_is_held(name);
   const std::vector<Place> places = places_of(name);
   if (places.empty()) return not_found(name);
@@ -66,13 +58,22 @@ Result<VolumeDirectory::Found> NodeVolumes::find(std::string_view name) {
                   text("volume ", name, " is on disk groups ", places[0].group->config().name,
                        " and ", places[1].group->config().name, "; delete one of them first"));
   }
-  const Place& place = places.front();
-  return Found{place.group->store(), place.info.id, place.info.size_bytes};
+  const Result<ViewPlace> view = view_of(std::string(full_name));
+  if (!view.ok()) return view.status();
+  return Found{view->place.group->store(), view->view.volume, view->size_bytes,
+               view->view.generation};
 }
 
 std::vector<std::string> NodeVolumes::names() {
   std::set<std::string> names;
-  for (const VolumeStatus& volume : list()) names.insert(volume.name);
+  for (const auto& group : groups_) {
+    if (group->store() == nullptr) continue;
+    for (const VolumeInfo& volume : group->store()->volumes()) {
+      names.insert(volume.name);
+      for (const SnapshotInfo& snapshot : group->store()->snapshots(volume.id))
+        names.insert(text(volume.name, "@", snapshot.name));
+    }
+  }
   return {names.begin(), names.end()};
 }
 

@@ -45,6 +45,28 @@ struct ResizedVolume {
   bool changed = false;  // it had another size
 };
 
+struct CloneVolume {
+  std::string snapshot;  // VOLUME@SNAPSHOT
+  std::string name;
+  uint64_t size_bytes = 0;  // 0: as the snapshot
+};
+
+struct AskChanges {
+  std::string since;  // VOLUME@SNAPSHOT
+  std::string until;  // another one of the volume, or the volume itself
+  uint64_t offset = 0;
+};
+
+// Bytes that may differ between two views of a volume.
+struct ChangesPage {
+  struct Run {
+    uint64_t offset = 0;
+    uint64_t bytes = 0;
+  };
+  std::vector<Run> runs;
+  uint64_t next_offset = 0;  // go on here; 0: that was all
+};
+
 class NodeVolumes final : public VolumeDirectory {
  public:
   // `table` knows which volumes are in use; it may be made after this, but before any call.
@@ -62,13 +84,36 @@ class NodeVolumes final : public VolumeDirectory {
   Task<Result<VolumeStatus>> remove(std::string name, std::string disk_group);
   std::vector<VolumeStatus> list() const;  // by name
 
+  // Each named VOLUME@SNAPSHOT, all of one instant; they must be on one disk group.
+  Task<Result<std::vector<SnapshotStatus>>> create_snapshots(std::vector<std::string> names);
+  // `volume` empty: of all. By volume, then oldest first. Without their space.
+  Result<std::vector<SnapshotStatus>> snapshots(const std::string& volume) const;
+  Task<Result<SnapshotStatus>> snapshot(std::string name);
+  // kBusy: a client has it open.
+  Task<Result<SnapshotStatus>> delete_snapshot(std::string name);
+  // kBusy: a client has the volume open.
+  Task<Result<VolumeStatus>> roll_back(std::string name);
+  Task<Result<VolumeStatus>> clone(CloneVolume request);
+  Task<Result<ChangesPage>> changes(AskChanges request);
+
  private:
   struct Place {
     DiskGroup* group = nullptr;
     VolumeInfo info;
   };
+  // A snapshot and where it is; `view.generation` is kHead for the volume itself.
+  struct ViewPlace {
+    Place place;
+    std::string snapshot;
+    VolumeView view;
+    uint64_t size_bytes = 0;
+  };
   class NameHold;
 
+  // VOLUME@SNAPSHOT, or VOLUME.
+  Result<ViewPlace> view_of(const std::string& name) const;
+  Result<ViewPlace> snapshot_of(const std::string& name) const;
+  SnapshotStatus snapshot_status(const Place& place, const SnapshotInfo& info) const;
   std::vector<Place> places_of(std::string_view name) const;
   // The one that is meant; kNotFound, kInvalidArgument: there are several.
   Result<Place> place_of(const std::string& name, const std::string& disk_group) const;
@@ -78,7 +123,21 @@ class NodeVolumes final : public VolumeDirectory {
 
   const std::vector<std::unique_ptr<DiskGroup>>& groups_;
   VolumeTable& table_;
-  std::set<std::string, std::less<>> held_names_;  // being created or deleted
+  std::set<std::string, std::less<>> held_names_;  // being created, deleted or rolled back
+};
+
+// Keeps other requests away from a name while its volume comes, goes or is rolled back.
+class NodeVolumes::NameHold {
+ public:
+  NameHold(NodeVolumes& volumes, const std::string& name)
+      : volumes_(volumes), place_(volumes.held_names_.insert(name).first) {}
+  ~NameHold() { volumes_.held_names_.erase(place_); }
+  NameHold(const NameHold&) = delete;
+  NameHold& operator=(const NameHold&) = delete;
+
+ private:
+  NodeVolumes& volumes_;
+  std::set<std::string, std::less<>>::iterator place_;
 };
 
 }  // namespace varve

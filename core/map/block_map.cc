@@ -131,6 +131,12 @@ bool BlockMap::supersedes(const BlockState& fresh, const BlockState& held) const
   return to.generation > from.generation;
 }
 
+bool BlockMap::has_extent(VolumeId id, uint64_t extent) const {
+  for (const VolumeMap* volume = find(id); volume != nullptr; volume = find(volume->base().volume))
+    if (volume->has_extent(extent)) return true;
+  return false;
+}
+
 void BlockMap::apply(const Entry& entry, uint32_t slot, const uint32_t* crcs) {
   VolumeMap* const volume = find(VolumeId{entry.volume});
   if (volume == nullptr) return;

@@ -43,6 +43,7 @@ class BlockMap {
   BlockState get(VolumeView view, uint64_t block) const;
   // False: nothing was ever written in the block's leaf, neither here nor in a clone's ancestors.
   bool has_leaf(VolumeId id, uint64_t block) const;
+  bool has_extent(VolumeId id, uint64_t extent) const;
 
   // Takes an entry of segment `slot` into account. `crcs` has one checksum per data block.
   void apply(const Entry& entry, uint32_t slot, const uint32_t* crcs);

@@ -23,6 +23,16 @@ class RunQueue {
   RunQueue& operator=(const RunQueue&) = delete;
 
   void push(std::coroutine_handle<> ready) { ready_.push_back(ready); }
+  // Lets whoever is ready go first.
+  auto yield() {
+    struct Awaiter {
+      bool await_ready() noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> self) { queue.push(self); }
+      void await_resume() noexcept {}
+      RunQueue& queue;
+    };
+    return Awaiter{*this};
+  }
   bool empty() const { return ready_.empty(); }
   // Resumes what is ready now (not what becomes ready meanwhile). Returns how many were resumed.
   size_t run_ready();

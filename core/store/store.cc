@@ -200,12 +200,12 @@ Task<Result<VolumeInfo>> Store::clone_volume(VolumeId id, std::string snapshot, 
   return core_->clone_volume(id, std::move(snapshot), std::move(name), size_bytes);
 }
 
-Result<ViewSpace> Store::view_space(VolumeView view) const {
+Task<Result<ViewSpace>> Store::view_space(VolumeView view) {
   return core_->view_space(view);
 }
 
-Status Store::changed_blocks(VolumeView before, VolumeView after, BlockRange range,
-                             std::vector<BlockStatusRun>& runs) const {
+Task<Status> Store::changed_blocks(VolumeView before, VolumeView after, BlockRange range,
+                                   std::vector<BlockStatusRun>* runs) {
   return core_->changed_blocks(before, after, range, runs);
 }
 

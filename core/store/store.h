@@ -175,12 +175,12 @@ class Store {
   // snapshot) may be larger, not smaller. As create_volume(), and kNotFound.
   Task<Result<VolumeInfo>> clone_volume(VolumeId id, std::string snapshot, std::string name,
                                         uint64_t size_bytes);
-  // Takes a walk through the volume's map. kNotFound.
-  Result<ViewSpace> view_space(VolumeView view) const;
+  // Walks through the volume's map, an extent at a time, others in between. kNotFound.
+  Task<Result<ViewSpace>> view_space(VolumeView view);
   // Appends runs that cover the range: data means that the block may read differently in the two
-  // views of one volume. kInvalidArgument: they are not.
-  Status changed_blocks(VolumeView before, VolumeView after, BlockRange range,
-                        std::vector<BlockStatusRun>& runs) const;
+  // views. kInvalidArgument: they are not of one volume.
+  Task<Status> changed_blocks(VolumeView before, VolumeView after, BlockRange range,
+                              std::vector<BlockStatusRun>* runs);
 
   // Ranges must lie inside the volume (kInvalidArgument otherwise; kNotFound for a deleted volume).
   // `data` holds count * 4 KiB and `crcs` one CRC-32C per block; both must stay valid and unchanged

@@ -129,16 +129,10 @@ void StoreCore::give_up_dropped_soon() {
 
 // Counting a large volume out takes a while: an extent at a time, others in between.
 Task<void> StoreCore::give_up_dropped() {
-  struct Yield {
-    RunQueue& ready;
-    bool await_ready() noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> self) { ready.push(self); }
-    void await_resume() noexcept {}
-  };
   dropping_ = true;
   while (!closing_ && map_.give_up_some()) {
     space_.wake_all();
-    co_await Yield{runtime_.ready};
+    co_await runtime_.ready.yield();
   }
   dropping_ = false;
 }

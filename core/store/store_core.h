@@ -42,9 +42,9 @@ class StoreCore : public DurableSink {
   Task<Status> roll_back(VolumeId id, std::string snapshot);
   Task<Result<VolumeInfo>> clone_volume(VolumeId id, std::string snapshot, std::string name,
                                         uint64_t size_bytes);
-  Result<ViewSpace> view_space(VolumeView view) const;
-  Status changed_blocks(VolumeView before, VolumeView after, BlockRange range,
-                        std::vector<BlockStatusRun>& runs) const;
+  Task<Result<ViewSpace>> view_space(VolumeView view);
+  Task<Status> changed_blocks(VolumeView before, VolumeView after, BlockRange range,
+                              std::vector<BlockStatusRun>* runs);
   static SnapshotInfo info_of(const SnapshotRecord& record);
   const Catalog& catalog() const { return catalog_; }
 
@@ -85,6 +85,9 @@ class StoreCore : public DurableSink {
     std::byte* out;
   };
 
+  void add_space(VolumeView view, uint64_t extent, ViewSpace& space) const;
+  void add_changes(VolumeView before, VolumeView after, BlockRange range,
+                   std::vector<BlockStatusRun>& runs) const;
   static void add_run(std::vector<BlockStatusRun>& runs, uint64_t count, bool data);
   Status check_range(VolumeView view, BlockRange range) const;
   Status check_new_volume(std::string_view name, uint64_t blocks) const;

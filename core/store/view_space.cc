@@ -1,11 +1,28 @@
-// What views of a volume hold and how they differ: walks through its map.
+// What views of a volume hold and how they differ: walks through its map, an extent at a time.
 #include <algorithm>
 
 #include "core/store/store_core.h"
 
 namespace varve {
-Result<ViewSpace> StoreCore::view_space(VolumeView view) const {
-  VARVE_TRY(check_range(view, {0, 0}));
+
+Task<Result<ViewSpace>> StoreCore::view_space(VolumeView view) {
+  VARVE_CO_TRY(check_range(view, {0, 0}));
+  if (!enter()) co_return ErrorCode::kClosed;
+  ViewSpace space;
+  Status status;
+  const uint64_t extents = (map_.find(view.volume)->block_count() - 1) / kExtentBlocks + 1;
+  for (uint64_t extent = 0; extent < extents && status.ok(); ++extent) {
+    if (!map_.has_extent(view.volume, extent)) continue;
+    add_space(view, extent, space);
+    co_await runtime_.ready.yield();
+    status = check_range(view, {0, 0});  // it may be gone meanwhile
+  }
+  leave();
+  if (!status.ok()) co_return status;
+  co_return space;
+}
+
+void StoreCore::add_space(VolumeView view, uint64_t extent, ViewSpace& space) const {
   const VolumeMap& volume = *map_.find(view.volume);
   // The other views; what is needed without this one is not exclusive.
   Lineage others = volume.lineage();
@@ -13,14 +30,10 @@ Result<ViewSpace> StoreCore::view_space(VolumeView view) const {
     others.drop_head();
   else
     others.drop_view(view.generation);
-  ViewSpace space;
   std::vector<Generation> generations;
   std::vector<bool> needed;
-  for (uint64_t block = 0; block < volume.block_count(); ++block) {
-    if (block % kLeafBlocks == 0 && !map_.has_leaf(view.volume, block)) {
-      block += kLeafBlocks - 1;
-      continue;
-    }
+  const uint64_t end = std::min((extent + 1) * kExtentBlocks, volume.block_count());
+  for (uint64_t block = extent * kExtentBlocks; block < end; ++block) {
     if (reads_as_zeroes(map_.get(view, block).kind)) continue;
     space.used_bytes += kBlockBytes;
     const Leaf* const leaf = volume.find_leaf(block);
@@ -31,15 +44,29 @@ Result<ViewSpace> StoreCore::view_space(VolumeView view) const {
     others.find_needed(generations, needed);
     if (!needed[static_cast<size_t>(seen)]) space.exclusive_bytes += kBlockBytes;
   }
-  return space;
 }
 
-Status StoreCore::changed_blocks(VolumeView before, VolumeView after, BlockRange range,
-                                 std::vector<BlockStatusRun>& runs) const {
+Task<Status> StoreCore::changed_blocks(VolumeView before, VolumeView after, BlockRange range,
+                                       std::vector<BlockStatusRun>* runs) {
   if (before.volume != after.volume)
-    return {ErrorCode::kInvalidArgument, "only views of one volume can be compared"};
-  VARVE_TRY(check_range(before, range));
-  VARVE_TRY(check_range(after, range));
+    co_return Status(ErrorCode::kInvalidArgument, "only views of one volume can be compared");
+  if (!enter()) co_return ErrorCode::kClosed;
+  Status status;
+  for (uint64_t block = range.first; block < range.end() && status.ok();) {
+    const uint64_t end = std::min(range.end(), round_up(block + 1, kExtentBlocks));
+    status = check_range(before, range);
+    if (status.ok()) status = check_range(after, range);
+    if (!status.ok()) break;
+    add_changes(before, after, {block, end - block}, *runs);
+    block = end;
+    co_await runtime_.ready.yield();
+  }
+  leave();
+  co_return status;
+}
+
+void StoreCore::add_changes(VolumeView before, VolumeView after, BlockRange range,
+                            std::vector<BlockStatusRun>& runs) const {
   const VolumeMap& volume = *map_.find(before.volume);
   for (uint64_t block = range.first; block < range.end();) {
     const uint64_t leaf_end = std::min(range.end(), round_up(block + 1, kLeafBlocks));
@@ -58,7 +85,6 @@ Status StoreCore::changed_blocks(VolumeView before, VolumeView after, BlockRange
       add_run(runs, 1, !same);
     }
   }
-  return {};
 }
 
 }  // namespace varve

@@ -41,20 +41,26 @@ class BlockBackend {
   virtual bool lost() const = 0;
 };
 
-// A volume of a store of this node. Borrows store and gate.
+// A volume of a store of this node, or a snapshot of one, which is never written. Borrows store and
+// gate.
 class StoreBackend final : public BlockBackend {
  public:
-  StoreBackend(Store& store, SpaceGate& gate, VolumeId id) : store_(store), gate_(gate), id_(id) {}
+  StoreBackend(Store& store, SpaceGate& gate, VolumeView view)
+      : store_(store), gate_(gate), view_(view) {}
 
   Task<Status> read(BlockRange range, std::byte* out) override {
-    return store_.read(id_, range, out);
+    return store_.read(view_, range, out);
   }
   Task<Status> write(BlockRange range, const std::byte* data, const uint32_t* crcs) override {
-    return store_.write(id_, range, data, crcs);
+    VARVE_CHECK(view_.generation == kHead);
+    return store_.write(view_.volume, range, data, crcs);
   }
-  Task<Status> trim(BlockRange range) override { return store_.trim(id_, range); }
+  Task<Status> trim(BlockRange range) override {
+    VARVE_CHECK(view_.generation == kHead);
+    return store_.trim(view_.volume, range);
+  }
   Task<Status> block_status(BlockRange range, std::vector<BlockStatusRun>* runs) override {
-    co_return store_.block_status(id_, range, *runs);
+    co_return store_.block_status(view_, range, *runs);
   }
   Task<void> space() override { return gate_.wait(); }
   void wake_space_waiters() override { gate_.wake_all(); }
@@ -64,7 +70,7 @@ class StoreBackend final : public BlockBackend {
  private:
   Store& store_;
   SpaceGate& gate_;
-  const VolumeId id_;
+  const VolumeView view_;
 };
 
 }  // namespace varve

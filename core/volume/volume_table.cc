@@ -8,34 +8,36 @@ Task<Result<std::shared_ptr<Volume>>> VolumeTable::open(std::string name, Volume
   if (closed_) co_return ErrorCode::kClosed;
   const Result<VolumeDirectory::Found> found = directory_.find(name);
   if (!found.ok()) co_return found.status();
-  if (found->opener == nullptr) co_return std::make_shared<Volume>(share_of(*found), how.read_only);
+  const bool read_only = how.read_only || found->generation != kHead;
+  if (found->opener == nullptr) co_return std::make_shared<Volume>(share_of(*found), read_only);
   auto opened = co_await found->opener->open(std::move(name), how.force);
   if (!opened.ok()) co_return opened.status();
-  co_return std::make_shared<Volume>(std::move(*opened), how.read_only);
+  co_return std::make_shared<Volume>(std::move(*opened), read_only);
 }
 
 std::shared_ptr<VolumeShare> VolumeTable::share_of(const VolumeDirectory::Found& found) {
   std::erase_if(shares_, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<VolumeShare>& place = shares_[{found.store, found.id}];
+  std::weak_ptr<VolumeShare>& place = shares_[{found.store, found.id, found.generation}];
   std::shared_ptr<VolumeShare> share = place.lock();
   if (share != nullptr) return share;
   std::unique_ptr<SpaceGate>& gate = gates_[found.store];
   if (gate == nullptr) gate = std::make_unique<SpaceGate>(runtime_, *found.store);
-  auto backend = std::make_unique<StoreBackend>(*found.store, *gate, found.id);
+  const VolumeView view(found.id, found.generation);
+  auto backend = std::make_unique<StoreBackend>(*found.store, *gate, view);
   share = std::make_shared<VolumeShare>(runtime_, std::move(backend), found.size_bytes);
   place = share;
   return share;
 }
 
 void VolumeTable::grown(const Store& store, VolumeId id, uint64_t size_bytes) {
-  const auto held = shares_.find({&store, id});
+  const auto held = shares_.find({&store, id, kHead});
   if (held == shares_.end()) return;
   if (const std::shared_ptr<VolumeShare> share = held->second.lock())
     share->size_bytes = std::max(share->size_bytes, size_bytes);
 }
 
-bool VolumeTable::in_use(const Store& store, VolumeId id) const {
-  const auto share = shares_.find({&store, id});
+bool VolumeTable::in_use(const Store& store, VolumeView view) const {
+  const auto share = shares_.find({&store, view.volume, view.generation});
   return share != shares_.end() && !share->second.expired();
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,7 @@ class VolumeDirectory {
     Store* store = nullptr;
     VolumeId id{};
     uint64_t size_bytes = 0;
+    Generation generation = kHead;   // of a snapshot, which is only read
     VolumeOpener* opener = nullptr;  // when set, it knows the rest
   };
 
@@ -64,8 +66,8 @@ class VolumeTable {
 
   // It has grown: who has it open may use the new size.
   void grown(const Store& store, VolumeId id, uint64_t size_bytes);
-  // True while somebody has the volume open or a request on it is still in flight.
-  bool in_use(const Store& store, VolumeId id) const;
+  // True while somebody has the volume (or snapshot) open or a request on it is still in flight.
+  bool in_use(const Store& store, VolumeView view) const;
   // Writes that wait because the store is full.
   uint64_t waiting_for_space_count(const Store& store) const;
 
@@ -75,7 +77,7 @@ class VolumeTable {
   Task<void> drained();
 
  private:
-  using Key = std::pair<const Store*, VolumeId>;
+  using Key = std::tuple<const Store*, VolumeId, Generation>;
   std::shared_ptr<VolumeShare> share_of(const VolumeDirectory::Found& found);
 
   Runtime& runtime_;

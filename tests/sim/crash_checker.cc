@@ -137,7 +137,7 @@ CrashChecker::Look CrashChecker::look(SimLoop& loop, Store& store, const BlockMo
 Task<void> CrashChecker::read_all(Store& store, const BlockModel& model,
                                   std::vector<RecoveredVolume>* out) {
   for (const VolumeInfo& info : store.volumes()) {
-    const Result<ViewSpace> space = store.view_space(info.id);
+    const Result<ViewSpace> space = co_await store.view_space(info.id);
     RecoveredVolume volume{
         info.id, info.name, space.ok() ? space->used_bytes / kBlockBytes : 0, {}, {}};
     volume.values.assign(info.size_bytes / kBlockBytes, kGarbageValue);

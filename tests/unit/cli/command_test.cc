@@ -64,6 +64,28 @@ TEST_CASE("every command is parsed with its options") {
   CHECK(good("status").action == Action::kStatus);
 }
 
+TEST_CASE("commands of snapshots are parsed with their options") {
+  const Command create = good("snapshot create a@s b@s");
+  CHECK(create.action == Action::kSnapshotCreate);
+  CHECK(create.names == std::vector<std::string>{"a@s", "b@s"});
+  CHECK(good("snapshot list").name.empty());
+  CHECK(good("snapshot list a").name == "a");
+  CHECK(good("snapshot show a@s").action == Action::kSnapshotShow);
+  CHECK(good("snapshot delete a@s").action == Action::kSnapshotDelete);
+  CHECK(good("snapshot rollback a@s").action == Action::kSnapshotRollback);
+  const Command changes = good("snapshot changes a@s --until a@t");
+  CHECK(changes.action == Action::kSnapshotChanges);
+  CHECK(changes.name == "a@s");
+  CHECK(changes.other == "a@t");
+  const Command clone = good("volume clone a@s c --size 2GiB");
+  CHECK(clone.action == Action::kVolumeClone);
+  CHECK(clone.name == "a@s");
+  CHECK(clone.other == "c");
+  CHECK(clone.size_bytes == 2 * kGiB);
+  CHECK_FALSE(usage_error("snapshot create").empty());
+  CHECK_FALSE(usage_error("volume clone a@s").empty());
+}
+
 TEST_CASE("commands of a cluster are parsed with their options") {
   CHECK(good("cluster init").action == Action::kClusterInit);
   CHECK(good("cluster init").copies == 0);
@@ -129,9 +151,8 @@ TEST_CASE("help exists for everything and names its command") {
 }
 
 TEST_CASE("what this release does not have says so and is refused") {
-  for (const char* words :
-       {"snapshot create v@s", "volume clone a b", "volume set v x=y", "node drain n",
-        "node resume n", "top", "disk remove d", "disk replace a b"}) {
+  for (const char* words : {"volume set v x=y", "node drain n", "node resume n", "top",
+                            "disk remove d", "disk replace a b"}) {
     const Command command = good(words);
     INFO(words);
     CHECK(command.action == Action::kNotBuilt);

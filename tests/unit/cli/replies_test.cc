@@ -68,6 +68,26 @@ TEST_CASE("volumes are shown with sizes for people") {
         "volume v1 (10GiB on disk group d): created\n");
 }
 
+TEST_CASE("snapshots are shown with their size, age and space") {
+  const std::string snapshot =
+      R"({"volume":"v","name":"s","disk_group":"d","size_bytes":8192,"created_seconds":86400,)"
+      R"("in_use":false,"used_bytes":8192,"exclusive_bytes":4096})";
+  CHECK(snapshots_text(R"({"snapshots":[)" + snapshot + "]}") ==
+        "SNAPSHOT  SIZE  CREATED               DISK GROUP  IN USE\n"
+        "v@s       8KiB  1970-01-02 00:00:00Z  d           no\n");
+  CHECK(snapshots_made_text(R"({"snapshots":[)" + snapshot + "]}") == "snapshot v@s: created\n");
+  CHECK(snapshot_text(R"({"snapshot":)" + snapshot + "}").find("of its own:  4KiB") !=
+        std::string::npos);
+  CHECK(snapshot_deleted_text(R"({"snapshot":)" + snapshot + "}") == "snapshot v@s: deleted\n");
+  CHECK(rolled_back_text(R"({"volume":{"name":"v"}})") == "volume v: rolled back\n");
+  CHECK(cloned_text(R"({"volume":{"name":"c","size_bytes":4096}})") == "volume c (4KiB): cloned\n");
+  const std::string changes = R"({"changes":[{"offset":4096,"bytes":8192}],"next_offset":65536})";
+  CHECK(changes_text(changes) == "4096 8192\n");
+  CHECK(next_offset_of(changes) == 65536);
+  CHECK(create_snapshots_body({.names = {"a@s", "b@s"}}) == R"({"snapshots":["a@s","b@s"]})");
+  CHECK(clone_volume_body({.other = "c"}) == R"({"name":"c"})");
+}
+
 TEST_CASE("status shows every disk group and one line per problem") {
   const std::string status = status_text(R"({"node":"n","state":"ready","version":"1",
     "volume_count":2,"services":[{"plugin":"nbd","version":"1","serving":true}],

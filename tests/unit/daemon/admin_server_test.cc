@@ -25,6 +25,8 @@ struct FakeBackend final : AdminBackend {
   bool existed = false;
   uint32_t copies = 9;
   std::string attached;
+  std::string asked;
+  std::vector<std::string> snapshots_made;
 
   Result<NodeStatus> status() override {
     if (!failure.ok()) return failure;
@@ -45,6 +47,42 @@ struct FakeBackend final : AdminBackend {
     if (!failure.ok()) return failure;
     deleted = name + "@" + disk_group;
     return VolumeStatus{.name = name};
+  }
+  Result<std::vector<SnapshotStatus>> create_snapshots(
+      const std::vector<std::string>& names) override {
+    if (!failure.ok()) return failure;
+    snapshots_made = names;
+    return std::vector<SnapshotStatus>{{.volume = "v", .name = "s"}};
+  }
+  Result<std::vector<SnapshotStatus>> snapshots(const std::string& volume) override {
+    if (!failure.ok()) return failure;
+    asked = "list " + volume;
+    return std::vector<SnapshotStatus>{{.volume = "v", .name = "s"}};
+  }
+  Result<SnapshotStatus> snapshot(const std::string& name) override {
+    if (!failure.ok()) return failure;
+    asked = "show " + name;
+    return SnapshotStatus{.volume = "v", .name = "s", .used_bytes = 8192, .exclusive_bytes = 4096};
+  }
+  Result<SnapshotStatus> delete_snapshot(const std::string& name) override {
+    if (!failure.ok()) return failure;
+    asked = "delete " + name;
+    return SnapshotStatus{.volume = "v", .name = "s"};
+  }
+  Result<VolumeStatus> roll_back(const std::string& snapshot) override {
+    if (!failure.ok()) return failure;
+    asked = "rollback " + snapshot;
+    return VolumeStatus{.name = "v"};
+  }
+  Result<VolumeStatus> clone_volume(const CloneVolume& request) override {
+    if (!failure.ok()) return failure;
+    asked = text("clone ", request.snapshot, " ", request.name, " ", request.size_bytes);
+    return VolumeStatus{.name = request.name};
+  }
+  Result<ChangesPage> changes(const AskChanges& request) override {
+    if (!failure.ok()) return failure;
+    asked = text("changes ", request.since, " ", request.until, " ", request.offset);
+    return ChangesPage{{{4096, 8192}}, 65536};
   }
   Result<OperationStatus> add_disk(const AddDisk& request) override {
     if (!failure.ok()) return failure;
@@ -178,6 +216,30 @@ TEST_CASE("a volume is resized, or has the size already") {
             "\"message\": \"has this size already\""));
   CHECK(fixture.post("/v1/volumes/v/resize", "{}").status == 400);
   CHECK(fixture.post("/v1/volumes/v/resize", R"({"size_bytes":-1})").status == 400);
+}
+
+TEST_CASE("snapshots are taken together, shown, rolled back to, cloned, compared and deleted") {
+  Fixture fixture;
+  const HttpReply made = fixture.post("/v1/snapshots", R"({"snapshots":["v@s","w@s"]})");
+  CHECK(made.status == 201);
+  CHECK(fixture.backend.snapshots_made == std::vector<std::string>{"v@s", "w@s"});
+  for (const char* bad : {R"({})", R"({"snapshots":[]})", R"({"snapshots":"v@s"})",
+                          R"({"snapshots":["v@s",1]})", R"({"snapshots":["v@s"],"x":1})"})
+    CHECK(fixture.post("/v1/snapshots", bad).status == 400);
+  CHECK(has(fixture.get("/v1/snapshots?volume=v"), "\"created_seconds\": 0"));
+  CHECK(fixture.backend.asked == "list v");
+  CHECK(has(fixture.get("/v1/snapshots/v%40s"), "\"exclusive_bytes\": 4096"));
+  CHECK(fixture.backend.asked == "show v@s");
+  CHECK(fixture.post("/v1/snapshots/v%40s/rollback", "{}").status == 200);
+  CHECK(fixture.backend.asked == "rollback v@s");
+  CHECK(fixture.post("/v1/snapshots/v@s/clone", R"({"name":"c","size_bytes":4096})").status == 201);
+  CHECK(fixture.backend.asked == "clone v@s c 4096");
+  CHECK(fixture.post("/v1/snapshots/v@s/clone", "{}").status == 400);
+  const HttpReply changes = fixture.get("/v1/snapshots/v@s/changes?until=v@t&offset=4096");
+  CHECK(fixture.backend.asked == "changes v@s v@t 4096");
+  CHECK(has(changes, "\"next_offset\": 65536"));
+  CHECK(fixture.remove("/v1/snapshots/v@s").status == 200);
+  CHECK(fixture.backend.asked == "delete v@s");
 }
 
 TEST_CASE("a cluster is initialised, its nodes are listed, its volumes attached and detached") {

@@ -79,7 +79,7 @@ class Twin {
     const ModelVolume& last = volumes_.begin()->second;
     const auto used = static_cast<uint64_t>(
         std::count_if(last.head.begin(), last.head.end(), [](uint8_t fill) { return fill != 0; }));
-    const Result<ViewSpace> space = bench_.store().view_space(last.id);
+    const Result<ViewSpace> space = bench_.run(bench_.store().view_space(last.id));
     REQUIRE(space.ok());
     REQUIRE(space->used_bytes == used * kBlockBytes);
     if (bench_.store().stats().live_blocks != used) REQUIRE(clones_made_ > 0);
@@ -225,11 +225,11 @@ TEST_CASE("a snapshot stays what it was, whatever is written, cleaned and reopen
     CHECK(bench.read(id, 5) == 0);
     CHECK(bench.read(id, 9) == 1);
     CHECK(bench.read({id, 77}, 0) == -1);  // no such view
-    const Result<ViewSpace> space = bench.store().view_space(view);
+    const Result<ViewSpace> space = bench.run(bench.store().view_space(view));
     CHECK(space->used_bytes == 10 * kBlockBytes);
     CHECK(space->exclusive_bytes == 7 * kBlockBytes);
     std::vector<BlockStatusRun> runs;
-    CHECK(bench.store().changed_blocks(view, id, {0, 30}, runs).ok());
+    CHECK(bench.run(bench.store().changed_blocks(view, id, {0, 30}, &runs)).ok());
     REQUIRE(runs.size() == 4);
     CHECK((runs[0].data && runs[0].block_count == 7));
     CHECK((runs[2].data && runs[2].block_count == 1));
