@@ -16,7 +16,7 @@
 #include <memory>
 #include <string>
 
-#include "plugins/metadata_sqlite/calls.h"
+#include "plugins/sdk/metadata_calls.h"
 
 struct sqlite3;
 struct sqlite3_stmt;

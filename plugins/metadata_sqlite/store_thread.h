@@ -16,36 +16,24 @@
 #include <thread>
 #include <vector>
 
-#include "plugins/metadata_sqlite/calls.h"
 #include "plugins/metadata_sqlite/database.h"
-#include "plugins/metadata_sqlite/mailbox.h"
 #include "plugins/sdk/host.h"
+#include "plugins/sdk/metadata_calls.h"
+#include "plugins/sdk/metadata_mailbox.h"
 #include "plugins/sdk/unique_fd.h"
 
 namespace varve {
 
-struct Request {
-  enum class Kind { kRange, kCommit, kWatch, kUnwatch, kLook };
-  Kind kind = Kind::kLook;
-  std::shared_ptr<Mailbox> mailbox;
-  uint64_t op_id = 0;
-  uint64_t watch = 0;     // its number
-  uint64_t revision = 0;  // watch: what is known already
-  std::string prefix;     // range, watch
-  Transaction transaction;
-  std::chrono::steady_clock::time_point accepted{};  // set by push
-};
-
-class StoreThread {
+class StoreThread final : public MetadataThread {
  public:
   explicit StoreThread(const HostLog& log);
-  ~StoreThread();
+  ~StoreThread() override;
   StoreThread(const StoreThread&) = delete;
   StoreThread& operator=(const StoreThread&) = delete;
 
   // Opens the store on the first call; returns what went wrong.
   std::string start(const std::string& path);
-  void push(Request request);
+  void push(Request request) override;
 
  private:
   using Time = std::chrono::steady_clock::time_point;
