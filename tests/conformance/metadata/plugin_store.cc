@@ -16,6 +16,7 @@ PluginStore::PluginStore() {
   INFO(library.status().message());
   REQUIRE(library.ok());
   library_ = std::move(*library);
+  backing_ = start_backing(folder());
 }
 
 PluginStore::~PluginStore() {

@@ -27,6 +27,8 @@ class PluginStore final : public StoreUnderTest {
   UringLoop& loop() { return *loop_; }
   std::string folder() const { return folder_.file(""); }
   std::vector<ServiceOption> options() const { return options_for(folder()); }
+  // Null where the plugin needs nothing.
+  Backing* backing() { return backing_.get(); }
   // Why the client cannot start, if it cannot.
   Status start_client(size_t index);
   // Ends the client, with calls under way if it has any; client() starts it again.
@@ -34,6 +36,7 @@ class PluginStore final : public StoreUnderTest {
 
  private:
   TempFolder folder_;
+  std::unique_ptr<Backing> backing_;
   std::unique_ptr<UringLoop> loop_;
   std::unique_ptr<PluginLibrary> library_;
   std::vector<std::unique_ptr<PluginMetadata>> clients_;

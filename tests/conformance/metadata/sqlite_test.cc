@@ -5,8 +5,9 @@
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include "tests/conformance/metadata/bench.h"
-#include "tests/conformance/metadata/plugin_store.h"
+#include "core/runtime/task_group.h"
+#include "tests/conformance/metadata/child.h"
+#include "tests/conformance/metadata/plugin_bench.h"
 
 namespace varve {
 namespace {
@@ -16,10 +17,7 @@ using Catch::Matchers::ContainsSubstring;
 // Places in the header of an SQLite file.
 constexpr std::streamoff kWriteVersionAt = 18, kUserVersionAt = 60, kApplicationIdAt = 68;
 
-struct SqliteBench : Bench {
-  SqliteBench() : SqliteBench(std::make_unique<PluginStore>()) {}
-  explicit SqliteBench(std::unique_ptr<PluginStore> made)
-      : Bench(std::move(made)), plugin(static_cast<PluginStore&>(*store)) {}
+struct SqliteBench : PluginBench {
   std::string file() const { return plugin.folder() + "metadata.db"; }
   std::string why_not() {
     const Status status = plugin.start_client(0);
@@ -35,18 +33,7 @@ struct SqliteBench : Bench {
     std::ifstream stream(file(), std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
   }
-  PluginStore& plugin;
 };
-
-std::string refused(const SqliteBench& bench, std::vector<ServiceOption> options) {
-  const auto plugin = MetadataPlugin::create(bench.plugin.library(), options);
-  CHECK_FALSE(plugin.ok());
-  return std::string(plugin.status().message());
-}
-
-Task<void> pass(Runtime* runtime, uint64_t time_ns) {
-  co_await runtime->timers.until(runtime->clock.monotonic_ns() + time_ns);
-}
 
 uint64_t cpu_us() {
   rusage usage{};
@@ -63,6 +50,22 @@ std::string trace_of(const std::string& file) {
   REQUIRE(stat(file.c_str(), &info) == 0);
   return std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec) + " " +
          std::to_string(info.st_size);
+}
+
+// A client that begins, reads, and ends with a commit under way, while the store is locked.
+void come_and_go(SqliteBench& bench) {
+  constexpr size_t kClient = 1;
+  const uint64_t begin_ns = bench.now_ns();
+  CHECK(bench.range("mine", kClient).entries.size() == 1);
+  std::optional<Result<MetadataCommit>> commit;
+  TaskGroup group(bench.store->runtime().ready);
+  MetadataTransaction transaction;
+  transaction.puts.push_back({"other", "1"});
+  group.start(keep(bench.store->client(kClient).commit(std::move(transaction)), &commit));
+  bench.plugin.end_client(kClient);
+  bench.store->run(group.done());
+  CHECK(commit->code() == ErrorCode::kUnknown);
+  CHECK(bench.now_ns() - begin_ns < 1000 * kMillisecond);
 }
 
 }  // namespace
@@ -175,6 +178,40 @@ TEST_CASE(
   CHECK(bench.put("c", "1") == range.revision + 1);
   bench.plugin.end_client(0);
   CHECK(bench.range("").entries.size() == range.entries.size() + 1);
+}
+
+TEST_CASE("a writer that is stopped delays the commits of others, and nothing else") {
+  SqliteBench bench;
+  bench.put("mine", "0");
+  Child child(bench.plugin.folder(), "chain");
+  REQUIRE(child.line().has_value());
+  bool delayed = false;
+  // Stopped at a random place, it holds the store's lock more often than not.
+  for (int round = 0; round < 60 && !delayed; ++round) {
+    bench.store->run(pass(&bench.store->runtime(), (round % 20) * kMillisecond / 4));
+    child.stop();
+    uint64_t begin_ns = bench.now_ns();
+    const uint64_t revision = bench.range("mine").entries[0].revision;
+    CHECK(bench.now_ns() - begin_ns < 1000 * kMillisecond);
+    begin_ns = bench.now_ns();
+    const std::string value = std::to_string(round);
+    const MetadataTransaction transaction{{{"mine", revision}}, {{"mine", value}}};
+    const auto commit = bench.wait(bench.store->client(0).commit(transaction));
+    CHECK(bench.now_ns() - begin_ns < 3000 * kMillisecond);
+    delayed = !commit.ok();
+    if (delayed) {
+      CHECK(commit.code() == ErrorCode::kUnavailable);
+      come_and_go(bench);
+    }
+    child.signal(SIGCONT);
+    REQUIRE(child.line().has_value());
+    // Unavailable means never.
+    if (delayed) CHECK(bench.range("mine").entries[0].revision == revision);
+  }
+  CHECK(delayed);
+  child.signal(SIGKILL);
+  child.wait();
+  bench.put("mine", "at the end");
 }
 
 TEST_CASE("watching an idle store costs little and writes nothing") {
