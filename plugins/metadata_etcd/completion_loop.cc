@@ -1,9 +1,11 @@
 #include "plugins/metadata_etcd/completion_loop.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/completion_queue.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace varve {
 namespace {
@@ -15,10 +17,17 @@ gpr_timespec after_ms(int64_t time_ms) {
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(time_ms, GPR_TIMESPAN));
 }
 
+// What it would print is in the words of the calls that fail.
+void keep_grpc_quiet() {
+  if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+}
+
 }  // namespace
 
 CompletionLoop::CompletionLoop()
-    : queue_(std::make_unique<grpc::CompletionQueue>()), alarm_(std::make_unique<grpc::Alarm>()) {}
+    : queue_(std::make_unique<grpc::CompletionQueue>()), alarm_(std::make_unique<grpc::Alarm>()) {
+  keep_grpc_quiet();
+}
 
 CompletionLoop::~CompletionLoop() {
   end();

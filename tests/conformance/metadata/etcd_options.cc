@@ -4,11 +4,11 @@
 
 namespace varve {
 
-// The file that the backing of the folder has left there.
+// The file that the backing of the folder has left there: "key value" in each line.
 std::vector<ServiceOption> options_for(const std::string& folder) {
   std::vector<ServiceOption> options;
-  std::ifstream file(folder + "endpoints");
-  for (std::string url; std::getline(file, url);) options.push_back({"endpoints", url});
+  std::ifstream file(folder + "options");
+  for (std::string key, value; file >> key >> value;) options.push_back({key, value});
   return options;
 }
 

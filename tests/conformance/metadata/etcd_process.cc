@@ -60,15 +60,22 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-int run_program(const std::vector<std::string>& words, std::string* output) {
-  int pipe_ends[2];
+int run_program(const std::vector<std::string>& words, std::string* output,
+                const std::string& input) {
+  int pipe_ends[2], input_ends[2];
   REQUIRE(pipe2(pipe_ends, O_CLOEXEC) == 0);
+  REQUIRE(pipe2(input_ends, O_CLOEXEC) == 0);
+  const UniqueFd input_reader(input_ends[0]);
+  UniqueFd input_writer(input_ends[1]);
+  REQUIRE(write(input_ends[1], input.data(), input.size()) == static_cast<ssize_t>(input.size()));
+  input_writer.reset();
   const UniqueFd reader(pipe_ends[0]);
   UniqueFd writer(pipe_ends[1]);
   const pid_t parent = getpid();
   const pid_t process = fork();
   REQUIRE(process >= 0);
   if (process == 0) {
+    dup2(input_reader.get(), STDIN_FILENO);
     dup2(writer.get(), STDOUT_FILENO);
     dup2(writer.get(), STDERR_FILENO);
     become(words, parent);
@@ -81,7 +88,7 @@ int run_program(const std::vector<std::string>& words, std::string* output) {
   }
   int status = 0;
   REQUIRE(waitpid(process, &status, 0) == process);
-  if (output != nullptr) *output = said;
+  *output = said;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -156,11 +163,12 @@ void EtcdProcess::stop() const {
   REQUIRE(WIFSTOPPED(status));
 }
 
-std::string EtcdProcess::control(std::vector<std::string> words) const {
+std::string EtcdProcess::control(const std::vector<std::string>& words,
+                                 const std::string& input) const {
   std::vector<std::string> all{"env", "ETCDCTL_API=3", "etcdctl", "--endpoints=" + url()};
   all.insert(all.end(), words.begin(), words.end());
   std::string said;
-  const int code = run_program(all, &said);
+  const int code = run_program(all, &said, input);
   INFO(said);
   REQUIRE(code == 0);
   return said;

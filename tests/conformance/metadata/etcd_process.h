@@ -18,8 +18,10 @@ namespace varve {
 // "3.4.23"
 std::string etcd_version();
 int free_port();
-// Runs a program to its end, what it says goes to `output`. Returns the exit code.
-int run_program(const std::vector<std::string>& words, std::string* output = nullptr);
+// Runs a program to its end: `input` is what it reads, `output` gets what it says. Returns the exit
+// code.
+int run_program(const std::vector<std::string>& words, std::string* output,
+                const std::string& input = "");
 
 class EtcdProcess {
  public:
@@ -44,8 +46,10 @@ class EtcdProcess {
   void stop() const;
   void go_on() const { kill(process_, SIGCONT); }
   std::string url() const;
+  int port() const { return settings_.client_port; }
+  const std::string& folder() const { return settings_.folder; }
   // Runs etcdctl on this member.
-  std::string control(std::vector<std::string> words) const;
+  std::string control(const std::vector<std::string>& words, const std::string& input = "") const;
   // Until it answers requests.
   void wait_healthy() const;
 

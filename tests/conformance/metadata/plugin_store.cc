@@ -8,7 +8,7 @@ std::unique_ptr<StoreUnderTest> make_store_under_test() {
   return std::make_unique<PluginStore>();
 }
 
-PluginStore::PluginStore() {
+PluginStore::PluginStore(const BackingMaker& make_backing) {
   auto loop = UringLoop::create();
   REQUIRE(loop.ok());
   loop_ = std::move(*loop);
@@ -16,15 +16,14 @@ PluginStore::PluginStore() {
   INFO(library.status().message());
   REQUIRE(library.ok());
   library_ = std::move(*library);
-  backing_ = start_backing(folder());
+  backing_ = make_backing(folder());
 }
 
 PluginStore::~PluginStore() {
   for (size_t i = 0; i < clients_.size(); ++i) end_client(i);
 }
 
-Status PluginStore::start_client(size_t index) {
-  const std::vector<ServiceOption> options = this->options();
+Status PluginStore::start_client(size_t index, std::span<const ServiceOption> options) {
   auto started = PluginMetadata::start(loop_->runtime(), *library_, options);
   if (!started.ok()) return started.status();
   if (clients_.size() <= index) clients_.resize(index + 1);

@@ -2,7 +2,9 @@
 // instance of its own on one loop.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,7 +19,8 @@ namespace varve {
 
 class PluginStore final : public StoreUnderTest {
  public:
-  PluginStore();
+  using BackingMaker = std::function<std::unique_ptr<Backing>(const std::string& folder)>;
+  explicit PluginStore(const BackingMaker& make_backing = start_backing);
   ~PluginStore() override;
   Runtime& runtime() override { return loop_->runtime(); }
   void run(Task<void> task) override { loop_->run(std::move(task)); }
@@ -30,7 +33,8 @@ class PluginStore final : public StoreUnderTest {
   // Null where the plugin needs nothing.
   Backing* backing() { return backing_.get(); }
   // Why the client cannot start, if it cannot.
-  Status start_client(size_t index);
+  Status start_client(size_t index) { return start_client(index, options()); }
+  Status start_client(size_t index, std::span<const ServiceOption> options);
   // Ends the client, with calls under way if it has any; client() starts it again.
   void end_client(size_t index);
 
