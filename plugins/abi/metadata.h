@@ -2,10 +2,10 @@
  * plugin.h first.
  *
  * Keys and values are bytes; a key has at least one. Every commit that changes something raises the
- * store's revision by one, and is durable before its RESULT; one that changes nothing (no puts, or
- * only deletes of keys that do not exist) leaves it as it is. A key remembers the revision of its
- * last change (0: the key does not exist). Liveness is not the store's business: there are no
- * leases and no time.
+ * store's revision (by one, or more where others share what the store is kept in), and is durable
+ * before its RESULT; one that changes nothing (no puts, or only deletes of keys that do not exist)
+ * leaves it as it is. A key remembers the revision of its last change (0: the key does not exist).
+ * Liveness is not the store's business: there are no leases and no time.
  *
  * Every accepted range and commit ends in exactly one RESULT event, its result being VARVE_OK,
  * VARVE_E_UNAVAILABLE or, for commits only, VARVE_E_UNKNOWN. A refused call (negative result:
