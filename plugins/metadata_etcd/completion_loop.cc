@@ -68,22 +68,28 @@ void CompletionLoop::wait(Time until) {
 
 void CompletionLoop::wake() {
   const std::lock_guard lock(mutex_);
-  if (woken_ || alarm_ == nullptr) return;
+  if (woken_ || ended_) return;
   woken_ = true;
   alarm_->Set(queue_.get(), gpr_now(GPR_CLOCK_MONOTONIC), this);
 }
 
 void CompletionLoop::end() {
+  bool alarm_pending = false;
   {
     const std::lock_guard lock(mutex_);
-    if (alarm_ == nullptr) return;
-    alarm_.reset();
+    if (ended_) return;
+    ended_ = true;
+    alarm_pending = woken_;
   }
   for (Completion* completion : under_way_) completion->cancel();
   void* tag = nullptr;
   bool ok = false;
-  // What ends begins its last step, for which the queue must be open.
-  while (!under_way_.empty() && queue_->Next(&tag, &ok)) advance(tag, ok);
+  // What ends begins its last step, for which the queue must be open. And an alarm that is
+  // destroyed before its end was taken leaves gRPC with a pointer to it.
+  while ((alarm_pending || !under_way_.empty()) && queue_->Next(&tag, &ok)) {
+    if (tag == this) alarm_pending = false;
+    advance(tag, ok);
+  }
   queue_->Shutdown();
   while (queue_->Next(&tag, &ok)) advance(tag, ok);
 }

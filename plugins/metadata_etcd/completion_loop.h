@@ -50,9 +50,10 @@ class CompletionLoop {
 
   std::unique_ptr<grpc::CompletionQueue> queue_;
   std::set<Completion*> under_way_;
-  std::mutex mutex_;                    // guards what follows
-  std::unique_ptr<grpc::Alarm> alarm_;  // null: ended
-  bool woken_ = false;                  // the alarm is in the queue
+  std::unique_ptr<grpc::Alarm> alarm_;
+  std::mutex mutex_;    // guards what follows
+  bool woken_ = false;  // the alarm is set, or in the queue
+  bool ended_ = false;
 };
 
 }  // namespace varve

@@ -138,4 +138,14 @@ TEST_CASE("keys that no Varve can have written are left out") {
   CHECK(bench.range("").entries.size() == 2);
 }
 
+TEST_CASE("an instance may end right after a call, many times in a row") {
+  const EtcdBench bench;
+  for (uint64_t round = 1; round <= 30; ++round) {
+    LogHost host(bench.plugin.library(), bench.plugin.options());
+    REQUIRE(host.start() == "");
+    if (round % 2 == 0) REQUIRE(host.calls.range(host.context, {"", 0}, round) == VARVE_OK);
+    if (round % 3 == 0) REQUIRE(host.calls.watch(host.context, {"", 0}, 0, 1) == VARVE_OK);
+  }
+}
+
 }  // namespace varve
