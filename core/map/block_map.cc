@@ -61,16 +61,25 @@ bool BlockMap::give_up_some() {
       if (leaf != nullptr) give_up_leaf(*leaf);
     return true;
   }
+  return sweep_some();
+}
+
+bool BlockMap::sweep_some() {
   if (sweeps_.empty()) return false;
   Sweep& sweep = sweeps_.back();
   VolumeMap* const volume = find(sweep.volume);
-  if (volume == nullptr || sweep.next_extent >= volume->extent_count()) {
-    sweeps_.pop_back();
-    return !sweeps_.empty();
+  while (volume != nullptr && sweep.next_block < volume->extent_count() * kExtentBlocks) {
+    const uint64_t block = sweep.next_block;
+    Leaf* const leaf = volume->find_leaf(block);
+    sweep.next_block += volume->has_extent(block / kExtentBlocks) ? kLeafBlocks : kExtentBlocks;
+    // With one version of each block, and the head seeing it, there is nothing to find.
+    if (leaf == nullptr) continue;
+    if (!leaf->has_history() && volume->lineage().head_sees_newest()) continue;
+    sweep_leaf(*volume, *leaf);
+    return true;
   }
-  if (volume->has_extent(sweep.next_extent)) sweep_extent(*volume, sweep.next_extent);
-  ++sweep.next_extent;
-  return true;
+  sweeps_.pop_back();
+  return !sweeps_.empty();
 }
 
 void BlockMap::give_up_leaf(Leaf& leaf) {
@@ -83,14 +92,10 @@ void BlockMap::give_up_leaf(Leaf& leaf) {
   }
 }
 
-void BlockMap::sweep_extent(VolumeMap& volume, uint64_t extent) {
-  for (uint64_t n = 0; n < kLeavesPerExtent; ++n) {
-    Leaf* const leaf = volume.find_leaf(extent * kExtentBlocks + n * kLeafBlocks);
-    if (leaf == nullptr) continue;
-    for (uint32_t i = 0; i < kLeafBlocks; ++i) drop_unseen(volume, *leaf, i);
-    const LeafBytes bytes(*this, *leaf);
-    if (volume.lineage().plain()) leaf->forget_history();
-  }
+void BlockMap::sweep_leaf(VolumeMap& volume, Leaf& leaf) {
+  for (uint32_t i = 0; i < kLeafBlocks; ++i) drop_unseen(volume, leaf, i);
+  const LeafBytes bytes(*this, leaf);
+  if (volume.lineage().plain()) leaf.forget_history();
 }
 
 const VolumeMap* BlockMap::find(VolumeId id) const {

@@ -84,10 +84,10 @@ class BlockMap {
     const Leaf& leaf;
     const uint64_t before;
   };
-  // A volume whose versions are looked through, an extent at a time.
+  // A volume whose versions are looked through, a leaf at a time.
   struct Sweep {
     VolumeId volume{};
-    uint64_t next_extent = 0;
+    uint64_t next_block = 0;
   };
 
   void add_version(VolumeMap& volume, uint64_t block, Generation generation,
@@ -96,7 +96,8 @@ class BlockMap {
                const BlockState& state);
   void erase(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place);
   void drop_unseen(VolumeMap& volume, Leaf& leaf, uint32_t index);
-  void sweep_extent(VolumeMap& volume, uint64_t extent);
+  bool sweep_some();
+  void sweep_leaf(VolumeMap& volume, Leaf& leaf);
   void give_up_leaf(Leaf& leaf);
   bool hides_something(const VolumeMap& volume, const Leaf& leaf, uint64_t block,
                        VersionPlace place) const;

@@ -17,6 +17,18 @@ void Catalog::Content::apply_volume(const VolumeRecord& record) {
   lineages.erase(id);
   std::erase_if(fences, [&](const auto& fence) { return fence.first.second == record.id; });
   std::erase_if(snapshots, [&](const auto& held) { return held.first.first == record.id; });
+  std::erase_if(snapshot_names, [&](const auto& held) { return held.first.first == record.id; });
+}
+
+void Catalog::Content::apply_snapshot(const SnapshotRecord& record) {
+  const auto held = snapshots.find({record.volume, record.generation});
+  if (held != snapshots.end()) {
+    snapshot_names.erase({record.volume, held->second.name});
+    snapshots.erase(held);
+  }
+  if (record.blocks == 0) return;
+  snapshots[{record.volume, record.generation}] = record;
+  if (!record.name.empty()) snapshot_names[{record.volume, record.name}] = record.generation;
 }
 
 void Catalog::Content::apply(const CatalogPayload& change) {
@@ -26,12 +38,7 @@ void Catalog::Content::apply(const CatalogPayload& change) {
   for (const MemberState& group : change.groups) groups[group.id] = group;
   for (const AttachFence& fence : change.fences)
     fences[{fence.group, fence.volume}] = fence.generation;
-  for (const SnapshotRecord& snapshot : change.snapshots) {
-    if (snapshot.blocks > 0)
-      snapshots[{snapshot.volume, snapshot.generation}] = snapshot;
-    else
-      snapshots.erase({snapshot.volume, snapshot.generation});
-  }
+  for (const SnapshotRecord& snapshot : change.snapshots) apply_snapshot(snapshot);
   for (const LineageRecord& lineage : change.lineages)
     lineages[static_cast<uint32_t>(lineage.volume)] = lineage;
 }
@@ -80,9 +87,9 @@ const VolumeRecord* Catalog::find(VolumeId id) const {
 }
 
 const SnapshotRecord* Catalog::find_snapshot(VolumeId volume, std::string_view name) const {
-  for (const SnapshotRecord* snapshot : snapshots_of(volume))
-    if (snapshot->name == name && !name.empty()) return snapshot;
-  return nullptr;
+  const auto named = content_.snapshot_names.find({volume, std::string(name)});
+  if (named == content_.snapshot_names.end()) return nullptr;
+  return &snapshots().at({volume, named->second});
 }
 
 std::vector<const SnapshotRecord*> Catalog::snapshots_of(VolumeId volume) const {

@@ -87,7 +87,9 @@ class Catalog {
     std::map<uint32_t, VolumeRecord> volumes;
     std::map<GroupId, MemberState> groups;
     std::map<std::pair<GroupId, VolumeId>, uint64_t> fences;
+    void apply_snapshot(const SnapshotRecord& record);
     Snapshots snapshots;
+    std::map<std::pair<VolumeId, std::string>, Generation> snapshot_names;
     std::map<uint32_t, LineageRecord> lineages;
     uint32_t next_volume = 1;
   };
