@@ -72,6 +72,13 @@ with one bit changed: damaged'
 done
 
 "$root/examples/embed_engine_test.sh" "$work/cmake/embed_engine" >/dev/null
+output=$(timeout 60 "$work/cmake/snapshot_tour" "$work/tour.img")
+expected='the table now: spoiled by a bug
+the table before: one hundred rows
+rolled back: one hundred rows
+the clone: an experiment
+snapshots of the table: 0'
+[[ $output == "$expected" ]] || fail "snapshot_tour said: $output"
 kv() { timeout 60 "$work/cmake/kv_store" "$work/kv.img" "$@"; }
 kv put color blue
 kv put shape 'a circle'

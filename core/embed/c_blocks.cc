@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "core/base/aligned_buffer.h"
 #include "core/base/crc32c.h"
 #include "core/base/text.h"
 #include "core/embed/c_api.h"
@@ -13,19 +12,8 @@
 namespace varve {
 namespace {
 
-static_assert(VARVE_BLOCK_BYTES == kBlockBytes);
-
 // A look at the map keeps all other requests waiting: a millisecond's worth of it.
 constexpr uint64_t kLookBlocksMax = 64 * kGiB / kBlockBytes;
-
-void describe(const VolumeInfo& info, varve_volume* volume) {
-  if (volume == nullptr) return;
-  *volume = {.id = static_cast<uint32_t>(info.id),
-             .size_bytes = info.size_bytes,
-             .used_bytes = info.used_bytes};
-  std::copy_n(info.name.begin(), std::min<size_t>(info.name.size(), VARVE_NAME_BYTES_MAX),
-              volume->name);
-}
 
 Task<Status> create(Store* store, std::string name, uint64_t size_bytes, varve_volume* volume) {
   const Result<VolumeInfo> made = co_await store->create_volume(std::move(name), size_bytes);
@@ -39,60 +27,19 @@ Task<Status> resize(Store* store, VolumeId id, uint64_t size_bytes, varve_volume
   co_return made.status();
 }
 
-Task<Status> read_unaligned(Store* store, VolumeId id, BlockRange range, void* data) {
-  AlignedBuffer aligned(range.count * kBlockBytes);
-  VARVE_CO_TRY(co_await store->read(id, range, aligned.data()));
-  std::memcpy(data, aligned.data(), aligned.size());
-  co_return Status();
-}
-
-// A request on blocks, from bytes; `why` is empty when they make sense.
-struct Blocks {
-  VolumeId id;
-  BlockRange range;
-  std::string why;
-};
-
-Blocks blocks_of(varve_volume_id id, uint64_t offset, uint64_t bytes) {
-  Blocks blocks{VolumeId{id}, {offset / kBlockBytes, bytes / kBlockBytes}, {}};
-  if (offset % kBlockBytes != 0)
-    blocks.why = text("offset ", offset, " is no multiple of ", kBlockBytes);
-  else if (bytes % kBlockBytes != 0)
-    blocks.why = text("length ", bytes, " is no multiple of ", kBlockBytes);
-  return blocks;
-}
-
-Blocks transfer_of(varve_volume_id id, uint64_t offset, const void* data, uint64_t bytes) {
-  Blocks blocks = blocks_of(id, offset, bytes);
-  if (bytes > VARVE_REQUEST_BYTES_MAX)
-    blocks.why = text("length ", bytes, " is more than ", VARVE_REQUEST_BYTES_MAX);
-  else if (data == nullptr && bytes > 0)
-    blocks.why = "no data";
-  return blocks;
-}
-
-Engine::Work reading(const Blocks& blocks, void* data) {
-  if (reinterpret_cast<uintptr_t>(data) % kBlockBytes == 0)
-    return [id = blocks.id, range = blocks.range, data](Store& store) {
-      return store.read(id, range, static_cast<std::byte*>(data));
-    };
-  return [id = blocks.id, range = blocks.range, data](Store& store) {
-    return read_unaligned(&store, id, range, data);
-  };
-}
-
 // The checksums are computed here, on the caller's thread.
 Engine::Work writing(const Blocks& blocks, const void* data) {
   const auto* bytes = static_cast<const std::byte*>(data);
   std::vector<uint32_t> crcs(blocks.range.count);
   crc32c_blocks(bytes, crcs.size(), crcs.data());
-  return [id = blocks.id, range = blocks.range, bytes, crcs = std::move(crcs)](Store& store) {
-    return store.write(id, range, bytes, crcs.data());
-  };
+  return [id = blocks.view.volume, range = blocks.range, bytes, crcs = std::move(crcs)](
+             Store& store) { return store.write(id, range, bytes, crcs.data()); };
 }
 
 Engine::Work trimming(const Blocks& blocks) {
-  return [id = blocks.id, range = blocks.range](Store& store) { return store.trim(id, range); };
+  return [id = blocks.view.volume, range = blocks.range](Store& store) {
+    return store.trim(id, range);
+  };
 }
 
 Engine::Work creating(const char* name, uint64_t size_bytes, varve_volume* volume) {
@@ -114,40 +61,15 @@ Engine::Work deleting(varve_volume_id id) {
 // Runs from the beginning of the range, one more than wanted or as far as one look goes.
 Status first_runs(const Store& store, const Blocks& blocks, size_t wanted,
                   std::vector<BlockStatusRun>& runs) {
-  VARVE_TRY(store.block_status(blocks.id, {blocks.range.end(), 0}, runs));  // is it inside?
+  VARVE_TRY(store.block_status(blocks.view, {blocks.range.end(), 0}, runs));  // is it inside?
   const uint64_t end = std::min(blocks.range.end(), blocks.range.first + kLookBlocksMax);
   for (uint64_t block = blocks.range.first; block < end && runs.size() <= wanted;) {
     const uint64_t count = std::min<uint64_t>(kExtentBlocks, end - block);
-    VARVE_TRY(store.block_status(blocks.id, {block, count}, runs));
+    VARVE_TRY(store.block_status(blocks.view, {block, count}, runs));
     block += count;
   }
   return {};
 }
-
-// The data path of the store answers with bare codes; these two are the caller's to understand.
-Status explained(const Status& status) {
-  if (status.message() != error_name(status.code())) return status;
-  if (status.code() == ErrorCode::kInvalidArgument)
-    return {status.code(), "the range is outside the volume"};
-  if (status.code() == ErrorCode::kNotFound) return {status.code(), "there is no such volume"};
-  return status;
-}
-
-int call(varve_engine* engine, Engine::Work work) {
-  return c_result(explained(engine->engine.call(std::move(work))));
-}
-
-int submit(varve_engine* engine, Engine::Work work, varve_done* done, void* user) {
-  const Status status = engine->engine.submit(std::move(work), [done, user](const Status& answer) {
-    const std::string message(answer.ok() ? "" : explained(answer).message());
-    done(user, c_code(answer.code()), message.c_str());
-  });
-  const int result = c_result(status);
-  return status.code() == ErrorCode::kBusy ? VARVE_E_AGAIN : result;
-}
-
-constexpr const char* kNoEngine = "no engine";
-constexpr const char* kNoEngineOrDone = "no engine, or no callback";
 
 }  // namespace
 }  // namespace varve

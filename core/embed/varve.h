@@ -187,7 +187,7 @@ int varve_volume_create(struct varve_engine* engine, const char* name, uint64_t 
 /* Lets it grow. VARVE_E_INVALID: it would shrink. */
 int varve_volume_resize(struct varve_engine* engine, varve_volume_id id, uint64_t size_bytes,
                         struct varve_volume* volume);
-/* Requests that are under way on it may fail with VARVE_E_NOT_FOUND. */
+/* VARVE_E_BUSY: it has snapshots. Requests under way on it may fail with VARVE_E_NOT_FOUND. */
 int varve_volume_delete(struct varve_engine* engine, varve_volume_id id);
 
 /* ---- Blocks: blocking forms ------------------------------------------------------------------ */
@@ -243,6 +243,54 @@ int varve_submit_volume_resize(struct varve_engine* engine, varve_volume_id id, 
                                struct varve_volume* volume, varve_done* done, void* user);
 int varve_submit_volume_delete(struct varve_engine* engine, varve_volume_id id, varve_done* done,
                                void* user);
+
+/* ---- Snapshots and clones -------------------------------------------------------------------- */
+
+struct varve_snapshot {
+  varve_volume_id volume;
+  uint32_t generation;      /* tells the snapshots of a volume apart, and their order */
+  uint64_t size_bytes;      /* of the volume at that time */
+  uint64_t created_seconds; /* since 1970, UTC */
+  char name[VARVE_NAME_BYTES_MAX + 1];
+};
+
+/* Takes snapshots of `count` volumes, all of one instant and all named `name`: all are made, or
+ * none. Each holds every write that was acknowledged before the call and none that was asked for
+ * after it. Takes no space and stops nobody. `snapshots` has room for `count`, or is NULL. Names as
+ * of volumes, each once in its volume. VARVE_E_EXISTS, VARVE_E_NOT_FOUND, VARVE_E_INVALID,
+ * VARVE_E_NO_SPACE, VARVE_E_IO, VARVE_E_CLOSED. */
+int varve_snapshot_create(struct varve_engine* engine, const varve_volume_id* volumes, size_t count,
+                          const char* name, struct varve_snapshot* snapshots);
+int varve_submit_snapshot_create(struct varve_engine* engine, const varve_volume_id* volumes,
+                                 size_t count, const char* name, struct varve_snapshot* snapshots,
+                                 varve_done* done, void* user);
+/* The first `capacity` snapshots of the volume, oldest first; `count` is set to how many there are.
+ * Also from callbacks. VARVE_E_CLOSED. */
+int varve_snapshot_list(struct varve_engine* engine, varve_volume_id volume,
+                        struct varve_snapshot* snapshots, size_t capacity, size_t* count);
+/* As varve_read(), of what the volume was. */
+int varve_snapshot_read(struct varve_engine* engine, const struct varve_snapshot* snapshot,
+                        uint64_t offset, void* data, uint64_t bytes);
+int varve_submit_snapshot_read(struct varve_engine* engine, const struct varve_snapshot* snapshot,
+                               uint64_t offset, void* data, uint64_t bytes, varve_done* done,
+                               void* user);
+/* Any one, in any order; the space that only it held comes back by itself. VARVE_E_NOT_FOUND. */
+int varve_snapshot_delete(struct varve_engine* engine, varve_volume_id volume, const char* name);
+int varve_submit_snapshot_delete(struct varve_engine* engine, varve_volume_id volume,
+                                 const char* name, varve_done* done, void* user);
+/* The volume becomes what the snapshot is. Its size and all its snapshots stay. Writes that are
+ * under way may be lost. VARVE_E_NOT_FOUND. */
+int varve_snapshot_rollback(struct varve_engine* engine, varve_volume_id volume, const char* name);
+int varve_submit_snapshot_rollback(struct varve_engine* engine, varve_volume_id volume,
+                                   const char* name, varve_done* done, void* user);
+/* A new volume that begins as the snapshot, without copying. `size_bytes`: 0 for the snapshot's, or
+ * more. The snapshot, and its volume, may be deleted later. Errors as of varve_volume_create(), and
+ * VARVE_E_NOT_FOUND. */
+int varve_volume_clone(struct varve_engine* engine, varve_volume_id volume, const char* snapshot,
+                       const char* name, uint64_t size_bytes, struct varve_volume* clone);
+int varve_submit_volume_clone(struct varve_engine* engine, varve_volume_id volume,
+                              const char* snapshot, const char* name, uint64_t size_bytes,
+                              struct varve_volume* clone, varve_done* done, void* user);
 
 /* ---- A device of yours ----------------------------------------------------------------------- */
 

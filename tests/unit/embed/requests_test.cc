@@ -36,6 +36,75 @@ TEST_CASE("blocks are written, read, trimmed, and are there after a restart") {
   }
 }
 
+TEST_CASE("snapshots are taken of several volumes, read, cloned, rolled back to and deleted") {
+  EmbedBench bench;
+  const varve_volume_id id = bench.volume.id;
+  varve_volume other{};
+  REQUIRE(varve_volume_create(bench.get(), "other", 16 * kBlock, &other) == VARVE_OK);
+  const AlignedBuffer ones = filled(1, 1);
+  const AlignedBuffer twos = filled(1, 2);
+  AlignedBuffer back(kBlock);
+  REQUIRE(varve_write(bench.get(), id, 0, ones.data(), kBlock) == VARVE_OK);
+  const varve_volume_id both[] = {id, other.id};
+  varve_snapshot made[2];
+  REQUIRE(varve_snapshot_create(bench.get(), both, 2, "s", made) == VARVE_OK);
+  CHECK(made[1].volume == other.id);
+  CHECK(std::string(made[0].name) == "s");
+  CHECK(varve_snapshot_create(bench.get(), both, 2, "s", nullptr) == VARVE_E_EXISTS);
+  REQUIRE(varve_write(bench.get(), id, 0, twos.data(), kBlock) == VARVE_OK);
+  CHECK(varve_snapshot_read(bench.get(), &made[0], 0, back.data(), kBlock) == VARVE_OK);
+  CHECK(is_filled(back, 1));
+  varve_volume clone{};
+  REQUIRE(varve_volume_clone(bench.get(), id, "s", "c", 0, &clone) == VARVE_OK);
+  CHECK(varve_read(bench.get(), clone.id, 0, back.data(), kBlock) == VARVE_OK);
+  CHECK(is_filled(back, 1));
+  CHECK(varve_volume_delete(bench.get(), id) == VARVE_E_BUSY);
+  REQUIRE(varve_snapshot_rollback(bench.get(), id, "s") == VARVE_OK);
+  CHECK(varve_read(bench.get(), id, 0, back.data(), kBlock) == VARVE_OK);
+  CHECK(is_filled(back, 1));
+  size_t count = 0;
+  varve_snapshot listed{};
+  CHECK(varve_snapshot_list(bench.get(), id, &listed, 1, &count) == VARVE_OK);
+  CHECK(count == 1);
+  CHECK(listed.generation == made[0].generation);
+  CHECK(varve_volume_delete(bench.get(), clone.id) == VARVE_OK);
+  CHECK(varve_snapshot_delete(bench.get(), id, "s") == VARVE_OK);
+  CHECK(varve_snapshot_read(bench.get(), &made[0], 0, back.data(), kBlock) == VARVE_E_NOT_FOUND);
+  CHECK(varve_snapshot_delete(bench.get(), id, "s") == VARVE_E_NOT_FOUND);
+}
+
+TEST_CASE("the callback forms of snapshots do the same") {
+  EmbedBench bench;
+  const varve_volume_id id = bench.volume.id;
+  const AlignedBuffer ones = filled(1, 1);
+  AlignedBuffer back(kBlock);
+  REQUIRE(varve_write(bench.get(), id, 0, ones.data(), kBlock) == VARVE_OK);
+  Answer created, read, cloned, rolled_back, deleted, missing;
+  varve_snapshot made{};
+  varve_volume clone{};
+  REQUIRE(varve_submit_snapshot_create(bench.get(), &id, 1, "s", &made, Answer::done, &created) ==
+          VARVE_OK);
+  REQUIRE(created.wait() == VARVE_OK);
+  REQUIRE(varve_submit_snapshot_read(bench.get(), &made, 0, back.data(), kBlock, Answer::done,
+                                     &read) == VARVE_OK);
+  REQUIRE(read.wait() == VARVE_OK);
+  CHECK(is_filled(back, 1));
+  REQUIRE(varve_submit_volume_clone(bench.get(), id, "s", "c", 0, &clone, Answer::done, &cloned) ==
+          VARVE_OK);
+  CHECK(cloned.wait() == VARVE_OK);
+  REQUIRE(varve_submit_snapshot_rollback(bench.get(), id, "s", Answer::done, &rolled_back) ==
+          VARVE_OK);
+  CHECK(rolled_back.wait() == VARVE_OK);
+  REQUIRE(varve_submit_snapshot_delete(bench.get(), id, "s", Answer::done, &deleted) == VARVE_OK);
+  CHECK(deleted.wait() == VARVE_OK);
+  REQUIRE(varve_submit_snapshot_delete(bench.get(), id, "s", Answer::done, &missing) == VARVE_OK);
+  CHECK(missing.wait() == VARVE_E_NOT_FOUND);
+  CHECK(missing.message() == "volume a has no snapshot s");
+  varve_snapshot head = made;
+  head.generation = UINT32_MAX;
+  CHECK(varve_snapshot_read(bench.get(), &head, 0, back.data(), kBlock) == VARVE_E_INVALID);
+}
+
 TEST_CASE("the callback forms do the same, and answer on the engine's thread") {
   EmbedBench bench;
   const AlignedBuffer twos = filled(2, 2);
