@@ -102,8 +102,12 @@ Task<void> ClusterVolumes::grow(std::shared_ptr<VolumeShare> share, ReplicatedVo
   growing_.erase(volume);
   const std::string& name = volume->volume().name;
   if (!status.ok()) {
-    // It is somebody else's by now, or this node stops; both know the size from the record.
-    log_info("volume", text(name, " does not grow here: ", status.message()));
+    // Whose it is by now knows the size from the record, and so does this node when it starts again.
+    const std::string words = text(name, " does not grow here: ", status.message());
+    if (status.code() == ErrorCode::kStale || status.code() == ErrorCode::kClosed)
+      log_info("volume", words);
+    else
+      log_warn("volume", words);
     co_return;
   }
   share->size_bytes = size_bytes;
