@@ -15,6 +15,7 @@ CORE_ROOMS = {
     "core/config": ["core/base"],
     "core/format": ["core/base"],
     "core/wire": ["core/base"],
+    "core/crypto": ["core/base"],
     "core/device": ["core/runtime", "core/format"],
     "core/log": ["core/device", "core/format"],
     "core/map": ["core/log"],
@@ -25,7 +26,7 @@ CORE_ROOMS = {
     "core/net": ["core/plugin", "core/wire"],
     "core/cluster": ["core/net", "core/format"],
     "core/replication": ["core/store", "core/cluster"],
-    "core/volume": ["core/store", "core/plugin", "core/replication"],
+    "core/volume": ["core/store", "core/plugin", "core/replication", "core/crypto"],
     "core/daemon": ["core/volume"],
     "core/cli": ["core/daemon"],
 }
@@ -79,6 +80,7 @@ HEAVY_HEADERS = {
     r"sqlite3\.h": r"plugins/metadata_sqlite/",
     r"grpc|google/protobuf": r"(plugins/metadata_etcd|csi)/",
     r"liburing\.h": r"core/(runtime|device)/",
+    r"openssl/": r"core/crypto/",
 }
 # These may sit in several files of their folder.
 MANY_FILES_ALLOWED = [r"boost/asio", r"infiniband/|rdma/", r"grpc|google/protobuf", r"liburing\.h"]
@@ -114,7 +116,7 @@ CORE_BANS = [
                  "cstdio", "stdio.h", "iostream"],
         rf"(?<![\w>])::open\s*\(|{CALL}(openat|fopen|pread|pwrite|preadv2?|pwritev2?|fsync|fdatasync|mmap)\s*\(",
         [r"core/device/", r"core/config/config_file\.cc", r"core/base/(check|log)\.cc",
-         r"core/plugin/plugin_host\.cc", PROGRAMS],
+         r"core/crypto/(key_ring|secret)\.cc", r"core/plugin/plugin_host\.cc", PROGRAMS],
         "core/device/block_device.h"),
     Ban("thread", ["thread", "mutex", "shared_mutex", "condition_variable", "future", "atomic",
                    "pthread.h", "semaphore", "barrier", "latch"],
