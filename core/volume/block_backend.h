@@ -32,6 +32,9 @@ class BlockBackend {
   // Appends runs that cover the range.
   virtual Task<Status> block_status(BlockRange range, std::vector<BlockStatusRun>* runs) = 0;
 
+  // True: write() makes its own CRCs, and those that it is given may be null.
+  virtual bool makes_crcs() const { return false; }
+
   // Ends when a write that got kNoSpace may try again, or wake_space_waiters() was called.
   virtual Task<void> space() = 0;
   virtual void wake_space_waiters() = 0;

@@ -11,10 +11,12 @@
 namespace varve {
 namespace {
 
-// One CRC per block of a piece; small pieces need no memory of their own.
+// One CRC per block of a piece, unless the backend makes them; small pieces need no memory of their
+// own.
 class BlockCrcs {
  public:
-  BlockCrcs(const std::byte* data, uint64_t block_count) {
+  BlockCrcs(const BlockBackend& backend, const std::byte* data, uint64_t block_count) {
+    if (backend.makes_crcs()) return;
     if (block_count > few_.size()) many_.resize(block_count);
     crc32c_blocks(data, block_count, many_.empty() ? few_.data() : many_.data());
   }
@@ -150,7 +152,7 @@ Task<Status> Volume::read_copied(Piece piece, std::byte* into) {
 
 Task<Status> Volume::write_whole(Piece piece, const std::byte* from) {
   const BlockRange blocks = piece.blocks();
-  const BlockCrcs crcs(from, blocks.count);
+  const BlockCrcs crcs(*share_->backend, from, blocks.count);
   while (true) {
     Status status;
     {
@@ -188,8 +190,8 @@ Task<Status> Volume::merge_block(Piece piece, const std::byte* from, std::byte* 
     std::memcpy(part, from, piece.bytes);
   else
     std::memset(part, 0, piece.bytes);
-  const uint32_t crc = crc32c({block, kBlockBytes});
-  status = co_await share_->backend->write(blocks, block, &crc);
+  const BlockCrcs crcs(*share_->backend, block, blocks.count);
+  status = co_await share_->backend->write(blocks, block, crcs.data());
   co_return status;
 }
 

@@ -16,11 +16,12 @@ void fill(std::span<std::byte> bytes, uint32_t value) {
 
 }  // namespace
 
-VolumeModel::VolumeModel(Runtime& runtime, Store& store, VolumeId id)
-    : runtime_(runtime),
-      gate_(runtime, store),
-      share_(std::make_shared<VolumeShare>(
-          runtime, std::make_unique<StoreBackend>(store, gate_, id), kBlockCount * kBlockBytes)) {
+VolumeModel::VolumeModel(Runtime& runtime, Store& store, VolumeId id,
+                         const std::function<Backend(Backend)>& wrap)
+    : runtime_(runtime), gate_(runtime, store) {
+  Backend backend = std::make_unique<StoreBackend>(store, gate_, id);
+  if (wrap) backend = wrap(std::move(backend));
+  share_ = std::make_shared<VolumeShare>(runtime, std::move(backend), kBlockCount * kBlockBytes);
   for (auto& cell : cells_) cell.push_back({0, 0, 0});
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -23,7 +24,10 @@ class VolumeModel {
  public:
   static constexpr uint64_t kBlockCount = 4;  // so few that requests meet
 
-  VolumeModel(Runtime& runtime, Store& store, VolumeId id);
+  // `wrap`, when given, puts something between the volume and the store.
+  using Backend = std::unique_ptr<BlockBackend>;
+  VolumeModel(Runtime& runtime, Store& store, VolumeId id,
+              const std::function<Backend(Backend)>& wrap = {});
 
   // Clients run until each has done its steps.
   void start(TaskGroup& group, int client_count, int step_count);
