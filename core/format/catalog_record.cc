@@ -67,6 +67,16 @@ void put_lineage(std::vector<std::byte>& out, const LineageRecord& lineage) {
   for (const LineageRecord::Branch& branch : lineage.branches) put(out, branch);
 }
 
+void put_key(std::vector<std::byte>& out, const KeyRecord& record) {
+  const WrappedKey& key = record.key;
+  put(out, RecordHeader{.id = static_cast<uint32_t>(record.volume),
+                        .name_bytes = static_cast<uint16_t>(key.wrapping_key.size()),
+                        .kind = RecordKind::kKey});
+  put(out, KeyTail{.wrapped_bytes = static_cast<uint16_t>(key.bytes.size())});
+  put(out, key.wrapping_key.data(), key.wrapping_key.size());
+  put(out, key.bytes.data(), key.bytes.size());
+}
+
 // What is left to read of a payload. Every take() says whether there was enough.
 struct Rest {
   std::span<const std::byte> bytes;
@@ -75,6 +85,12 @@ struct Rest {
     if (bytes.size() < sizeof value) return false;
     value = load_struct<Struct>(bytes.data());
     bytes = bytes.subspan(sizeof value);
+    return true;
+  }
+  bool take(std::vector<std::byte>& into, size_t length) {
+    if (bytes.size() < length) return false;
+    into.assign(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(length));
+    bytes = bytes.subspan(length);
     return true;
   }
   bool take(std::string& text, size_t length) {
@@ -162,6 +178,19 @@ bool take_lineage(Rest& rest, const RecordHeader& header, CatalogPayload& payloa
   return true;
 }
 
+bool take_key(Rest& rest, const RecordHeader& header, CatalogPayload& payload) {
+  KeyTail tail;
+  KeyRecord record;
+  if (!rest.take(tail) || header.id == 0) return false;
+  if (tail.wrapped_bytes == 0 || tail.wrapped_bytes > kWrappedKeyBytesMax) return false;
+  if (!rest.take(record.key.wrapping_key, header.name_bytes)) return false;
+  if (!volume_name_allowed(record.key.wrapping_key)) return false;
+  if (!rest.take(record.key.bytes, tail.wrapped_bytes)) return false;
+  record.volume = VolumeId{header.id};
+  payload.keys.push_back(std::move(record));
+  return true;
+}
+
 bool take_record(Rest& rest, CatalogPayload& payload) {
   RecordHeader header;
   if (!rest.take(header)) return false;
@@ -176,6 +205,8 @@ bool take_record(Rest& rest, CatalogPayload& payload) {
       return take_snapshot(rest, header, payload);
     case RecordKind::kLineage:
       return take_lineage(rest, header, payload);
+    case RecordKind::kKey:
+      return take_key(rest, header, payload);
   }
   return false;
 }
@@ -211,7 +242,7 @@ Status check_growth(std::string_view name, uint64_t size_bytes, uint64_t wanted_
 
 std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
   const size_t count = payload.records.size() + payload.groups.size() + payload.fences.size() +
-                       payload.snapshots.size() + payload.lineages.size();
+                       payload.snapshots.size() + payload.lineages.size() + payload.keys.size();
   CatalogHeader header;
   header.record_count = static_cast<uint32_t>(count);
   header.next_volume = payload.next_volume;
@@ -223,6 +254,7 @@ std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
   for (const AttachFence& fence : payload.fences) put_fence(out, fence);
   for (const SnapshotRecord& snapshot : payload.snapshots) put_snapshot(out, snapshot);
   for (const LineageRecord& lineage : payload.lineages) put_lineage(out, lineage);
+  for (const KeyRecord& record : payload.keys) put_key(out, record);
   header.bytes = static_cast<uint32_t>(out.size());
   std::memcpy(out.data(), &header, sizeof header);
   out.resize(round_up(out.size(), kBlockBytes));

@@ -10,6 +10,7 @@
 //                       | fence:  group u32, zero u32
 //                       | snapshot: SnapshotTail, name bytes
 //                       | lineage:  LineageTail, (first u32, fork u32) x branch_count
+//                       | key:      KeyTail, wrapping key's name bytes, wrapped bytes
 #pragma once
 
 #include <cstddef>
@@ -44,6 +45,7 @@ inline constexpr uint32_t kVolumeGroupsMax = 64;
 
 inline constexpr uint32_t kSnapshotsMax = 10000;  // of all volumes of a store
 inline constexpr uint32_t kBranchesMax = 1024;    // of a volume: how often it was rolled back
+inline constexpr uint32_t kWrappedKeyBytesMax = 256;
 
 enum class RecordKind : uint8_t {
   kVolume = 0,
@@ -51,10 +53,12 @@ enum class RecordKind : uint8_t {
   kFence = 2,
   kSnapshot = 3,
   kLineage = 4,
+  kKey = 5,
 };
 
 struct RecordHeader {
-  // Volume and snapshot: blocks, 0: deleted; group: position; fence: attach generation; lineage: 0.
+  // Volume and snapshot: blocks, 0: deleted; group: position; fence: attach generation; lineage,
+  // key: 0.
   uint64_t number = 0;
   uint32_t id = 0;  // volume: its id; group: its id; the others: the volume
   uint16_t name_bytes = 0;
@@ -86,6 +90,12 @@ struct LineageTail {
   uint8_t reserved = 0;
 };
 static_assert(sizeof(LineageTail) == 16);
+
+struct KeyTail {
+  uint16_t wrapped_bytes = 0;
+  uint8_t reserved[6] = {};
+};
+static_assert(sizeof(KeyTail) == 8);
 
 struct VolumeRecord {
   VolumeId id{};
@@ -134,6 +144,18 @@ struct LineageRecord {
   std::vector<Branch> branches;  // ascending; empty: it was never rolled back
 };
 
+// A data key as only the owner of a wrapping key can read it. Opaque to the store.
+struct WrappedKey {
+  std::string wrapping_key;      // its name
+  std::vector<std::byte> bytes;  // 1 to kWrappedKeyBytesMax
+};
+
+// The data key of an encrypted volume and, without records of their own, of all its clones.
+struct KeyRecord {
+  VolumeId volume{};
+  WrappedKey key;
+};
+
 struct CatalogPayload {
   bool complete = false;
   uint32_t next_volume = 1;
@@ -142,6 +164,7 @@ struct CatalogPayload {
   std::vector<AttachFence> fences;
   std::vector<SnapshotRecord> snapshots;
   std::vector<LineageRecord> lineages;
+  std::vector<KeyRecord> keys;
 };
 
 // 1-255 bytes of [A-Za-z0-9._-], the first a letter or digit.

@@ -15,6 +15,7 @@ void Catalog::Content::apply_volume(const VolumeRecord& record) {
   }
   volumes.erase(id);
   lineages.erase(id);
+  keys.erase(id);
   std::erase_if(fences, [&](const auto& fence) { return fence.first.second == record.id; });
   std::erase_if(snapshots, [&](const auto& held) { return held.first.first == record.id; });
   std::erase_if(snapshot_names, [&](const auto& held) { return held.first.first == record.id; });
@@ -41,6 +42,8 @@ void Catalog::Content::apply(const CatalogPayload& change) {
   for (const SnapshotRecord& snapshot : change.snapshots) apply_snapshot(snapshot);
   for (const LineageRecord& lineage : change.lineages)
     lineages[static_cast<uint32_t>(lineage.volume)] = lineage;
+  for (const KeyRecord& record : change.keys)
+    keys[static_cast<uint32_t>(record.volume)] = record.key;
 }
 
 CatalogPayload Catalog::Content::complete() const {
@@ -53,6 +56,7 @@ CatalogPayload Catalog::Content::complete() const {
     payload.fences.push_back({key.first, key.second, generation});
   for (const auto& [key, snapshot] : snapshots) payload.snapshots.push_back(snapshot);
   for (const auto& [id, lineage] : lineages) payload.lineages.push_back(lineage);
+  for (const auto& [id, key] : keys) payload.keys.push_back({VolumeId{id}, key});
   return payload;
 }
 
@@ -108,6 +112,20 @@ LineageRecord Catalog::lineage(VolumeId volume) const {
   return none;
 }
 
+// A clone is younger than what it was cloned from, so that this comes to an end.
+VolumeId Catalog::family(VolumeId volume) const {
+  VolumeId oldest = volume;
+  for (VolumeId base = lineage(oldest).base; base != VolumeId{} && base < oldest;
+       base = lineage(oldest).base)
+    oldest = base;
+  return oldest;
+}
+
+const WrappedKey* Catalog::key(VolumeId volume) const {
+  const auto found = content_.keys.find(static_cast<uint32_t>(family(volume)));
+  return found == content_.keys.end() ? nullptr : &found->second;
+}
+
 Task<Status> Catalog::begin(UnsealedSegment& former) {
   co_await turn_.take();
   const Status status = co_await write_complete(nullptr);
@@ -125,13 +143,18 @@ Task<Status> Catalog::change(const Change& make) {
   co_return status;
 }
 
-Task<Result<VolumeRecord>> Catalog::create(std::string name, uint64_t blocks) {
+Task<Result<VolumeRecord>> Catalog::create(std::string name, uint64_t blocks,
+                                           const KeyWrapper& wrap) {
   VolumeRecord record;
   const Change make = [&](CatalogPayload& change) -> Status {
     if (find(name) != nullptr)
       return {ErrorCode::kAlreadyExists, text("volume ", name, " exists already")};
     record = next_volume(name, blocks);
     change.records.push_back(record);
+    if (!wrap) return {};
+    Result<WrappedKey> key = wrap(record.id);
+    if (!key.ok()) return key.status();
+    change.keys.push_back({record.id, std::move(*key)});
     return {};
   };
   const Status status = co_await change(make);

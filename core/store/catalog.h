@@ -51,6 +51,10 @@ class Catalog {
   // What was never written down is the lineage of a volume without any history.
   LineageRecord lineage(VolumeId volume) const;
   const std::map<uint32_t, LineageRecord>& lineages() const { return content_.lineages; }
+  // The volume itself, or the one that it was cloned from in the first place.
+  VolumeId family(VolumeId volume) const;
+  // Of the volume's family; null: it is not encrypted.
+  const WrappedKey* key(VolumeId volume) const;
 
   // Fills in what is to be different, from what is durable now; an error is handed on, and nothing
   // changes. It is called once, when all earlier changes have taken effect.
@@ -58,8 +62,9 @@ class Catalog {
   // kNoSpace: the catalog is full.
   Task<Status> change(const Change& make);
 
-  // kAlreadyExists.
-  Task<Result<VolumeRecord>> create(std::string name, uint64_t blocks);
+  // kAlreadyExists, and the errors of `wrap`, which may be empty: without a key.
+  using KeyWrapper = std::function<Result<WrappedKey>(VolumeId volume)>;
+  Task<Result<VolumeRecord>> create(std::string name, uint64_t blocks, const KeyWrapper& wrap);
   // It never shrinks. kNotFound.
   Task<Status> grow(VolumeId id, uint64_t blocks);
   // kStale: the epoch that is durable is newer. Positions only rise.
@@ -91,6 +96,7 @@ class Catalog {
     Snapshots snapshots;
     std::map<std::pair<VolumeId, std::string>, Generation> snapshot_names;
     std::map<uint32_t, LineageRecord> lineages;
+    std::map<uint32_t, WrappedKey> keys;
     uint32_t next_volume = 1;
   };
   Content content_;

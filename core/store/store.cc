@@ -123,8 +123,17 @@ Task<Status> Store::close() {
   return core_->close();
 }
 
-Task<Result<VolumeInfo>> Store::create_volume(std::string name, uint64_t size_bytes) {
-  return core_->create_volume(std::move(name), size_bytes);
+Task<Result<VolumeInfo>> Store::create_volume(std::string name, uint64_t size_bytes,
+                                              KeyWrapper wrap) {
+  return core_->create_volume(std::move(name), size_bytes, std::move(wrap));
+}
+
+Result<VolumeKey> Store::volume_key(VolumeId id) const {
+  return core_->volume_key(id);
+}
+
+Task<Status> Store::rewrap_key(VolumeId id, KeyRewrapper rewrap) {
+  return core_->rewrap_key(id, std::move(rewrap));
 }
 
 Task<Result<VolumeInfo>> Store::resize_volume(VolumeId id, uint64_t size_bytes) {

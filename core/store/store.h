@@ -49,9 +49,20 @@ struct StoreOptions {
 struct VolumeInfo {
   VolumeId id{};
   std::string name;
-  uint64_t size_bytes = 0;  // a multiple of 4 KiB
-  uint64_t used_bytes = 0;  // blocks that hold data, those that only its snapshots see included
+  uint64_t size_bytes = 0;   // a multiple of 4 KiB
+  uint64_t used_bytes = 0;   // blocks that hold data, those that only its snapshots see included
+  std::string wrapping_key;  // its name; empty: the volume is not encrypted
 };
+
+// The data key of an encrypted volume. A volume and all its clones share blocks, and so this.
+struct VolumeKey {
+  VolumeId family{};  // the volume, or the one that it was cloned from in the first place
+  WrappedKey wrapped;
+};
+// Makes a new volume's data key and wraps it, once the volume's id is known.
+using KeyWrapper = std::function<Result<WrappedKey>(VolumeId volume)>;
+// The same data key, wrapped otherwise.
+using KeyRewrapper = std::function<Result<WrappedKey>(const VolumeKey& now)>;
 
 struct SnapshotInfo {
   VolumeId volume{};
@@ -148,8 +159,16 @@ class Store {
   Task<Status> close();
 
   // `size_bytes` is rounded up to 4 KiB. Names: 1-255 bytes of [A-Za-z0-9._-], first a letter or
-  // digit. kAlreadyExists, kInvalidArgument, kNoSpace (the pool is over 80 % full).
-  Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes);
+  // digit. kAlreadyExists, kInvalidArgument, kNoSpace (the pool is over 80 % full). With `wrap` the
+  // volume is encrypted: the store keeps the wrapped key, made durable with the volume or not at
+  // all, and its callers do the rest, for it sees ciphertext only. An error of `wrap` is handed on.
+  Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes,
+                                         KeyWrapper wrap = {});
+  // kNotFound: there is no such volume, or it is not encrypted.
+  Result<VolumeKey> volume_key(VolumeId id) const;
+  // Replaces the wrapped key of the volume and of all that share it, in one change that is durable
+  // when this ends. kNotFound, and the errors of `rewrap`, which is called at most once.
+  Task<Status> rewrap_key(VolumeId id, KeyRewrapper rewrap);
   // Grows it; `size_bytes` is rounded up to 4 KiB. The same size is fine. kInvalidArgument: it
   // would shrink, or be too large; kNotFound.
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);

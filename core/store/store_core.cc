@@ -71,10 +71,12 @@ void StoreCore::log_failed() {
 
 VolumeInfo StoreCore::info_of(const VolumeRecord& record) const {
   const VolumeMap* map = map_.find(record.id);
+  const WrappedKey* const key = catalog_.key(record.id);
   return {.id = record.id,
           .name = record.name,
           .size_bytes = record.blocks * kBlockBytes,
-          .used_bytes = map == nullptr ? 0 : map->used_blocks * kBlockBytes};
+          .used_bytes = map == nullptr ? 0 : map->used_blocks * kBlockBytes,
+          .wrapping_key = key == nullptr ? std::string() : key->wrapping_key};
 }
 
 void StoreCore::add_run(std::vector<BlockStatusRun>& runs, uint64_t count, bool data) {
@@ -96,11 +98,12 @@ Status StoreCore::check_new_volume(std::string_view name, uint64_t blocks) const
   return check_not_full("volumes");
 }
 
-Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t size_bytes) {
+Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t size_bytes,
+                                                  KeyWrapper wrap) {
   const uint64_t blocks = blocks_for(size_bytes);
   VARVE_CO_TRY(check_new_volume(name, blocks));
   if (!enter()) co_return ErrorCode::kClosed;
-  const Result<VolumeRecord> record = co_await catalog_.create(std::move(name), blocks);
+  const Result<VolumeRecord> record = co_await catalog_.create(std::move(name), blocks, wrap);
   if (record.ok()) map_.add_volume(record->id, record->blocks, {});
   leave();
   if (!record.ok()) co_return record.status();

@@ -33,7 +33,9 @@ class StoreCore : public DurableSink {
   Task<Status> recover(const StoreOptions& options);
   Task<Status> close();
 
-  Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes);
+  Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes, KeyWrapper wrap);
+  Result<VolumeKey> volume_key(VolumeId id) const;
+  Task<Status> rewrap_key(VolumeId id, KeyRewrapper rewrap);
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
   Task<Status> delete_volume(VolumeId id);
   VolumeInfo info_of(const VolumeRecord& record) const;

@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!again || again->records.size() != payload->records.size() ||
       again->snapshots.size() != payload->snapshots.size() ||
       again->lineages.size() != payload->lineages.size() ||
-      again->next_volume != payload->next_volume || again->complete != payload->complete)
+      again->keys.size() != payload->keys.size() || again->next_volume != payload->next_volume ||
+      again->complete != payload->complete)
     std::abort();
   for (size_t i = 0; i < again->records.size(); ++i)
     if (again->records[i].name != payload->records[i].name) std::abort();

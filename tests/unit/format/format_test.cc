@@ -143,6 +143,40 @@ TEST_CASE("snapshots and lineages come back as they were, and impossible ones ar
   CHECK(refused({VolumeId{}, 12, VolumeId{}, 0, false, {}}));
 }
 
+TEST_CASE("wrapped keys come back as they were, and impossible ones are refused") {
+  CatalogPayload payload{.next_volume = 9};
+  payload.records = {{VolumeId{3}, 100, "v"}};
+  payload.keys = {{VolumeId{3}, {"2026-a", {std::byte{1}, std::byte{2}, std::byte{3}}}},
+                  {VolumeId{4}, {"b", std::vector<std::byte>(kWrappedKeyBytesMax)}}};
+  const std::vector<std::byte> bytes = encode_catalog(payload);
+  const auto read = decode_catalog(bytes);
+  REQUIRE(read);
+  REQUIRE(read->keys.size() == 2);
+  CHECK(read->keys[0].volume == VolumeId{3});
+  CHECK(read->keys[0].key.wrapping_key == "2026-a");
+  CHECK(read->keys[0].key.bytes == payload.keys[0].key.bytes);
+  CHECK(read->keys[1].key.bytes.size() == kWrappedKeyBytesMax);
+  // Where the first key's record stands, byte by byte: other releases read it, too.
+  const std::vector<uint8_t> expected = {
+      0,   0,   0,   0,   0,   0,   0, 0,      // number
+      3,   0,   0,   0,   6,   0,   5, 0,      // volume, bytes of the name, kind, groups
+      3,   0,   0,   0,   0,   0,   0, 0,      // wrapped bytes, reserved
+      '2', '0', '2', '6', '-', 'a', 1, 2, 3};  // name, wrapped key
+  const size_t place = sizeof(CatalogHeader) + sizeof(RecordHeader) + 1;
+  for (size_t i = 0; i < expected.size(); ++i)
+    CHECK(static_cast<uint8_t>(bytes[place + i]) == expected[i]);
+  const auto refused = [](KeyRecord key) {
+    CatalogPayload bad;
+    bad.keys.push_back(std::move(key));
+    return !decode_catalog(encode_catalog(bad));
+  };
+  CHECK(refused({VolumeId{}, {"a", {std::byte{1}}}}));
+  CHECK(refused({VolumeId{3}, {"", {std::byte{1}}}}));
+  CHECK(refused({VolumeId{3}, {"a/b", {std::byte{1}}}}));
+  CHECK(refused({VolumeId{3}, {"a", {}}}));
+  CHECK(refused({VolumeId{3}, {"a", std::vector<std::byte>(kWrappedKeyBytesMax + 1)}}));
+}
+
 TEST_CASE("catalog records come back as they were, and names are held to the rule") {
   const CatalogPayload payload{
       .complete = true,
