@@ -79,6 +79,7 @@ class Grammar {
     create->add_option("--disk-group", command_.disk_group, "default: the one with most free space")
         ->type_name("NAME");
     add_copies(create, "in a cluster: on so many nodes; default: the cluster's");
+    add_encryption(create);
     on(volume->add_subcommand("list", "all volumes"), Action::kVolumeList);
     CLI::App* show = volume->add_subcommand("show", "one volume");
     on(show, Action::kVolumeShow);
@@ -89,6 +90,7 @@ class Grammar {
     add_name(resize, "NAME", "the volume");
     add_size(resize, "--size", size_, "the new size, rounded up to 4 KiB")->required();
     add_meant_disk_group(resize);
+    add_rewrap(volume);
     CLI::App* remove = volume->add_subcommand("delete", "delete a volume and all its data");
     on(remove, Action::kVolumeDelete);
     add_name(remove, "NAME", "the volume");
@@ -128,6 +130,27 @@ class Grammar {
                             Action::kSnapshotChanges);
     changes->add_option("--until", command_.other, "up to this snapshot; default: up to now")
         ->type_name("VOLUME@SNAPSHOT");
+  }
+
+  void add_encryption(CLI::App* create) {
+    CLI::Option* encrypted = create->add_flag(
+        "--encrypted", command_.encrypted, "encrypt all data of the volume on this node's disks");
+    create
+        ->add_option("--wrapping-key", command_.wrapping_key,
+                     "its name in the node's key file; default: the only one there")
+        ->type_name("NAME")
+        ->needs(encrypted);
+  }
+
+  void add_rewrap(CLI::App* volume) {
+    CLI::App* rewrap = volume->add_subcommand(
+        "rewrap", "wrap a volume's data key by another wrapping key, while it is used, too");
+    on(rewrap, Action::kVolumeRewrap);
+    add_name(rewrap, "NAME", "the volume; its clones have the same data key");
+    rewrap->add_option("--wrapping-key", command_.wrapping_key, "its name in the node's key file")
+        ->required()
+        ->type_name("NAME");
+    add_meant_disk_group(rewrap);
   }
 
   void add_meant_disk_group(CLI::App* app) {

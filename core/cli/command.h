@@ -21,6 +21,7 @@ struct Command {
     kVolumeList,
     kVolumeShow,
     kVolumeResize,
+    kVolumeRewrap,
     kVolumeDelete,
     kVolumeClone,
     kSnapshotCreate,
@@ -51,8 +52,10 @@ struct Command {
   uint64_t size_bytes = 0;
   uint64_t segment_bytes = 0;
   bool wipe = false;
-  uint32_t copies = 0;  // volume create, cluster init; 0: the default
-  bool force = false;   // attach, detach
+  uint32_t copies = 0;       // volume create, cluster init; 0: the default
+  bool force = false;        // attach, detach
+  bool encrypted = false;    // volume create
+  std::string wrapping_key;  // volume create, rewrap
 };
 
 // `words` without the program's name.

@@ -162,6 +162,8 @@ std::string create_volume_body(const Command& command) {
   Json body = {{"name", command.name}, {"size_bytes", command.size_bytes}};
   if (!command.disk_group.empty()) body["disk_group"] = command.disk_group;
   if (command.copies != 0) body["copies"] = command.copies;
+  if (command.encrypted) body["encrypted"] = true;
+  if (!command.wrapping_key.empty()) body["wrapping_key"] = command.wrapping_key;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -179,6 +181,12 @@ std::string create_snapshots_body(const Command& command) {
 std::string clone_volume_body(const Command& command) {
   Json body = {{"name", command.other}};
   if (command.size_bytes != 0) body["size_bytes"] = command.size_bytes;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string rewrap_volume_body(const Command& command) {
+  Json body = {{"wrapping_key", command.wrapping_key}};
+  if (!command.disk_group.empty()) body["disk_group"] = command.disk_group;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -223,6 +231,17 @@ std::string deleted_text(const std::string& body) {
   return text("volume ", string_of(member(parse(body), "volume"), "name"), ": deleted\n");
 }
 
+namespace {
+
+std::string encryption_of(const Json& volume) {
+  const std::string key = string_of(volume, "wrapping_key");
+  if (key.empty()) return "no";
+  return text("wrapping key ", key,
+              bool_of(volume, "key_is_here") ? "" : ", which the node's key file does not have");
+}
+
+}  // namespace
+
 std::string volume_text(const std::string& body) {
   const Json volume = member(parse(body), "volume");
   const std::string head = text("name:        ", string_of(volume, "name"),
@@ -235,7 +254,8 @@ std::string volume_text(const std::string& body) {
   }
   return text(head, "used:        ", size_of(volume, "used_bytes"),
               "\ndisk group:  ", string_of(volume, "disk_group"),
-              "\nin use:      ", bool_of(volume, "in_use") ? "yes" : "no", "\n");
+              "\nin use:      ", bool_of(volume, "in_use") ? "yes" : "no",
+              "\nencrypted:   ", encryption_of(volume), "\n");
 }
 
 std::string volumes_text(const std::string& body) {

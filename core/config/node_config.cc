@@ -18,6 +18,7 @@ constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "wa
 constexpr std::string_view kNameGrammar =
     "1 to 64 of letters, digits, '.', '_' and '-', the first a letter or digit";
 constexpr std::string_view kPathGrammar = "the absolute path of a block device or a file";
+constexpr std::string_view kKeyFileGrammar = "the absolute path of a file with wrapping keys";
 constexpr std::string_view kPlaintextHint =
     "must be loopback or a unix socket, because nothing is encrypted; allow_plaintext = true lets "
     "any machine in";
@@ -87,6 +88,18 @@ void read_service(ConfigSection section, const TomlValue& table, NodeConfig& con
   config.services.push_back(std::move(service));
 }
 
+void read_encryption(ConfigSection section, NodeConfig& config) {
+  if (const auto path = section.take_string("key_file", kKeyFileGrammar)) {
+    const TomlValue* value = section.take("key_file");
+    if (!path->starts_with('/')) section.fail(value, "key_file", text("must be ", kKeyFileGrammar));
+    config.key_file = *path;
+    config.key_file_place = value->place;
+  } else if (section.take("key_file") == nullptr) {
+    section.fail_missing("key_file", kKeyFileGrammar);
+  }
+  section.finish();
+}
+
 // Calls `read(element)` for each table of `[[name]]`.
 template <typename Reader>
 void each_table(ConfigSection& top, std::string_view name, const Reader& read) {
@@ -140,6 +153,13 @@ ConfigReading read_node_config(std::string_view toml) {
   each_table(top, "service", [&](const TomlValue& table) {
     read_service(ConfigSection("service", table, errors), table, reading.config);
   });
+  if (const TomlValue* encryption = top.take("encryption")) {
+    if (encryption->kind == TomlValue::Kind::kTable) {
+      read_encryption(ConfigSection("encryption", *encryption, errors), reading.config);
+    } else {
+      top.fail(encryption, "encryption", "must be written as a section: [encryption]");
+    }
+  }
   read_cluster_sections(top, errors, reading.config);
   top.finish();
   std::sort(errors.begin(), errors.end(), [](const auto& left, const auto& right) {

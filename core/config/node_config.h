@@ -55,6 +55,8 @@ struct NodeConfig {
   ListenAddress admin{.host = "127.0.0.1", .port = 7070};
   std::vector<DiskGroupConfig> disk_groups;  // in the file's order
   std::vector<ServiceConfig> services;
+  std::string key_file;  // absolute; the wrapping keys of encrypted volumes; empty: none
+  TomlPlace key_file_place;
   // Both in a cluster, else neither.
   std::optional<MetadataConfig> metadata;
   std::optional<TransportConfig> transport;

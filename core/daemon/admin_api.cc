@@ -58,6 +58,10 @@ Json to_json(const VolumeStatus& volume) {
                {"size_bytes", volume.size_bytes},
                {"used_bytes", volume.used_bytes},
                {"in_use", volume.in_use}};
+  if (!volume.wrapping_key.empty()) {
+    json["wrapping_key"] = volume.wrapping_key;
+    json["key_is_here"] = volume.key_is_here;
+  }
   if (volume.copies == 0) return json;
   json["copies"] = volume.copies;
   json["attached_on"] = volume.attached_on;
@@ -302,7 +306,12 @@ AdminReply post_volumes(AdminBackend& backend, const AdminRequest& request) {
   create.size_bytes = body.take_number("size_bytes", true, kSizeMax);
   create.disk_group = body.take_string("disk_group", false);
   create.copies = static_cast<uint32_t>(body.take_number("copies", false, kCopiesMax));
+  create.encrypted = body.take_bool("encrypted");
+  create.wrapping_key = body.take_string("wrapping_key", false);
   if (Status status = body.status(); !status.ok()) return error_reply(status);
+  if (!create.encrypted && !create.wrapping_key.empty())
+    return error_reply({ErrorCode::kInvalidArgument,
+                        "wrapping_key is for encrypted volumes: say encrypted, too"});
   const auto created = backend.create_volume(create);
   if (!created.ok()) return error_reply(created.status());
   std::string message = created->existed ? "exists already with this size" : "created";
@@ -330,6 +339,20 @@ AdminReply post_resize(AdminBackend& backend, const AdminRequest& request) {
                     resized->volume.size_bytes, " bytes");
   }
   return reply_json(200, {{"volume", to_json(resized->volume)}, {"message", message}});
+}
+
+AdminReply post_rewrap(AdminBackend& backend, const AdminRequest& request) {
+  Body body(request.body);
+  RewrapVolume rewrap;
+  rewrap.name = request.name;
+  rewrap.wrapping_key = body.take_string("wrapping_key", true);
+  rewrap.disk_group = body.take_string("disk_group", false);
+  if (Status status = body.status(); !status.ok()) return error_reply(status);
+  const auto volume = backend.rewrap_volume(rewrap);
+  if (!volume.ok()) return error_reply(volume.status());
+  return reply_json(
+      200, {{"volume", to_json(*volume)},
+            {"message", text("its data key is wrapped by ", volume->wrapping_key, " now")}});
 }
 
 AdminReply get_volume(AdminBackend& backend, const AdminRequest& request) {
@@ -484,6 +507,7 @@ constexpr AdminRoute kRoutes[] = {
     {"GET", "/v1/volumes/{name}", "/v1/volumes/([^/]+)", get_volume},
     {"DELETE", "/v1/volumes/{name}", "/v1/volumes/([^/]+)", delete_volume},
     {"POST", "/v1/volumes/{name}/resize", "/v1/volumes/([^/]+)/resize", post_resize},
+    {"POST", "/v1/volumes/{name}/rewrap", "/v1/volumes/([^/]+)/rewrap", post_rewrap},
     {"POST", "/v1/volumes/{name}/attach", "/v1/volumes/([^/]+)/attach", post_attach},
     {"POST", "/v1/volumes/{name}/detach", "/v1/volumes/([^/]+)/detach", post_detach},
     {"GET", "/v1/snapshots", "/v1/snapshots", get_snapshots},

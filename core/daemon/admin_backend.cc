@@ -33,6 +33,11 @@ Result<ResizedVolume> ShardBackend::resize_volume(const ResizeVolume& request) {
                                    [this, request] { return node_.resize_volume(request); });
 }
 
+Result<VolumeStatus> ShardBackend::rewrap_volume(const RewrapVolume& request) {
+  return call_shard<VolumeStatus>(loop_, node_.requests(), kChangeDeadline,
+                                  [this, request] { return node_.rewrap_volume(request); });
+}
+
 Result<VolumeStatus> ShardBackend::delete_volume(const std::string& name,
                                                  const std::string& disk_group) {
   return call_shard<VolumeStatus>(

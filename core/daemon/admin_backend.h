@@ -24,6 +24,7 @@ class AdminBackend {
   virtual Result<NodeStatus> status() = 0;
   virtual Result<CreatedVolume> create_volume(const CreateVolume& request) = 0;
   virtual Result<ResizedVolume> resize_volume(const ResizeVolume& request) = 0;
+  virtual Result<VolumeStatus> rewrap_volume(const RewrapVolume& request) = 0;
   virtual Result<VolumeStatus> delete_volume(const std::string& name,
                                              const std::string& disk_group) = 0;
   // Snapshots are named VOLUME@SNAPSHOT. kUnsupported: the node is in a cluster.
@@ -52,6 +53,7 @@ class ShardBackend final : public AdminBackend {
   Result<NodeStatus> status() override;
   Result<CreatedVolume> create_volume(const CreateVolume& request) override;
   Result<ResizedVolume> resize_volume(const ResizeVolume& request) override;
+  Result<VolumeStatus> rewrap_volume(const RewrapVolume& request) override;
   Result<VolumeStatus> delete_volume(const std::string& name,
                                      const std::string& disk_group) override;
   Result<std::vector<SnapshotStatus>> create_snapshots(

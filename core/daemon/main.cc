@@ -1,4 +1,6 @@
 // varved: reads the config, then gives the loop to one Node.
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -6,12 +8,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/config/node_config.h"
+#include "core/crypto/key_ring.h"
 #include "core/daemon/admin_server.h"
 #include "core/daemon/arguments.h"
 #include "core/daemon/cluster_member.h"
@@ -43,7 +47,27 @@ struct CheckedConfig {
   NodeConfig config;
   std::vector<std::unique_ptr<Service>> services;
   std::unique_ptr<ClusterMember> cluster;
+  std::optional<KeyRing> keys;
 };
+
+// What this process holds from here on is for nobody else: it leaves no core and cannot be traced.
+// Key bytes stay out of dumps by themselves, but not their expansion in ciphers, nor clients' data.
+void keep_memory_secret() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
+void load_keys(CheckedConfig& checked, std::vector<ConfigError>& errors) {
+  if (checked.config.key_file.empty()) return;
+  keep_memory_secret();
+  Result<KeyRing> keys = KeyRing::read(checked.config.key_file);
+  if (keys.ok())
+    checked.keys.emplace(std::move(*keys));
+  else
+    errors.push_back({checked.config.key_file_place, "encryption.key_file",
+                      std::string(keys.status().message())});
+}
 
 // Nothing when the config is bad; the errors have then been printed, all of them.
 std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
@@ -66,6 +90,7 @@ std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
       }
     }
   }
+  if (reading.errors.empty()) load_keys(*checked, reading.errors);
   if (reading.errors.empty() && checked->config.metadata) {
     checked->cluster =
         ClusterMember::load(plugin_directory(), checked->config, VARVE_VERSION, reading.errors);
@@ -97,7 +122,7 @@ int serve(CheckedConfig checked) {
   auto loop = UringLoop::create();
   if (!loop.ok()) return fail(loop.status());
   auto node = std::make_unique<Node>(**loop, checked.config, std::move(checked.services),
-                                     std::move(checked.cluster));
+                                     std::move(checked.cluster), std::move(checked.keys));
   ShardBackend backend(**loop, *node);
   const SignalThread signals(**loop, [&node] { node->stop(); }, [&node] { node->stop_deadline(); });
   auto admin = AdminServer::start(checked.config.admin, backend);

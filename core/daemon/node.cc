@@ -22,6 +22,10 @@ std::string host_name() {
   return name.data();
 }
 
+Status not_in_clusters() {
+  return {ErrorCode::kUnsupported, "encrypted volumes: not built yet for clusters"};
+}
+
 VolumeDirectory& directory_of(ClusterMember* cluster, NodeVolumes& alone) {
   if (cluster != nullptr) return *cluster;
   return alone;
@@ -30,12 +34,14 @@ VolumeDirectory& directory_of(ClusterMember* cluster, NodeVolumes& alone) {
 }  // namespace
 
 Node::Node(UringLoop& loop, const NodeConfig& config,
-           std::vector<std::unique_ptr<Service>> services, std::unique_ptr<ClusterMember> cluster)
+           std::vector<std::unique_ptr<Service>> services, std::unique_ptr<ClusterMember> cluster,
+           std::optional<KeyRing> keys)
     : loop_(loop),
       name_(config.name.empty() ? host_name() : config.name),
       services_(std::move(services)),
       cluster_(std::move(cluster)),
-      volumes_(groups_, table_),
+      keys_(config.key_file, std::move(keys)),
+      volumes_(groups_, table_, keys_),
       table_(loop.runtime(), directory_of(cluster_.get(), volumes_)),
       changed_(loop.runtime().ready),
       requests_(loop.runtime().ready),
@@ -187,6 +193,8 @@ NodeStatus Node::status() const {
 
 Task<Result<CreatedVolume>> Node::create_volume(CreateVolume request) {
   if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr && request.encrypted) co_return not_in_clusters();
+  if (request.encrypted) VARVE_CO_TRY(co_await keys_.reload(loop_));
   if (cluster_ != nullptr) co_return co_await cluster_->create_volume(std::move(request));
   co_return co_await volumes_.create(std::move(request));
 }
@@ -195,6 +203,13 @@ Task<Result<ResizedVolume>> Node::resize_volume(ResizeVolume request) {
   if (stop_asked_) co_return ErrorCode::kClosed;
   if (cluster_ != nullptr) co_return co_await cluster_->resize_volume(std::move(request));
   co_return co_await volumes_.resize(std::move(request));
+}
+
+Task<Result<VolumeStatus>> Node::rewrap_volume(RewrapVolume request) {
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return not_in_clusters();
+  VARVE_CO_TRY(co_await keys_.reload(loop_));
+  co_return co_await volumes_.rewrap(std::move(request));
 }
 
 Task<Result<VolumeStatus>> Node::delete_volume(std::string name, std::string disk_group) {

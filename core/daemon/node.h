@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "core/daemon/node_status.h"
 #include "core/daemon/node_volumes.h"
 #include "core/daemon/service.h"
+#include "core/daemon/volume_keys.h"
 #include "core/runtime/task.h"
 #include "core/runtime/task_group.h"
 #include "core/runtime/uring_loop.h"
@@ -32,9 +34,9 @@ class ClusterMember;
 
 class Node {
  public:
-  // `cluster`: null for a node that stands alone.
+  // `cluster`: null for a node that stands alone. `keys`: what the config's key file holds.
   Node(UringLoop& loop, const NodeConfig& config, std::vector<std::unique_ptr<Service>> services,
-       std::unique_ptr<ClusterMember> cluster);
+       std::unique_ptr<ClusterMember> cluster, std::optional<KeyRing> keys = {});
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -57,6 +59,7 @@ class Node {
   Task<Result<NodeStatus>> status_later() { co_return status(); }
   Task<Result<CreatedVolume>> create_volume(CreateVolume request);
   Task<Result<ResizedVolume>> resize_volume(ResizeVolume request);
+  Task<Result<VolumeStatus>> rewrap_volume(RewrapVolume request);
   Task<Result<VolumeStatus>> delete_volume(std::string name, std::string disk_group);
   // As NodeVolumes has them. kUnsupported: the node is in a cluster.
   Task<Result<std::vector<SnapshotStatus>>> create_snapshots(std::vector<std::string> names);
@@ -97,6 +100,7 @@ class Node {
   std::vector<std::unique_ptr<DiskGroup>> groups_;
   std::vector<std::unique_ptr<Service>> services_;
   std::unique_ptr<ClusterMember> cluster_;
+  VolumeKeys keys_;
   NodeVolumes volumes_;  // without a cluster
   VolumeTable table_;
   WaitList changed_;  // stop was asked for, or as in changed()

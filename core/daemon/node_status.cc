@@ -46,6 +46,15 @@ void add_twins(const NodeStatus& node, std::vector<std::string>& problems) {
   }
 }
 
+void add_missing_keys(const NodeStatus& node, std::vector<std::string>& problems) {
+  for (const VolumeStatus& volume : node.volumes) {
+    if (volume.key_is_here) continue;
+    problems.push_back(text("volume ", volume.name,
+                            " is not served: this node's key file does not ",
+                            "have its wrapping key ", volume.wrapping_key));
+  }
+}
+
 void add_cluster_problems(const ClusterStatus& cluster, std::vector<std::string>& problems) {
   if (cluster.name_taken) {
     problems.push_back(
@@ -125,6 +134,7 @@ std::vector<std::string> problems_of(const NodeStatus& node) {
     add_cluster_problems(*node.cluster, problems);
   else
     add_twins(node, problems);
+  add_missing_keys(node, problems);
   for (const ServiceStatus& service : node.services) {
     if (service.reason.empty()) continue;
     problems.push_back(text("service ", service.plugin, " does not serve: ", service.reason));

@@ -24,6 +24,11 @@ Status name_is_held(std::string_view name) {
   return {ErrorCode::kBusy, text("volume ", name, " is being created or deleted right now")};
 }
 
+std::string encryption_text(const VolumeStatus& volume) {
+  if (volume.wrapping_key.empty()) return {};
+  return text(", encrypted under wrapping key ", volume.wrapping_key);
+}
+
 }  // namespace
 
 std::vector<NodeVolumes::Place> NodeVolumes::places_of(std::string_view name) const {
@@ -60,8 +65,13 @@ Result<VolumeDirectory::Found> NodeVolumes::find(std::string_view full_name) {
   }
   const Result<ViewPlace> view = view_of(std::string(full_name));
   if (!view.ok()) return view.status();
-  return Found{view->place.group->store(), view->view.volume, view->size_bytes,
-               view->view.generation};
+  Store* const store = view->place.group->store();
+  const auto cipher = keys_.cipher(*store, view->place.info);
+  if (!cipher.ok()) {
+    log_warn("volume", cipher.status().message());  // clients are told less
+    return cipher.status();
+  }
+  return Found{store, view->view.volume, view->size_bytes, view->view.generation, *cipher};
 }
 
 std::vector<std::string> NodeVolumes::names() {
@@ -100,6 +110,24 @@ Result<DiskGroup*> NodeVolumes::group_for(const CreateVolume& request) const {
   return Status(ErrorCode::kNotFound, text("no disk group ", request.disk_group));
 }
 
+// Whether the volume that is there is the one that is wanted.
+Status NodeVolumes::check_existing(const CreateVolume& request, const Place& place) {
+  const auto exists = [&](const auto&... how) -> Status {
+    return {ErrorCode::kAlreadyExists, text("volume ", request.name, " exists ", how...)};
+  };
+  const std::string& group_name = place.group->config().name;
+  if (!request.disk_group.empty() && request.disk_group != group_name)
+    return exists("on disk group ", group_name);
+  if (place.info.size_bytes != round_up(request.size_bytes, kBlockBytes))
+    return exists("with another size: ", size_text(place.info.size_bytes));
+  const std::string& wrapping_key = place.info.wrapping_key;
+  if (request.encrypted && wrapping_key.empty()) return exists("and is not encrypted");
+  if (!request.encrypted && !wrapping_key.empty()) return exists("and is encrypted");
+  if (!request.wrapping_key.empty() && request.wrapping_key != wrapping_key)
+    return exists("under another wrapping key: ", wrapping_key);
+  return {};
+}
+
 Task<Result<CreatedVolume>> NodeVolumes::create(CreateVolume request) {
   if (held_names_.contains(request.name)) co_return name_is_held(request.name);
   if (request.copies > 1) {
@@ -108,27 +136,24 @@ Task<Result<CreatedVolume>> NodeVolumes::create(CreateVolume request) {
   }
   const std::vector<Place> places = places_of(request.name);
   if (!places.empty()) {
-    const Place& place = places.front();
-    const std::string& group_name = place.group->config().name;
-    if (!request.disk_group.empty() && request.disk_group != group_name) {
-      co_return Status(ErrorCode::kAlreadyExists,
-                       text("volume ", request.name, " exists on disk group ", group_name));
-    }
-    if (place.info.size_bytes != round_up(request.size_bytes, kBlockBytes)) {
-      co_return Status(ErrorCode::kAlreadyExists,
-                       text("volume ", request.name,
-                            " exists with another size: ", size_text(place.info.size_bytes)));
-    }
-    co_return CreatedVolume{status_of(place), true};
+    VARVE_CO_TRY(check_existing(request, places.front()));
+    co_return CreatedVolume{status_of(places.front()), true};
   }
   const Result<DiskGroup*> group = group_for(request);
   if (!group.ok()) co_return group.status();
+  Store& store = *(*group)->store();
+  KeyWrapper wrap;
+  if (request.encrypted) {
+    Result<KeyWrapper> wrapper = keys_.wrapper(store, request.wrapping_key);
+    if (!wrapper.ok()) co_return wrapper.status();
+    wrap = std::move(*wrapper);
+  }
   const NameHold hold(*this, request.name);
-  const auto made = co_await (*group)->store()->create_volume(request.name, request.size_bytes);
+  const auto made = co_await store.create_volume(request.name, request.size_bytes, std::move(wrap));
   if (!made.ok()) co_return made.status();
   const VolumeStatus volume = status_of({*group, *made});
   log_info("volume", text("created ", volume.name, " of ", volume.size_bytes, " bytes on ",
-                          volume.disk_group));
+                          volume.disk_group, encryption_text(volume)));
   co_return CreatedVolume{volume, false};
 }
 
@@ -163,6 +188,24 @@ Task<Result<ResizedVolume>> NodeVolumes::resize(ResizeVolume request) {
   co_return ResizedVolume{status_of({place->group, *grown}), changed};
 }
 
+Task<Result<VolumeStatus>> NodeVolumes::rewrap(RewrapVolume request) {
+  const Result<Place> found = place_of(request.name, request.disk_group);
+  if (!found.ok()) co_return found.status();
+  Place place = *found;
+  if (place.info.wrapping_key.empty())
+    co_return Status(ErrorCode::kInvalidArgument,
+                     text("volume ", request.name, " is not encrypted"));
+  Store& store = *place.group->store();
+  const Result<KeyRewrapper> rewrap = keys_.rewrapper(store, request.wrapping_key);
+  if (!rewrap.ok()) co_return rewrap.status();
+  const Status status = co_await store.rewrap_key(place.info.id, *rewrap);
+  if (!status.ok()) co_return status;
+  log_info("volume", text("the data key of ", request.name, " was wrapped by ",
+                          place.info.wrapping_key, " and now is by ", request.wrapping_key));
+  place.info.wrapping_key = request.wrapping_key;
+  co_return status_of(place);
+}
+
 Task<Result<VolumeStatus>> NodeVolumes::remove(std::string name, std::string disk_group) {
   const Result<Place> found = place_of(name, disk_group);
   if (!found.ok()) co_return found.status();
@@ -185,6 +228,8 @@ VolumeStatus NodeVolumes::status_of(const Place& place) const {
   status.disk_group = place.group->config().name;
   status.size_bytes = place.info.size_bytes;
   status.used_bytes = place.info.used_bytes;
+  status.wrapping_key = place.info.wrapping_key;
+  status.key_is_here = status.wrapping_key.empty() || keys_.has(status.wrapping_key);
   status.in_use = table_.in_use(*place.group->store(), place.info.id);
   return status;
 }

@@ -4,7 +4,7 @@
 // them was away when the other volume was made), neither is served until one is deleted: handing
 // out either of them could show a client the wrong data.
 //
-// Thread rule: the shard's thread. Ownership: borrows the groups and the table; both outlive it.
+// Thread rule: the shard's thread. Ownership: borrows groups, table and keys; all outlive it.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include "core/base/error.h"
 #include "core/daemon/disk_group.h"
 #include "core/daemon/node_status.h"
+#include "core/daemon/volume_keys.h"
 #include "core/runtime/task.h"
 #include "core/volume/volume_table.h"
 
@@ -27,6 +28,8 @@ struct CreateVolume {
   uint64_t size_bytes = 0;
   std::string disk_group;  // empty: the one with most free space
   uint32_t copies = 0;     // 0: the default; a node that is in no cluster has one
+  bool encrypted = false;
+  std::string wrapping_key;  // empty: the only one that there is
 };
 
 struct CreatedVolume {
@@ -67,11 +70,18 @@ struct ChangesPage {
   uint64_t next_offset = 0;  // go on here; 0: that was all
 };
 
+struct RewrapVolume {
+  std::string name;
+  std::string wrapping_key;
+  std::string disk_group;  // where several have the name
+};
+
 class NodeVolumes final : public VolumeDirectory {
  public:
   // `table` knows which volumes are in use; it may be made after this, but before any call.
-  NodeVolumes(const std::vector<std::unique_ptr<DiskGroup>>& groups, VolumeTable& table)
-      : groups_(groups), table_(table) {}
+  NodeVolumes(const std::vector<std::unique_ptr<DiskGroup>>& groups, VolumeTable& table,
+              const VolumeKeys& keys)
+      : groups_(groups), table_(table), keys_(keys) {}
 
   Result<Found> find(std::string_view name) override;
   std::vector<std::string> names() override;
@@ -80,6 +90,8 @@ class NodeVolumes final : public VolumeDirectory {
   Task<Result<CreatedVolume>> create(CreateVolume request);
   // Who has it open may use the new size at once. kInvalidArgument: it would shrink.
   Task<Result<ResizedVolume>> resize(ResizeVolume request);
+  // The data key of the volume and of all that share it stays; clients do not notice.
+  Task<Result<VolumeStatus>> rewrap(RewrapVolume request);
   // `disk_group` may be empty. kBusy: a client has it open. Returns what was deleted.
   Task<Result<VolumeStatus>> remove(std::string name, std::string disk_group);
   std::vector<VolumeStatus> list() const;  // by name
@@ -118,11 +130,13 @@ class NodeVolumes final : public VolumeDirectory {
   // The one that is meant; kNotFound, kInvalidArgument: there are several.
   Result<Place> place_of(const std::string& name, const std::string& disk_group) const;
   Status not_found(std::string_view name) const;
+  static Status check_existing(const CreateVolume& request, const Place& place);
   Result<DiskGroup*> group_for(const CreateVolume& request) const;
   VolumeStatus status_of(const Place& place) const;
 
   const std::vector<std::unique_ptr<DiskGroup>>& groups_;
   VolumeTable& table_;
+  const VolumeKeys& keys_;
   std::set<std::string, std::less<>> held_names_;  // being created, deleted or rolled back
 };
 

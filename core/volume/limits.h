@@ -25,6 +25,9 @@ inline constexpr uint64_t kServiceBufferBytesMax = 256 * kMiB;
 // Of these, how much may lie unused in the pool.
 inline constexpr uint64_t kServiceBufferCacheBytesMax = 64 * kMiB;
 
+// Ciphertext of writes in flight is as much as their data; how much of its memory may lie unused.
+inline constexpr uint64_t kCiphertextCacheBytesMax = 16 * kMiB;
+
 // A larger request goes to the store in pieces of this size, so many at a time.
 inline constexpr uint64_t kPieceBytesMax = 1 * kMiB;
 inline constexpr uint32_t kPiecesInFlightMax = 8;

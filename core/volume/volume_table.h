@@ -21,6 +21,9 @@
 #include "core/base/ids.h"
 #include "core/runtime/runtime.h"
 #include "core/runtime/task.h"
+#include "core/volume/buffer_pool.h"
+#include "core/volume/encrypted_backend.h"
+#include "core/volume/limits.h"
 #include "core/volume/space_gate.h"
 #include "core/volume/volume.h"
 
@@ -45,8 +48,9 @@ class VolumeDirectory {
     Store* store = nullptr;
     VolumeId id{};
     uint64_t size_bytes = 0;
-    Generation generation = kHead;   // of a snapshot, which is only read
-    VolumeOpener* opener = nullptr;  // when set, it knows the rest
+    Generation generation = kHead;        // of a snapshot, which is only read
+    std::shared_ptr<BlockCipher> cipher;  // null: the volume is not encrypted
+    VolumeOpener* opener = nullptr;       // when set, it knows the rest
   };
 
   virtual ~VolumeDirectory() = default;
@@ -82,6 +86,7 @@ class VolumeTable {
 
   Runtime& runtime_;
   VolumeDirectory& directory_;
+  BufferPool ciphertexts_{UINT64_MAX, kCiphertextCacheBytesMax};  // of writes in flight
   std::map<Key, std::weak_ptr<VolumeShare>> shares_;
   std::map<const Store*, std::unique_ptr<SpaceGate>> gates_;
   bool closed_ = false;

@@ -44,6 +44,16 @@ TEST_CASE("every command is parsed with its options") {
   CHECK(create.name == "v1");
   CHECK(create.size_bytes == 10 * kGiB);
   CHECK(create.disk_group == "ssd0");
+  CHECK_FALSE(create.encrypted);
+  const Command encrypted = good("volume create v1 --size 1GiB --encrypted --wrapping-key k");
+  CHECK(encrypted.encrypted);
+  CHECK(encrypted.wrapping_key == "k");
+  CHECK_FALSE(usage_error("volume create v1 --size 1GiB --wrapping-key k").empty());
+  const Command rewrap = good("volume rewrap v1 --wrapping-key k --disk-group b");
+  CHECK(rewrap.action == Action::kVolumeRewrap);
+  CHECK(rewrap.wrapping_key == "k");
+  CHECK(rewrap.disk_group == "b");
+  CHECK(usage_error("volume rewrap v1").find("--wrapping-key is required") != std::string::npos);
   CHECK(good("volume list").action == Action::kVolumeList);
   CHECK(good("volume show v1").name == "v1");
   const Command resize = good("volume resize v1 --size 20GiB --disk-group b");
@@ -138,8 +148,8 @@ TEST_CASE("wrong usage is told with what is allowed") {
 TEST_CASE("help exists for everything and names its command") {
   for (const char* words :
        {"", "volume", "volume create", "volume list", "volume show", "volume resize",
-        "volume delete", "disk", "disk add", "disk list", "status", "cluster", "cluster init",
-        "node", "node list", "attach", "detach"}) {
+        "volume rewrap", "volume delete", "disk", "disk add", "disk list", "status", "cluster",
+        "cluster init", "node", "node list", "attach", "detach"}) {
     const Command command = good(std::string(words) + " --help");
     CHECK(command.action == Action::kHelp);
     const std::string usage = std::string("Usage: varve") + (*words ? " " : "") + words;

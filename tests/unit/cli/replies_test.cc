@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "core/base/text.h"
 #include "core/cli/table.h"
 
 namespace varve {
@@ -107,6 +108,26 @@ TEST_CASE("status shows every disk group and one line per problem") {
         std::string::npos);
   CHECK(status.find("PROBLEM: disk group c is not served: gone\n") != std::string::npos);
   CHECK(status.find("nbd") != std::string::npos);
+}
+
+TEST_CASE("encryption is asked for and shown by the name of the wrapping key") {
+  Command command;
+  command.name = "v";
+  command.size_bytes = 4096;
+  command.encrypted = true;
+  CHECK(create_volume_body(command) == R"({"encrypted":true,"name":"v","size_bytes":4096})");
+  command.wrapping_key = "k";
+  command.disk_group = "d";
+  CHECK(rewrap_volume_body(command) == R"({"disk_group":"d","wrapping_key":"k"})");
+  const auto shown = [](const char* members) {
+    return volume_text(text(R"({"volume":{"name":"v")", members, "}}"));
+  };
+  CHECK(shown("").find("encrypted:   no\n") != std::string::npos);
+  CHECK(shown(R"(,"wrapping_key":"k","key_is_here":true)").find("encrypted:   wrapping key k\n") !=
+        std::string::npos);
+  CHECK(shown(R"(,"wrapping_key":"k","key_is_here":false)")
+            .find("wrapping key k, which the node's key file does not have\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("an error's reason is shown, or else what came") {

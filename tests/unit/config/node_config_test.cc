@@ -3,6 +3,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 
+#include "core/base/text.h"
+
 namespace varve {
 namespace {
 
@@ -38,6 +40,23 @@ TEST_CASE("every example config is accepted") {
     CHECK(errors_of(*content) == std::vector<std::string>{});
   }
   CHECK(count >= 2);
+}
+
+TEST_CASE("encryption names a key file, absolutely") {
+  const auto with = [](const char* section) { return std::string(kGroup) + section; };
+  const ConfigReading reading = read_node_config(with("[encryption]\nkey_file = \"/etc/k\"\n"));
+  CHECK(reading.errors.empty());
+  CHECK(reading.config.key_file == "/etc/k");
+  CHECK(reading.config.key_file_place.line == 5);
+  CHECK(read_node_config(kGroup).config.key_file.empty());
+  CHECK(contains(errors_of(with("[encryption]\n")),
+                 "node.toml:4:2: encryption.key_file: missing; must be the absolute path"));
+  CHECK(contains(errors_of(with("[encryption]\nkey_file = \"keys\"\n")),
+                 "node.toml:5:1: encryption.key_file: must be the absolute path"));
+  CHECK(
+      contains(errors_of(with("[encryption]\nkeyfile = \"/k\"\n")), "did you mean \"key_file\"?"));
+  CHECK(contains(errors_of(text("encryption = 1\n", kGroup)),
+                 "node.toml:1:1: encryption: must be written as a section: [encryption]"));
 }
 
 TEST_CASE("a full config becomes plain structs") {

@@ -20,6 +20,7 @@ struct FakeBackend final : AdminBackend {
   NodeStatus node;
   CreateVolume create;
   ResizeVolume resize;
+  RewrapVolume rewrap;
   AddDisk add;
   std::string deleted;
   bool existed = false;
@@ -41,6 +42,11 @@ struct FakeBackend final : AdminBackend {
     if (!failure.ok()) return failure;
     resize = request;
     return ResizedVolume{{.name = request.name, .size_bytes = 8192}, !existed};
+  }
+  Result<VolumeStatus> rewrap_volume(const RewrapVolume& request) override {
+    if (!failure.ok()) return failure;
+    rewrap = request;
+    return VolumeStatus{.name = request.name, .wrapping_key = request.wrapping_key};
   }
   Result<VolumeStatus> delete_volume(const std::string& name,
                                      const std::string& disk_group) override {
@@ -240,6 +246,32 @@ TEST_CASE("snapshots are taken together, shown, rolled back to, cloned, compared
   CHECK(has(changes, "\"next_offset\": 65536"));
   CHECK(fixture.remove("/v1/snapshots/v@s").status == 200);
   CHECK(fixture.backend.asked == "delete v@s");
+}
+
+TEST_CASE("an encrypted volume is made, shown and wrapped anew") {
+  Fixture fixture;
+  CHECK(fixture
+            .post("/v1/volumes",
+                  R"({"name":"v","size_bytes":4096,"encrypted":true,"wrapping_key":"k"})")
+            .status == 201);
+  CHECK(fixture.backend.create.encrypted);
+  CHECK(fixture.backend.create.wrapping_key == "k");
+  const HttpReply half =
+      fixture.post("/v1/volumes", R"({"name":"v","size_bytes":4096,"wrapping_key":"k"})");
+  CHECK(half.status == 400);
+  CHECK(has(half, "say encrypted, too"));
+  fixture.backend.node.volumes = {{.name = "v", .wrapping_key = "k", .key_is_here = false},
+                                  {.name = "w"}};
+  CHECK(has(fixture.get("/v1/volumes/v"), "\"wrapping_key\": \"k\""));
+  CHECK(has(fixture.get("/v1/volumes/v"), "\"key_is_here\": false"));
+  CHECK_FALSE(has(fixture.get("/v1/volumes/w"), "key"));
+  const HttpReply rewrapped =
+      fixture.post("/v1/volumes/v/rewrap", R"({"wrapping_key":"n","disk_group":"d"})");
+  CHECK(rewrapped.status == 200);
+  CHECK(has(rewrapped, "its data key is wrapped by n now"));
+  CHECK(fixture.backend.rewrap.name == "v");
+  CHECK(fixture.backend.rewrap.disk_group == "d");
+  CHECK(fixture.post("/v1/volumes/v/rewrap", "{}").status == 400);
 }
 
 TEST_CASE("a cluster is initialised, its nodes are listed, its volumes attached and detached") {

@@ -62,6 +62,17 @@ TEST_CASE("each thing that is wrong is one sentence that names its disk group") 
   CHECK(contains(problems, "volume v is on disk groups a and b"));
 }
 
+TEST_CASE("an encrypted volume whose wrapping key is not here is told") {
+  NodeStatus node;
+  node.disk_groups = {serving_group("a")};
+  node.volumes = {{.name = "v", .wrapping_key = "k", .key_is_here = false},
+                  {.name = "w", .wrapping_key = "k2"}};
+  const std::vector<std::string> problems = problems_of(node);
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0] ==
+        "volume v is not served: this node's key file does not have its wrapping key k");
+}
+
 TEST_CASE("fill is exact and knows an empty store") {
   StoreStats stats;
   CHECK(fill_basis_points(stats) == 0);
