@@ -36,6 +36,8 @@ struct Blocks {
 Blocks blocks_of(varve_volume_id id, uint64_t offset, uint64_t bytes);
 // Of a read or write.
 Blocks transfer_of(varve_volume_id id, uint64_t offset, const void* data, uint64_t bytes);
+// What blocks of an encrypted volume get: kUnsupported.
+Task<Status> refuse_encrypted();
 Engine::Work reading(const Blocks& blocks, void* data);
 
 // The data path of the store answers with bare codes; these two are the caller's to understand.

@@ -47,12 +47,17 @@ Blocks transfer_of(varve_volume_id id, uint64_t offset, const void* data, uint64
   return blocks;
 }
 
+// Nobody here has its key: ciphertext must not pass for data, nor data be written in the clear.
+Task<Status> refuse_encrypted() {
+  co_return Status(ErrorCode::kUnsupported,
+                   "the volume is encrypted: varved, with its key file, can open it");
+}
+
 Engine::Work reading(const Blocks& blocks, void* data) {
-  if (reinterpret_cast<uintptr_t>(data) % kBlockBytes == 0)
-    return [view = blocks.view, range = blocks.range, data](Store& store) {
-      return store.read(view, range, static_cast<std::byte*>(data));
-    };
   return [view = blocks.view, range = blocks.range, data](Store& store) {
+    if (store.is_encrypted(view.volume)) return refuse_encrypted();
+    if (reinterpret_cast<uintptr_t>(data) % kBlockBytes == 0)
+      return store.read(view, range, static_cast<std::byte*>(data));
     return read_unaligned(&store, view, range, data);
   };
 }

@@ -194,7 +194,8 @@ int varve_volume_delete(struct varve_engine* engine, varve_volume_id id);
 
 /* Not from callbacks. Each waits, for room among the VARVE_REQUESTS_MAX and then for its answer.
  * Offsets and lengths are in bytes, multiples of 4096, and lie inside the volume: else
- * VARVE_E_INVALID. Memory may have any alignment; at multiples of 4096 a copy is saved. */
+ * VARVE_E_INVALID. Memory may have any alignment; at multiples of 4096 a copy is saved. A volume
+ * that varved encrypts is neither read nor written: VARVE_E_UNSUPPORTED. */
 
 /* Never written and trimmed blocks read as zeroes. After an error `data` holds nothing of use.
  * VARVE_E_DAMAGED, VARVE_E_IO, VARVE_E_NOT_FOUND, VARVE_E_CLOSED. */

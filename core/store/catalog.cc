@@ -122,6 +122,7 @@ VolumeId Catalog::family(VolumeId volume) const {
 }
 
 const WrappedKey* Catalog::key(VolumeId volume) const {
+  if (content_.keys.empty()) return nullptr;
   const auto found = content_.keys.find(static_cast<uint32_t>(family(volume)));
   return found == content_.keys.end() ? nullptr : &found->second;
 }

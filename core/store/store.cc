@@ -128,6 +128,10 @@ Task<Result<VolumeInfo>> Store::create_volume(std::string name, uint64_t size_by
   return core_->create_volume(std::move(name), size_bytes, std::move(wrap));
 }
 
+bool Store::is_encrypted(VolumeId id) const {
+  return core_->catalog().key(id) != nullptr;
+}
+
 Result<VolumeKey> Store::volume_key(VolumeId id) const {
   return core_->volume_key(id);
 }

@@ -164,6 +164,7 @@ class Store {
   // all, and its callers do the rest, for it sees ciphertext only. An error of `wrap` is handed on.
   Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes,
                                          KeyWrapper wrap = {});
+  bool is_encrypted(VolumeId id) const;
   // kNotFound: there is no such volume, or it is not encrypted.
   Result<VolumeKey> volume_key(VolumeId id) const;
   // Replaces the wrapped key of the volume and of all that share it, in one change that is durable

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "core/embed/c_api.h"
 #include "tests/unit/embed/embed_bench.h"
 
 namespace varve {
@@ -103,6 +104,24 @@ TEST_CASE("the callback forms of snapshots do the same") {
   varve_snapshot head = made;
   head.generation = UINT32_MAX;
   CHECK(varve_snapshot_read(bench.get(), &head, 0, back.data(), kBlock) == VARVE_E_INVALID);
+}
+
+Task<Status> make_encrypted(Store* store) {
+  KeyWrapper wrap = [](VolumeId) -> Result<WrappedKey> { return WrappedKey{"k", {std::byte{1}}}; };
+  const auto made = co_await store->create_volume("secret", 16 * kBlock, std::move(wrap));
+  co_return made.status();
+}
+
+TEST_CASE("a volume that is encrypted is neither read nor written") {
+  EmbedBench bench;
+  REQUIRE(bench.get()->engine.call([](Store& store) { return make_encrypted(&store); }).ok());
+  varve_volume volume{};
+  REQUIRE(varve_volume_find(bench.get(), "secret", &volume) == VARVE_OK);
+  AlignedBuffer block(kBlock);
+  CHECK(varve_write(bench.get(), volume.id, 0, block.data(), kBlock) == VARVE_E_UNSUPPORTED);
+  CHECK(varve_read(bench.get(), volume.id, 0, block.data(), kBlock) == VARVE_E_UNSUPPORTED);
+  CHECK(last_error() == "the volume is encrypted: varved, with its key file, can open it");
+  CHECK(varve_volume_delete(bench.get(), volume.id) == VARVE_OK);
 }
 
 TEST_CASE("the callback forms do the same, and answer on the engine's thread") {
