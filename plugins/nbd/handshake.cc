@@ -61,7 +61,7 @@ OpenError open_error(int32_t result) {
       return {kNbdRepErrPolicy,
               "the volume cannot be served: its disks fail; see the server's log"};
     default:
-      return {kNbdRepErrPolicy, "the server cannot serve this volume"};
+      return {kNbdRepErrPolicy, "the server cannot serve this volume; see its log"};
   }
 }
 
