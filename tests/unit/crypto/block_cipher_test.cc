@@ -17,6 +17,13 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
+// Sanitizers make mlock() do nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kMemoryIsLocked = false;
+#else
+constexpr bool kMemoryIsLocked = true;
+#endif
+
 int digit(char c) {
   return c <= '9' ? c - '0' : c - 'a' + 10;
 }
@@ -148,7 +155,7 @@ TEST_CASE("a secret moves, never copies, and its pages stay out of core dumps an
   while (std::getline(maps, line) && !line.starts_with("VmFlags:")) {
   }
   CHECK(line.find(" dd") != std::string::npos);  // not dumped
-  CHECK(line.find(" lo") != std::string::npos);  // locked
+  if (kMemoryIsLocked) CHECK(line.find(" lo") != std::string::npos);
   CHECK(line.find(" dc") != std::string::npos);  // not copied by fork
 }
 
