@@ -59,10 +59,12 @@ Task<void> Cleaner::run() {
       co_await slots.changed().wait();
       continue;
     }
-    const bool urgent = slots.free_count() <= LogWriter::floor_slots(StreamKind::kUser);
+    const uint32_t floor = LogWriter::floor_slots(StreamKind::kUser);
+    const bool urgent = slots.free_count() <= floor;
     const VictimQuery query{.dense_blocks = writer_.geometry().dense_blocks(),
                             .now = slots.next_generation(),
-                            .urgent = urgent};
+                            .urgent = urgent,
+                            .short_of_reserve = slots.free_count() < floor};
     const auto victim = choose_victim(slots, query);
     if (victim && (co_await clean_pinned(*victim)).ok()) {
       writer_.set_cleaning_stalled(false);

@@ -1,6 +1,7 @@
 #include "core/cleaning/victim_policy.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace varve {
 namespace {
@@ -8,9 +9,9 @@ namespace {
 // Cleaning ahead of need is not worth it above this share of live blocks.
 constexpr uint32_t kIdleLivePercent = 90;
 
-double score(double live_share, double age, bool urgent) {
-  if (urgent) return 1 - live_share;
-  return (1 - live_share) * age / (1 + live_share);
+double score(double live_share, double age, bool most) {
+  if (most) return 1 - live_share;
+  return (1 - live_share) * std::sqrt(age) / (1 + live_share);
 }
 
 }  // namespace
@@ -30,7 +31,7 @@ std::optional<uint32_t> choose_victim(const SlotTable& slots, const VictimQuery&
     if (slot.moved_blocks() >= limit) continue;
     const double live_share = static_cast<double>(slot.moved_blocks()) / query.dense_blocks;
     const double age = static_cast<double>(query.now - slot.generation);
-    const double slot_score = score(live_share, age, query.urgent);
+    const double slot_score = score(live_share, age, query.short_of_reserve);
     if (!best || slot_score > best_score) {
       best = index;
       best_score = slot_score;

@@ -16,8 +16,10 @@ struct Bench {
   SlotTable slots;
 };
 
-constexpr VictimQuery kCalm{.dense_blocks = 100, .now = 1000, .urgent = false};
+constexpr VictimQuery kCalm{.dense_blocks = 100, .now = 1000};
 constexpr VictimQuery kUrgent{.dense_blocks = 100, .now = 1000, .urgent = true};
+constexpr VictimQuery kShort{
+    .dense_blocks = 100, .now = 1000, .urgent = true, .short_of_reserve = true};
 
 }  // namespace
 
@@ -26,7 +28,8 @@ TEST_CASE("an old segment is worth cleaning at a higher share of live blocks tha
   bench.seal(0, 60, 100);
   bench.seal(1, 40, 980);
   CHECK(choose_victim(bench.slots, kCalm) == 0);
-  CHECK(choose_victim(bench.slots, kUrgent) == 1);
+  CHECK(choose_victim(bench.slots, kUrgent) == 0);
+  CHECK(choose_victim(bench.slots, kShort) == 1);
 }
 
 TEST_CASE("only sealed, readable segments that win space are victims") {
