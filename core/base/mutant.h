@@ -16,6 +16,7 @@ enum class Mutant {
   kSkipDataCrcAtReplay,       // take a batch for valid by its header alone
   kPublishOutOfOrder,         // answer a batch before the ones in front of it
   kReuseSlotEarly,            // reuse a cleaned slot before the moved blocks are durable
+  kTakeLaterCopy,             // of a moved block's copies take the one in the later segment
   kDropTrimMemory,            // forget a trim when its segment is cleaned
   kStopAtFirstDamagedBatch,   // take damage for the torn end of the log
   kForgetSlotGeneration,      // accept batches of a slot's former life

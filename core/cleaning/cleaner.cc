@@ -221,14 +221,20 @@ void Cleaner::check_move(const Append& move, std::vector<Append>& checked) {
   }
 }
 
+LogStream& Cleaner::stream_for(uint32_t victim) const {
+  return writer_.relocated(std::min<uint32_t>(writer_.geometry().relocated_streams,
+                                              writer_.slots().at(victim).moves + 1u));
+}
+
 Task<Status> Cleaner::move(uint32_t victim, Window window) {
   AlignedBuffer buffer;
   co_await read_window(victim, window, buffer);
   Latch done(writer_.runtime().ready, window.moves.size());
+  LogStream& stream = stream_for(victim);
   for (Append& move : window.moves) {
     move.done = &done;
     stats_.relocated_blocks += move.entry.data_blocks();
-    writer_.stream(StreamKind::kRelocated).append(move);
+    stream.append(move);
   }
   co_await done;
   for (const Append& move : window.moves)

@@ -51,6 +51,9 @@ class Cleaner {
   void add_move(Window& window, uint32_t victim, const Entry& entry, uint32_t first, uint32_t count,
                 const uint32_t* crcs);
   Task<Status> move(uint32_t victim, Window window);
+  // The more often a block was moved, the longer it will live: each move takes it one stream on. A
+  // victim goes to one stream, so that cleaning it takes at most the one slot that it gives back.
+  LogStream& stream_for(uint32_t victim) const;
   static void check_move(const Append& move, std::vector<Append>& checked);
   // Reads and checks what the window's moves are to carry. What the device cannot read is left out
   // and stays where it is: another attempt, later, may succeed.

@@ -11,7 +11,9 @@ std::optional<SegmentHeader> decode_copy(std::span<const std::byte> copy, uint32
                                          uint32_t slot) {
   const auto header = load_struct<SegmentHeader>(copy.data());
   if (header.magic != kSegmentMagic || !sealed(copy, seed) || header.slot != slot) return {};
-  if (header.open.count > kOpenSegmentsMax || header.stream > StreamKind::kCatalog) return {};
+  if (header.open.count > kOpenSegmentsMax || header.stream > StreamKind::kCatalog ||
+      header.moves > kMovesMax)
+    return {};
   return header;
 }
 

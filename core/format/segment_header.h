@@ -19,7 +19,9 @@ inline constexpr uint32_t kSegmentHeaderMirror = 2048;  // offset of the second 
 
 // What a segment is written by; kept apart because the data's lifetimes differ.
 enum class StreamKind : uint8_t { kFree = 0, kUser = 1, kRelocated = 2, kCatalog = 3 };
-inline constexpr uint32_t kStreamCount = 3;
+// Relocated segments of a store with kFeatureMoves: what was moved for the first time, for the
+// second, and more often.
+inline constexpr uint8_t kMovesMax = 3;
 
 // A segment that was not sealed when this list was written, and how much of it was durable then.
 // Lists stand in every segment header, batch header and trailer: recovery learns from them that a
@@ -49,8 +51,10 @@ struct SegmentHeader {
   StreamKind stream = StreamKind::kFree;
   uint8_t tier = 0;
   OpenList open;
+  uint8_t moves = 0;  // relocated: how often what lies here was moved, 1 to kMovesMax
+  uint8_t reserved[7] = {};
 };
-static_assert(sizeof(SegmentHeader) == 216 && sizeof(SegmentHeader) < kSegmentHeaderBytes);
+static_assert(sizeof(SegmentHeader) == 224 && sizeof(SegmentHeader) < kSegmentHeaderBytes);
 
 // `block` is 4 KiB.
 void encode_segment_header(const SegmentHeader& header, uint32_t seed, std::span<std::byte> block);

@@ -24,7 +24,10 @@ inline constexpr uint64_t kSuperblockSpacing = 64 * kKiB;
 // Bits of incompatible_features. A disk group of a cluster: its sequence numbers and catalog
 // records belong to replication groups.
 inline constexpr uint64_t kFeatureCluster = 1;
-inline constexpr uint64_t kIncompatibleFeaturesKnown = kFeatureCluster;
+// Relocated segments are kept apart by how often their blocks were moved, and of one block's copies
+// the one that was moved more often counts.
+inline constexpr uint64_t kFeatureMoves = 2;
+inline constexpr uint64_t kIncompatibleFeaturesKnown = kFeatureCluster | kFeatureMoves;
 
 struct Superblock {
   std::array<char, 8> magic = kSuperblockMagic;

@@ -11,18 +11,36 @@
 
 namespace varve {
 
+// Slots that user data never takes: room to finish cleaning, also after crashes that each left a
+// relocated segment half full, and to change the catalog.
+inline constexpr uint32_t kRelocationReserveSlots = 3;
+inline constexpr uint32_t kCatalogReserveSlots = 1;
+inline constexpr uint32_t kSlotCountMin = 11;
+// Where kFeatureMoves is worth the open segments that it takes; and where it is possible.
+inline constexpr uint32_t kMovesSlotCountDefault = 128;
+inline constexpr uint32_t kMovesSlotCountMin = kSlotCountMin + kMovesMax - 1;
+
 struct Geometry {
   explicit Geometry(const Superblock& superblock)
       : slots_offset(superblock.slots_offset),
         segment_bytes(superblock.segment_bytes),
         slot_count(superblock.slot_count),
-        seed(seal_seed(superblock.disk)) {}
+        seed(seal_seed(superblock.disk)),
+        relocated_streams((superblock.incompatible_features & kFeatureMoves) != 0 ? kMovesMax : 1) {
+  }
 
   uint64_t slots_offset;
   uint32_t segment_bytes;
   uint32_t slot_count;
   uint32_t seed;  // of every checksum on this disk
+  uint8_t relocated_streams;
 
+  uint32_t stream_count() const { return relocated_streams + 2; }  // of user and catalog one each
+  // Slots that hold no sellable data: the reserves, the open segment of each stream, and one more
+  // that is being sealed.
+  uint32_t unsellable_slots() const {
+    return kRelocationReserveSlots + kCatalogReserveSlots + stream_count() + 1;
+  }
   uint32_t slot_blocks() const { return segment_bytes / kBlockBytes; }
   uint64_t offset(uint32_t slot, uint32_t block) const {
     return slots_offset + static_cast<uint64_t>(slot) * segment_bytes +
@@ -41,15 +59,5 @@ struct Geometry {
     return blocks;
   }
 };
-
-// Slots that user data never takes: room to finish cleaning, also after crashes that each left a
-// relocated segment half full, and to change the catalog.
-inline constexpr uint32_t kRelocationReserveSlots = 3;
-inline constexpr uint32_t kCatalogReserveSlots = 1;
-// Slots that hold no sellable data: the reserves, the open segment of each stream, and one more
-// that is being sealed.
-inline constexpr uint32_t kUnsellableSlots =
-    kRelocationReserveSlots + kCatalogReserveSlots + kStreamCount + 1;
-inline constexpr uint32_t kSlotCountMin = kUnsellableSlots + 3;
 
 }  // namespace varve

@@ -6,9 +6,10 @@
 
 namespace varve {
 
-LogStream::LogStream(LogWriter& writer, StreamKind kind)
+LogStream::LogStream(LogWriter& writer, StreamKind kind, uint8_t moves)
     : writer_(writer),
       kind_(kind),
+      moves_(moves),
       work_(writer.runtime().ready),
       idle_(writer.runtime().ready),
       answered_(writer.runtime().ready) {
@@ -86,7 +87,7 @@ void LogStream::finish_segment() {
 Task<Status> LogStream::open_segment() {
   // The full one is sealed first: while this stream waits for a slot, it can be cleaned.
   finish_segment();
-  const Result<uint32_t> slot = co_await writer_.acquire_slot(kind_);
+  const Result<uint32_t> slot = co_await writer_.acquire_slot(kind_, moves_);
   if (!slot.ok()) co_return slot.status();
   segment_ = &writer_.add_unsealed(*slot);
   auto flight = std::make_unique<Flight>();
@@ -98,7 +99,8 @@ Task<Status> LogStream::open_segment() {
   const SegmentHeader header{.slot = *slot,
                              .generation = segment_->generation,
                              .stream = kind_,
-                             .open = writer_.open_list()};
+                             .open = writer_.open_list(),
+                             .moves = moves_};
   encode_segment_header(header, writer_.geometry().seed, flight->buffer.span());
   ++segment_->flights;
   ++writer_.stats().header_blocks;

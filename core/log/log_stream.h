@@ -29,7 +29,8 @@ inline constexpr uint32_t kFullBatchesFactor = 4;
 
 class LogStream {
  public:
-  LogStream(LogWriter& writer, StreamKind kind);
+  // `moves`: of a relocated stream, as in its segments' headers.
+  LogStream(LogWriter& writer, StreamKind kind, uint8_t moves);
   ~LogStream();
 
   // Puts `append` behind the others; its latch is counted down when it is durable or has failed.
@@ -83,6 +84,7 @@ class LogStream {
 
   LogWriter& writer_;
   const StreamKind kind_;
+  const uint8_t moves_;
   UnsealedSegment* segment_ = nullptr;
   AppendQueue queue_;
   uint64_t queued_blocks_ = 0;  // data blocks of the queue

@@ -7,13 +7,6 @@
 #include "core/log/log_stream.h"
 
 namespace varve {
-namespace {
-
-// Room in every open list for one more segment of each stream.
-constexpr uint32_t kUnsealedMax = kOpenSegmentsMax - kStreamCount;
-
-}  // namespace
-
 LogWriter::LogWriter(Runtime& runtime, BlockDevice& device, const Geometry& geometry,
                      SlotTable& slots, DurableSink& sink, uint32_t batches_in_flight_max)
     : runtime_(runtime),
@@ -24,8 +17,10 @@ LogWriter::LogWriter(Runtime& runtime, BlockDevice& device, const Geometry& geom
       batches_in_flight_max_(batches_in_flight_max),
       unsealed_removed_(runtime.ready),
       tasks_(runtime.ready) {
-  for (uint32_t i = 0; i < kStreamCount; ++i)
-    streams_[i] = std::make_unique<LogStream>(*this, static_cast<StreamKind>(i + 1));
+  streams_.push_back(std::make_unique<LogStream>(*this, StreamKind::kUser, uint8_t{0}));
+  streams_.push_back(std::make_unique<LogStream>(*this, StreamKind::kCatalog, uint8_t{0}));
+  for (uint8_t moves = 1; moves <= geometry.relocated_streams; ++moves)
+    streams_.push_back(std::make_unique<LogStream>(*this, StreamKind::kRelocated, moves));
 }
 
 LogWriter::~LogWriter() = default;
@@ -41,15 +36,17 @@ uint32_t LogWriter::floor_slots(StreamKind stream) {
   }
 }
 
-Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream) {
+Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream, uint8_t moves) {
+  // Room in every open list for one more segment of each stream.
+  const uint32_t unsealed_max = kOpenSegmentsMax - geometry_.stream_count();
   while (true) {
     if (failed_) co_return ErrorCode::kIoError;
-    if (unsealed_.size() >= kUnsealedMax) {
+    if (unsealed_.size() >= unsealed_max) {
       co_await unsealed_removed_.wait();
       continue;
     }
     if (slots_.free_count() > floor_slots(stream)) {
-      if (const auto slot = slots_.acquire(stream)) co_return *slot;
+      if (const auto slot = slots_.acquire(stream, moves)) co_return *slot;
     } else if (cleaning_stalled_ || stream == StreamKind::kRelocated) {
       co_return ErrorCode::kNoSpace;  // the cleaner must not wait for itself
     }
@@ -115,7 +112,8 @@ Task<Status> LogWriter::seal(UnsealedSegment& segment) {
 
 Task<void> LogWriter::stop() {
   co_await stream(StreamKind::kUser).stop(true);
-  co_await stream(StreamKind::kRelocated).stop(true);
+  for (uint32_t moves = 1; moves <= geometry_.relocated_streams; ++moves)
+    co_await relocated(moves).stop(true);
   co_await stream(StreamKind::kCatalog).stop(false);
   co_await tasks_.done();
 }

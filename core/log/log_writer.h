@@ -6,7 +6,6 @@
 // Thread rule: one shard's thread. Ownership: everything passed in is borrowed.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -59,11 +58,14 @@ class LogWriter {
   TaskGroup& tasks() { return tasks_; }
   uint32_t batches_in_flight_max() const { return batches_in_flight_max_; }
 
-  LogStream& stream(StreamKind kind) { return *streams_[static_cast<size_t>(kind) - 1]; }
+  // The stream of users or of the catalog.
+  LogStream& stream(StreamKind kind) { return *streams_[kind == StreamKind::kUser ? 0 : 1]; }
+  // The stream of what is moved for the `moves`th time, 1 to geometry().relocated_streams.
+  LogStream& relocated(uint32_t moves) { return *streams_[1 + moves]; }
 
-  // A slot for `stream`, waiting for the cleaner if need be. kNoSpace: the cleaner found nothing to
+  // A slot for a stream, waiting for the cleaner if need be. kNoSpace: the cleaner found nothing to
   // free. kClosed: stopping.
-  Task<Result<uint32_t>> acquire_slot(StreamKind stream);
+  Task<Result<uint32_t>> acquire_slot(StreamKind stream, uint8_t moves);
   // Slots that `stream` leaves to others.
   static uint32_t floor_slots(StreamKind stream);
   // The cleaner's word: nothing can be freed until something dies (or that is over).
@@ -92,7 +94,7 @@ class LogWriter {
   SlotTable& slots_;
   DurableSink& sink_;
   const uint32_t batches_in_flight_max_;
-  std::array<std::unique_ptr<LogStream>, kStreamCount> streams_;
+  std::vector<std::unique_ptr<LogStream>> streams_;  // user, catalog, relocated
   std::vector<std::unique_ptr<UnsealedSegment>> unsealed_;
   WaitList unsealed_removed_;
   LogStats stats_;

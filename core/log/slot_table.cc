@@ -2,9 +2,17 @@
 
 #include <algorithm>
 
+#include "core/base/mutant.h"
+
 namespace varve {
 
-std::optional<uint32_t> SlotTable::acquire(StreamKind stream) {
+bool Slot::copied_from(const Slot& other) const {
+  if (stream != other.stream) return stream == StreamKind::kRelocated;
+  if (moves != other.moves && !VARVE_MUTANT(kTakeLaterCopy)) return moves > other.moves;
+  return generation > other.generation;
+}
+
+std::optional<uint32_t> SlotTable::acquire(StreamKind stream, uint8_t moves) {
   const auto unread = std::find_if(free_.begin(), free_.end(),
                                    [this](uint32_t slot) { return slots_[slot].pins == 0; });
   if (unread == free_.end()) return {};
@@ -15,6 +23,7 @@ std::optional<uint32_t> SlotTable::acquire(StreamKind stream) {
   slot.state = SlotState::kOpen;
   slot.uncleanable = false;
   slot.stream = stream;
+  slot.moves = moves;
   slot.generation = next_generation_++;
   changed_.wake_all();
   return index;

@@ -34,6 +34,7 @@ struct Slot {
   SlotState state = SlotState::kFree;
   StreamKind stream = StreamKind::kFree;
   bool uncleanable = false;  // the device cannot read all of it: kept until nothing in it is live
+  uint8_t moves = 0;         // relocated: as the segment header says
   uint32_t generation = 0;   // the opening that wrote what lies here; also its age
   uint32_t live_blocks = 0;  // data blocks that the map points at
   uint32_t live_marks = 0;   // blocks whose trim or damage mark stands here
@@ -46,6 +47,11 @@ struct Slot {
   uint32_t moved_blocks() const {
     return live_blocks + (live_marks + kMarksPerBlock - 1) / kMarksPerBlock;
   }
+  // Of one write that lies in both, whether this slot holds the copy and `other` what it was copied
+  // from, whose slot may have been given to others. A relocated segment may be older than what was
+  // cleaned into it: cleaning moves to where blocks were moved more often, and in the last of these
+  // streams, as in an only one, to a later segment.
+  bool copied_from(const Slot& other) const;
 };
 
 class SlotTable {
@@ -59,7 +65,7 @@ class SlotTable {
 
   uint32_t free_count() const { return static_cast<uint32_t>(free_.size()); }
   // The slot freed longest ago that nobody reads from; it becomes open. Nothing if there is none.
-  std::optional<uint32_t> acquire(StreamKind stream);
+  std::optional<uint32_t> acquire(StreamKind stream, uint8_t moves = 0);
   // REQUIRES nothing live in it.
   void release(uint32_t slot);
   // The footer is durable. A slot in which nothing is live becomes free at once.

@@ -127,13 +127,8 @@ bool BlockMap::has_leaf(VolumeId id, uint64_t block) const {
 bool BlockMap::supersedes(const BlockState& fresh, const BlockState& held) const {
   if (held.kind == BlockKind::kNone) return true;
   if (fresh.sequence != held.sequence) return fresh.sequence > held.sequence;
-  // The same write in two places: moved, but not yet gone from where it was. The copy counts, for
-  // the original's slot may have been given to others. A relocated segment may be older than the
-  // user's segment that was cleaned into it; among relocated ones the later holds the copy.
-  const Slot& from = slots_.at(held.slot);
-  const Slot& to = slots_.at(fresh.slot);
-  if (from.stream != to.stream) return to.stream == StreamKind::kRelocated;
-  return to.generation > from.generation;
+  // The same write in two places: moved, but not yet gone from where it was.
+  return slots_.at(fresh.slot).copied_from(slots_.at(held.slot));
 }
 
 bool BlockMap::has_extent(VolumeId id, uint64_t extent) const {

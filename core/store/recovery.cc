@@ -48,6 +48,7 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     Slot& slot = slots_.at(i);
     slot.generation = header.generation;
     slot.stream = header.stream;
+    slot.moves = header.moves;
     slot.state = SlotState::kSealing;  // none is freed while the map is being built
     generation = std::max(generation, header.generation);
   }

@@ -81,6 +81,9 @@ Task<Status> Store::format(Runtime& runtime, BlockDevice& device, FormatOptions 
   superblock.disk = options.disk == Uuid{} ? random_uuid(runtime.random) : options.disk;
   superblock.cluster = options.cluster;
   if (options.cluster != Uuid{}) superblock.incompatible_features |= kFeatureCluster;
+  if (superblock.slot_count >= kMovesSlotCountMin &&
+      options.keep_moves_apart.value_or(superblock.slot_count >= kMovesSlotCountDefault))
+    superblock.incompatible_features |= kFeatureMoves;
   superblock.created_seconds = runtime.clock.wall_seconds();
   const Geometry geometry(superblock);
 
@@ -105,7 +108,8 @@ Task<Result<std::unique_ptr<Store>>> Store::open(Runtime& runtime, BlockDevice& 
                                                  StoreOptions options) {
   const Result<Superblock> superblock = co_await read_superblock(device);
   if (!superblock.ok()) co_return superblock.status();
-  if (superblock->slot_count < kSlotCountMin)
+  const bool apart = (superblock->incompatible_features & kFeatureMoves) != 0;
+  if (superblock->slot_count < (apart ? kMovesSlotCountMin : kSlotCountMin))
     co_return Status(ErrorCode::kInvalidArgument, "the superblock names too few slots");
   auto core = std::make_unique<StoreCore>(runtime, device, *superblock, options);
   const Status recovered = co_await core->recover(options);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,9 @@ struct FormatOptions {
   // The cluster that the disk group will belong to; zero: none, a store on its own.
   Uuid cluster{};
   uint32_t segment_bytes = 64 * 1024 * 1024;  // power of two, 64 KiB to 256 MiB
+  // Whether blocks are kept apart by how often they were moved; not with fewer than 13 slots. By
+  // default where the two slots that it takes are few of all: from 128 on.
+  std::optional<bool> keep_moves_apart;
   // Told (done, total) slots while formatting. May be empty.
   std::function<void(uint64_t, uint64_t)> progress;
 };

@@ -146,7 +146,7 @@ Task<void> StoreCore::space_freed() {
 }
 
 uint64_t StoreCore::capacity_blocks() const {
-  const uint64_t slots = geometry_.slot_count - kUnsellableSlots;
+  const uint64_t slots = geometry_.slot_count - geometry_.unsellable_slots();
   return slots * geometry_.dense_blocks();
 }
 

@@ -2,7 +2,7 @@
 //
 //   write, trim -> LogWriter (user stream) -> durable() -> BlockMap
 //   read        -> BlockMap -> device, checksum
-//   Cleaner     -> LogWriter (relocated stream) -> durable() -> BlockMap
+//   Cleaner     -> LogWriter (relocated streams) -> durable() -> BlockMap
 //   create, delete -> Catalog -> LogWriter (catalog stream)
 //
 // Thread rule: one shard's thread.

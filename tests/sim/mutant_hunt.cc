@@ -50,6 +50,7 @@ constexpr NamedMutant kMutants[] = {
     {Mutant::kSkipDataCrcAtReplay, "skip-data-crc-at-replay"},
     {Mutant::kPublishOutOfOrder, "publish-out-of-order"},
     {Mutant::kReuseSlotEarly, "reuse-slot-early"},
+    {Mutant::kTakeLaterCopy, "take-later-copy"},
     {Mutant::kDropTrimMemory, "drop-trim-memory"},
     {Mutant::kStopAtFirstDamagedBatch, "stop-at-first-damaged-batch"},
     {Mutant::kForgetSlotGeneration, "forget-slot-generation"},

@@ -37,7 +37,7 @@ namespace {
 constexpr uint32_t kPayloads = 64;  // distinct contents; which one a block holds is remembered
 constexpr uint64_t kFillBlocks = 64;
 constexpr uint64_t kGrowthMax = 8 * kMiB;  // of memory, between a third of the run and its end
-constexpr double kTolerance = 1.20;
+constexpr double kTolerance = 1.10;
 
 enum class Law : uint8_t { kUniform, kHotFifth, kZipf };
 

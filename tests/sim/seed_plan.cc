@@ -56,6 +56,7 @@ SeedPlan draw_plan(uint64_t seed) {
   plan.device.durable_history_max = 64;
 
   plan.view_weight = random.chance(1, 2) ? between(1, 25) : 0;
+  plan.keep_moves_apart = plan.slot_count >= 16 && random.chance(1, 2);
   return plan;
 }
 
@@ -68,7 +69,7 @@ std::string SeedPlan::text() const {
                      batches_in_flight_max, " batches in flight, depth ", queue_depth, ", ",
                      volume_count, " volumes filled to ", fill_percent, " %, ", life_count,
                      " lives of ", ops_per_life, " ops, writes up to ", write_blocks_max,
-                     " blocks, views ", view_weight);
+                     " blocks, views ", view_weight, keep_moves_apart ? ", moves apart" : "");
 }
 
 }  // namespace varve

@@ -241,7 +241,9 @@ SeedResult run_seed(uint64_t seed, Report& report, FaultCounts& counts) {
     for (std::byte& byte : blank) byte = static_cast<std::byte>(0xa5);
   }
   SimDevice device(loop, {std::move(blank), {}}, plan.device, random.next());
-  FormatOptions format{.segment_bytes = plan.segment_bytes, .progress = {}};
+  FormatOptions format{.segment_bytes = plan.segment_bytes,
+                       .keep_moves_apart = plan.keep_moves_apart,
+                       .progress = {}};
   for (std::byte& byte : format.disk) byte = static_cast<std::byte>(random.next());
   const auto formatted = loop.run(Store::format(loop.runtime(), device, format));
   if (!formatted) report.fail("formatting does not end");

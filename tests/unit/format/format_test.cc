@@ -72,6 +72,12 @@ TEST_CASE("a segment header survives the loss of either copy and takes the newer
   encode_segment_header({.slot = 3, .generation = 10}, kSeed, newer);
   std::copy_n(newer.begin(), kSegmentHeaderBytes, block.begin());  // torn after the first sector
   CHECK(decode_segment_header(block, kSeed, 3)->generation == 10);
+
+  encode_segment_header({.slot = 3, .stream = StreamKind::kRelocated, .moves = kMovesMax}, kSeed,
+                        block);
+  CHECK(decode_segment_header(block, kSeed, 3)->moves == kMovesMax);
+  encode_segment_header({.slot = 3, .moves = kMovesMax + 1}, kSeed, block);
+  CHECK_FALSE(decode_segment_header(block, kSeed, 3));
 }
 
 TEST_CASE("a batch header is valid at its own place only") {

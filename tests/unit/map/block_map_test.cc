@@ -64,6 +64,23 @@ TEST_CASE("of one write in two places the moved copy counts, though its segment 
   }
 }
 
+TEST_CASE("of one write in relocated segments the one counts whose blocks were moved more often") {
+  Bench bench;
+  for (uint32_t slot = 0; slot < 3; ++slot) bench.slots.at(slot).stream = StreamKind::kRelocated;
+  bench.slots.at(0).moves = 2;  // and the oldest
+  bench.slots.at(1).moves = 1;
+  bench.slots.at(2).moves = 1;
+  for (const bool copy_first : {true, false}) {
+    const auto block = static_cast<uint16_t>(copy_first ? 20 : 30);
+    bench.apply(Bench::entry(5, block, 1, 7), copy_first ? 0 : 2);
+    bench.apply(Bench::entry(5, block, 1, 7), copy_first ? 2 : 0);
+    CHECK(bench.get(block).slot == 0);
+    bench.apply(Bench::entry(6, block, 1, 7), copy_first ? 1 : 2);
+    bench.apply(Bench::entry(6, block, 1, 7), copy_first ? 2 : 1);
+    CHECK(bench.get(block).slot == 2);  // of as many moves, the later
+  }
+}
+
 TEST_CASE("relocation moves a block only if the map still points at where it was") {
   Bench bench;
   bench.apply(Bench::entry(5, 10, 3, 1), 0);
