@@ -310,8 +310,8 @@ AdminReply post_volumes(AdminBackend& backend, const AdminRequest& request) {
   create.wrapping_key = body.take_string("wrapping_key", false);
   if (Status status = body.status(); !status.ok()) return error_reply(status);
   if (!create.encrypted && !create.wrapping_key.empty())
-    return error_reply({ErrorCode::kInvalidArgument,
-                        "wrapping_key is for encrypted volumes: say encrypted, too"});
+    return error_reply(
+        {ErrorCode::kInvalidArgument, "wrapping_key is for encrypted volumes: say encrypted, too"});
   const auto created = backend.create_volume(create);
   if (!created.ok()) return error_reply(created.status());
   std::string message = created->existed ? "exists already with this size" : "created";

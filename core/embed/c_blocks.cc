@@ -32,11 +32,11 @@ Engine::Work writing(const Blocks& blocks, const void* data) {
   const auto* bytes = static_cast<const std::byte*>(data);
   std::vector<uint32_t> crcs(blocks.range.count);
   crc32c_blocks(bytes, crcs.size(), crcs.data());
-  return [id = blocks.view.volume, range = blocks.range, bytes,
-          crcs = std::move(crcs)](Store& store) {
-    if (store.is_encrypted(id)) return refuse_encrypted();
-    return store.write(id, range, bytes, crcs.data());
-  };
+  return
+      [id = blocks.view.volume, range = blocks.range, bytes, crcs = std::move(crcs)](Store& store) {
+        if (store.is_encrypted(id)) return refuse_encrypted();
+        return store.write(id, range, bytes, crcs.data());
+      };
 }
 
 Engine::Work trimming(const Blocks& blocks) {

@@ -102,7 +102,8 @@ Task<void> ClusterVolumes::grow(std::shared_ptr<VolumeShare> share, ReplicatedVo
   growing_.erase(volume);
   const std::string& name = volume->volume().name;
   if (!status.ok()) {
-    // Whose it is by now knows the size from the record, and so does this node when it starts again.
+    // Whose it is by now knows the size from the record, and so does this node when it starts
+    // again.
     const std::string words = text(name, " does not grow here: ", status.message());
     if (status.code() == ErrorCode::kStale || status.code() == ErrorCode::kClosed)
       log_info("volume", words);

@@ -23,8 +23,7 @@ std::shared_ptr<VolumeShare> VolumeTable::share_of(const VolumeDirectory::Found&
   std::unique_ptr<SpaceGate>& gate = gates_[found.store];
   if (gate == nullptr) gate = std::make_unique<SpaceGate>(runtime_, *found.store);
   const VolumeView view(found.id, found.generation);
-  std::unique_ptr<BlockBackend> backend =
-      std::make_unique<StoreBackend>(*found.store, *gate, view);
+  std::unique_ptr<BlockBackend> backend = std::make_unique<StoreBackend>(*found.store, *gate, view);
   if (found.cipher != nullptr)
     backend = std::make_unique<EncryptedBackend>(std::move(backend), found.cipher, ciphertexts_);
   share = std::make_shared<VolumeShare>(runtime_, std::move(backend), found.size_bytes);

@@ -152,7 +152,7 @@ TEST_CASE("clones read what their parent wrote, before and after another wrappin
   // What changed since the snapshot is told as ever.
   std::vector<BlockStatusRun> runs;
   const Generation then = scene.store->find_snapshot(parent, "s")->generation;
-  REQUIRE(scene.store->changed_blocks({parent, then}, {parent}, {0, 40}, runs).ok());
+  REQUIRE(scene.run(scene.store->changed_blocks({parent, then}, {parent}, {0, 40}, &runs)).ok());
   REQUIRE(runs.size() == 3);
   CHECK((runs[0].block_count == 1 && runs[1].block_count == 4 && runs[1].data));
 }
