@@ -108,14 +108,8 @@ VolumeMap* BlockMap::find(VolumeId id) {
 }
 
 BlockState BlockMap::get(VolumeView view, uint64_t block) const {
-  for (const VolumeMap* volume = find(view.volume); volume != nullptr;) {
-    const BlockState state = volume->get(block, view.generation);
-    const CloneBase& base = volume->base();
-    if (state.kind != BlockKind::kNone || !base) return state;
-    view = {base.volume, base.generation};
-    volume = find(view.volume);
-  }
-  return {};
+  const VolumeMap* const volume = find(view.volume);
+  return volume == nullptr ? BlockState{} : get(*volume, view.generation, block);
 }
 
 bool BlockMap::has_leaf(VolumeId id, uint64_t block) const {

@@ -41,6 +41,12 @@ class BlockMap {
   VolumeMap* find(VolumeId id);
   // What the view shows, a clone's ancestors included.
   BlockState get(VolumeView view, uint64_t block) const;
+  // The same for who asks for many blocks and has found the volume.
+  BlockState get(const VolumeMap& volume, Generation view, uint64_t block) const {
+    const BlockState state = volume.get(block, view);
+    if (state.kind != BlockKind::kNone || !volume.base()) return state;
+    return get({volume.base().volume, volume.base().generation}, block);
+  }
   // False: nothing was ever written in the block's leaf, neither here nor in a clone's ancestors.
   bool has_leaf(VolumeId id, uint64_t block) const;
   bool has_extent(VolumeId id, uint64_t extent) const;

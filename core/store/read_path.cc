@@ -32,11 +32,12 @@ Task<Status> StoreCore::read_block(VolumeView view, uint64_t block, std::byte* o
 }
 
 Task<Status> StoreCore::read_blocks(VolumeView view, BlockRange range, std::byte* out) {
+  const VolumeMap& volume = *map_.find(view.volume);
   std::vector<uint32_t> crcs(range.count);
   std::vector<ReadRun> runs;
   BlockState last;
   for (uint64_t i = 0; i < range.count; ++i) {
-    const BlockState state = map_.get(view, range.first + i);
+    const BlockState state = map_.get(volume, view.generation, range.first + i);
     if (is_damaged(state.kind)) co_return ErrorCode::kDamaged;
     std::byte* const to = out + i * kBlockBytes;
     crcs[i] = state.crc;

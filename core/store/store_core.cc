@@ -187,13 +187,14 @@ Status StoreCore::check_range(VolumeView view, BlockRange range) const {
 Status StoreCore::block_status(VolumeView view, BlockRange range,
                                std::vector<BlockStatusRun>& runs) const {
   VARVE_TRY(check_range(view, range));
+  const VolumeMap& volume = *map_.find(view.volume);
   for (uint64_t block = range.first; block < range.end();) {
     const uint64_t leaf_end = std::min(range.end(), round_up(block + 1, kLeafBlocks));
     if (!map_.has_leaf(view.volume, block)) {
       add_run(runs, leaf_end - block, false);
     } else {
       for (uint64_t at = block; at < leaf_end; ++at)
-        add_run(runs, 1, !reads_as_zeroes(map_.get(view, at).kind));
+        add_run(runs, 1, !reads_as_zeroes(map_.get(volume, view.generation, at).kind));
     }
     block = leaf_end;
   }
