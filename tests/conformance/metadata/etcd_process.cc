@@ -41,11 +41,12 @@ sockaddr_in loopback(int port) {
   return address;
 }
 
-// Ends with the test, whatever happens to it.
-void become(const std::vector<std::string>& words, pid_t parent) {
+// In the child of a fork; ends with the test, whatever happens to it. Allocates nothing: another
+// thread of the parent may have held the allocator's lock, which nobody frees in the child.
+void become(const std::vector<char*>& words, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
-  execvp(words[0].c_str(), pointers_to(words).data());
+  execvp(words[0], words.data());
   _exit(127);
 }
 
@@ -71,6 +72,7 @@ int run_program(const std::vector<std::string>& words, std::string* output,
   input_writer.reset();
   const UniqueFd reader(pipe_ends[0]);
   UniqueFd writer(pipe_ends[1]);
+  const std::vector<char*> pointers = pointers_to(words);
   const pid_t parent = getpid();
   const pid_t process = fork();
   REQUIRE(process >= 0);
@@ -78,7 +80,7 @@ int run_program(const std::vector<std::string>& words, std::string* output,
     dup2(input_reader.get(), STDIN_FILENO);
     dup2(writer.get(), STDOUT_FILENO);
     dup2(writer.get(), STDERR_FILENO);
-    become(words, parent);
+    become(pointers, parent);
   }
   writer.reset();
   std::string said;
@@ -129,6 +131,7 @@ bool EtcdProcess::start() {
                                  "--log-level=error"};
   words.insert(words.end(), settings_.arguments.begin(), settings_.arguments.end());
   const std::string log = settings_.folder.substr(0, settings_.folder.size() - 1) + ".log";
+  const std::vector<char*> pointers = pointers_to(words);
   const pid_t parent = getpid();
   process_ = fork();
   REQUIRE(process_ >= 0);
@@ -136,7 +139,7 @@ bool EtcdProcess::start() {
     const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(file, STDOUT_FILENO);
     dup2(file, STDERR_FILENO);
-    become(words, parent);
+    become(pointers, parent);
   }
   for (int waited_ms = 0; waited_ms < kPatienceMs; waited_ms += kLookMs) {
     if (listens()) return true;
