@@ -7,7 +7,7 @@ set(cpp_include ${CMAKE_INSTALL_INCLUDEDIR}/varve)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/varve)
 
 # The rooms of the engine, lowest last: a linker wants them in this order.
-set(engine_rooms store cleaning map log device format runtime base)
+set(engine_rooms store tiering cleaning map log device format runtime base)
 # Their doors. What else these include is here, too: the install test compiles each of them alone.
 set(engine_headers
   base/aligned_buffer.h base/check.h base/crc32c.h base/error.h base/ids.h base/log.h

@@ -20,6 +20,8 @@ enum class Mutant {
   kDropTrimMemory,            // forget a trim when its segment is cleaned
   kStopAtFirstDamagedBatch,   // take damage for the torn end of the log
   kForgetSlotGeneration,      // accept batches of a slot's former life
+  kDropMarkAtDemotion,        // forget a trim though an HDD holds what it hides
+  kReuseColdSlotEarly,        // write to an HDD's slot while its index is in force
   kDropHidingMark,            // forget a trim though a snapshot shows what it hides
   kMixGenerations,            // overwrite what a snapshot shows where the leaf has several
   kForgetPendingSnapshot,     // let writes overwrite what a snapshot that is being taken shows

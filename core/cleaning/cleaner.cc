@@ -95,8 +95,8 @@ Task<Status> Cleaner::clean(uint32_t victim) {
                              " is unreadable: its space is won back at the next start"));
     co_return Status();
   }
-  const Sequence forget_below =
-      VARVE_MUTANT(kDropTrimMemory) ? kNoSequence : writer_.slots().data_sequence_min(victim);
+  const DataSequences forget_below =
+      VARVE_MUTANT(kDropTrimMemory) ? DataSequences() : writer_.slots().data_sequences(victim);
   size_t entry_index = 0;
   size_t crc_index = 0;
   while (entry_index < footer->entries.size()) {
@@ -108,7 +108,7 @@ Task<Status> Cleaner::clean(uint32_t victim) {
 }
 
 Cleaner::Window Cleaner::collect(uint32_t victim, const Footer& footer, size_t& entry_index,
-                                 size_t& crc_index, Sequence forget_below) {
+                                 size_t& crc_index, const DataSequences& forget_below) {
   Window window;
   uint32_t window_end = 0;
   while (entry_index < footer.entries.size()) {
@@ -126,12 +126,13 @@ Cleaner::Window Cleaner::collect(uint32_t victim, const Footer& footer, size_t& 
 }
 
 void Cleaner::collect_entry(Window& window, uint32_t victim, const Entry& entry,
-                            const uint32_t* crcs, Sequence forget_below) {
+                            const uint32_t* crcs, const DataSequences& forget_below) {
   const uint32_t run_max =
       entry.has_data() ? writer_.geometry().relocate_blocks_max() : uint32_t{kExtentBlocks};
   // Rule 6: every member has it, no older version lies anywhere else, and what lies here goes with
   // this mark.
-  const bool forgettable = entry.op == EntryOp::kZero && entry.sequence < forget_below &&
+  const bool forgettable = entry.op == EntryOp::kZero &&
+                           entry.sequence < forget_below.of(VolumeId{entry.volume}) &&
                            map_.may_forget(GroupId{entry.group}, entry.sequence);
   uint32_t run = 0;  // live blocks that end before block i
   for (uint32_t i = 0; i <= entry.count; ++i) {

@@ -45,9 +45,9 @@ class Cleaner {
   Task<Status> clean(uint32_t victim);
   // Collects live runs from `entry_index` on; advances it and `crc_index` past what was taken.
   Window collect(uint32_t victim, const Footer& footer, size_t& entry_index, size_t& crc_index,
-                 Sequence forget_below);
+                 const DataSequences& forget_below);
   void collect_entry(Window& window, uint32_t victim, const Entry& entry, const uint32_t* crcs,
-                     Sequence forget_below);
+                     const DataSequences& forget_below);
   void add_move(Window& window, uint32_t victim, const Entry& entry, uint32_t first, uint32_t count,
                 const uint32_t* crcs);
   Task<Status> move(uint32_t victim, Window window);

@@ -25,9 +25,9 @@ std::optional<uint32_t> choose_victim(const SlotTable& slots, const VictimQuery&
   std::optional<uint32_t> best;
   double best_score = 0;
   const uint32_t limit = victim_limit_blocks(query);
-  for (uint32_t index = 0; index < slots.count(); ++index) {
+  for (uint32_t index = 0; index < slots.hot_count(); ++index) {
     const Slot& slot = slots.at(index);
-    if (slot.state != SlotState::kSealed || slot.uncleanable) continue;
+    if (slot.state != SlotState::kSealed || slot.uncleanable || slot.sinking) continue;
     if (slot.moved_blocks() >= limit) continue;
     const double live_share = static_cast<double>(slot.moved_blocks()) / query.dense_blocks;
     const double age = static_cast<double>(query.now - slot.generation);

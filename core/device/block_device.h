@@ -88,8 +88,11 @@ class BlockDevice {
              .vectors = vectors.data(),
              .vector_count = static_cast<uint32_t>(vectors.size())}};
   }
-  // Everything that completed before is on stable media. Slow: for recovery, not for the data path.
-  Operation flush() { return {*this, {.kind = IoRequest::Kind::kFlush}, iovec{}}; }
+  // Everything that completed before is on stable media. Slow: not for the data path. Of joined
+  // devices the one that `offset` lies on.
+  Operation flush(uint64_t offset = 0) {
+    return {*this, {.kind = IoRequest::Kind::kFlush, .offset = offset}, iovec{}};
+  }
   // A hint: the range holds nothing of use. What a later read returns there is undefined.
   Operation discard(uint64_t offset, uint64_t bytes) {
     return {*this, {.kind = IoRequest::Kind::kDiscard, .offset = offset, .bytes = bytes}, iovec{}};

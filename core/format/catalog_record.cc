@@ -77,6 +77,12 @@ void put_key(std::vector<std::byte>& out, const KeyRecord& record) {
   put(out, key.bytes.data(), key.bytes.size());
 }
 
+void put_device(std::vector<std::byte>& out, const DeviceRecord& record) {
+  put(out,
+      RecordHeader{.number = record.slot_count, .id = record.number, .kind = RecordKind::kDevice});
+  put(out, DeviceTail{.device = record.device});
+}
+
 // What is left to read of a payload. Every take() says whether there was enough.
 struct Rest {
   std::span<const std::byte> bytes;
@@ -191,6 +197,16 @@ bool take_key(Rest& rest, const RecordHeader& header, CatalogPayload& payload) {
   return true;
 }
 
+bool take_device(Rest& rest, const RecordHeader& header, CatalogPayload& payload) {
+  DeviceTail tail;
+  if (!rest.take(tail) || header.id == 0 || header.id > kColdDevicesMax) return false;
+  if (header.number == 0 || header.number > kColdSlotsMax) return false;
+  payload.devices.push_back({.number = header.id,
+                             .slot_count = static_cast<uint32_t>(header.number),
+                             .device = tail.device});
+  return true;
+}
+
 bool take_record(Rest& rest, CatalogPayload& payload) {
   RecordHeader header;
   if (!rest.take(header)) return false;
@@ -207,6 +223,8 @@ bool take_record(Rest& rest, CatalogPayload& payload) {
       return take_lineage(rest, header, payload);
     case RecordKind::kKey:
       return take_key(rest, header, payload);
+    case RecordKind::kDevice:
+      return take_device(rest, header, payload);
   }
   return false;
 }
@@ -242,7 +260,8 @@ Status check_growth(std::string_view name, uint64_t size_bytes, uint64_t wanted_
 
 std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
   const size_t count = payload.records.size() + payload.groups.size() + payload.fences.size() +
-                       payload.snapshots.size() + payload.lineages.size() + payload.keys.size();
+                       payload.snapshots.size() + payload.lineages.size() + payload.keys.size() +
+                       payload.devices.size();
   CatalogHeader header;
   header.record_count = static_cast<uint32_t>(count);
   header.next_volume = payload.next_volume;
@@ -255,6 +274,7 @@ std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
   for (const SnapshotRecord& snapshot : payload.snapshots) put_snapshot(out, snapshot);
   for (const LineageRecord& lineage : payload.lineages) put_lineage(out, lineage);
   for (const KeyRecord& record : payload.keys) put_key(out, record);
+  for (const DeviceRecord& record : payload.devices) put_device(out, record);
   header.bytes = static_cast<uint32_t>(out.size());
   std::memcpy(out.data(), &header, sizeof header);
   out.resize(round_up(out.size(), kBlockBytes));

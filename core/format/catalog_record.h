@@ -11,6 +11,7 @@
 //                       | snapshot: SnapshotTail, name bytes
 //                       | lineage:  LineageTail, (first u32, fork u32) x branch_count
 //                       | key:      KeyTail, wrapping key's name bytes, wrapped bytes
+//                       | device:   DeviceTail
 #pragma once
 
 #include <cstddef>
@@ -54,13 +55,14 @@ enum class RecordKind : uint8_t {
   kSnapshot = 3,
   kLineage = 4,
   kKey = 5,
+  kDevice = 6,
 };
 
 struct RecordHeader {
   // Volume and snapshot: blocks, 0: deleted; group: position; fence: attach generation; lineage,
-  // key: 0.
+  // key: 0; device: slots.
   uint64_t number = 0;
-  uint32_t id = 0;  // volume: its id; group: its id; the others: the volume
+  uint32_t id = 0;  // volume: its id; group: its id; device: its number; the others: the volume
   uint16_t name_bytes = 0;
   RecordKind kind = RecordKind::kVolume;
   uint8_t group_count = 0;
@@ -96,6 +98,14 @@ struct KeyTail {
   uint8_t reserved[6] = {};
 };
 static_assert(sizeof(KeyTail) == 8);
+
+struct DeviceTail {
+  Uuid device{};
+};
+static_assert(sizeof(DeviceTail) == 16);
+
+inline constexpr uint32_t kColdDevicesMax = 63;
+inline constexpr uint32_t kColdSlotsMax = 1u << 24;  // of one HDD
 
 struct VolumeRecord {
   VolumeId id{};
@@ -156,6 +166,13 @@ struct KeyRecord {
   WrappedKey key;
 };
 
+// An HDD of the disk group. Its slots come behind those of the HDDs with lower numbers.
+struct DeviceRecord {
+  uint32_t number = 0;  // 1 to kColdDevicesMax
+  uint32_t slot_count = 0;
+  Uuid device{};
+};
+
 struct CatalogPayload {
   bool complete = false;
   uint32_t next_volume = 1;
@@ -165,6 +182,7 @@ struct CatalogPayload {
   std::vector<SnapshotRecord> snapshots;
   std::vector<LineageRecord> lineages;
   std::vector<KeyRecord> keys;
+  std::vector<DeviceRecord> devices;
 };
 
 // 1-255 bytes of [A-Za-z0-9._-], the first a letter or digit.

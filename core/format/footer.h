@@ -26,7 +26,7 @@ struct Trailer {
   uint64_t magic = kTrailerMagic;
   uint32_t slot = 0;
   uint32_t generation = 0;
-  Sequence data_sequence_min = 0;  // lowest of the data entries; all ones when there is none
+  Sequence data_sequence_min = 0;  // lowest of the volumes' data entries; all ones: none
   Sequence sequence_max = 0;
   uint32_t used_blocks = 0;  // end of the last batch, from the slot's start
   uint32_t entry_count = 0;

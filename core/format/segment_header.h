@@ -18,7 +18,8 @@ inline constexpr uint32_t kSegmentHeaderBytes = 512;
 inline constexpr uint32_t kSegmentHeaderMirror = 2048;  // offset of the second copy
 
 // What a segment is written by; kept apart because the data's lifetimes differ.
-enum class StreamKind : uint8_t { kFree = 0, kUser = 1, kRelocated = 2, kCatalog = 3 };
+// kCold stands in no header: it is what the slots of HDDs are known by in memory.
+enum class StreamKind : uint8_t { kFree = 0, kUser = 1, kRelocated = 2, kCatalog = 3, kCold = 255 };
 // Relocated segments of a store with kFeatureMoves: what was moved for the first time, for the
 // second, and more often.
 inline constexpr uint8_t kMovesMax = 3;

@@ -21,13 +21,16 @@ inline constexpr uint32_t kSegmentBytesMin = 64 * 1024;
 inline constexpr uint32_t kSegmentBytesMax = 256 * 1024 * 1024;
 inline constexpr uint64_t kSuperblockSpacing = 64 * kKiB;
 
-// Bits of incompatible_features. A disk group of a cluster: its sequence numbers and catalog
-// records belong to replication groups.
+// Bits of incompatible_features, of which an HDD has the last one only. A disk group of a cluster:
+// its sequence numbers and catalog records belong to replication groups.
 inline constexpr uint64_t kFeatureCluster = 1;
 // Relocated segments are kept apart by how often their blocks were moved, and of one block's copies
 // the one that was moved more often counts.
 inline constexpr uint64_t kFeatureMoves = 2;
-inline constexpr uint64_t kIncompatibleFeaturesKnown = kFeatureCluster | kFeatureMoves;
+// An HDD: its slots hold nothing but data, and the catalog of the disk group's SSD knows it.
+inline constexpr uint64_t kFeatureCold = 4;
+inline constexpr uint64_t kIncompatibleFeaturesKnown =
+    kFeatureCluster | kFeatureMoves | kFeatureCold;
 
 struct Superblock {
   std::array<char, 8> magic = kSuperblockMagic;
@@ -43,10 +46,11 @@ struct Superblock {
   uint64_t slots_offset = 0;
   uint64_t created_seconds = 0;
   uint16_t shard_count = 1;
-  uint16_t tier = 0;  // 0: SSD
+  uint16_t tier = 0;  // 0: SSD, 1: HDD
   uint32_t reserved = 0;
+  Uuid group{};  // of an HDD: `disk` of the SSD whose disk group it belongs to
 };
-static_assert(sizeof(Superblock) == 104);
+static_assert(sizeof(Superblock) == 120);
 
 // Byte offsets of the three copies on a device of `device_bytes`.
 std::array<uint64_t, 3> superblock_offsets(uint64_t device_bytes);

@@ -12,12 +12,15 @@
 
 namespace varve {
 
+inline constexpr uint32_t kNoSlot = UINT32_MAX;
+
 struct Append : boost::intrusive::slist_base_hook<> {
   Entry entry;  // the stream fills in `position`
   // entry.data_blocks() blocks and their checksums; unchanged until the append is done.
   const std::byte* data = nullptr;
   const uint32_t* crcs = nullptr;
-  // Relocation only: where the run is now. The map moves a block only if it still points there.
+  // In a relocated stream: where the run is now. The map moves a block only if it still points
+  // there. kNoSlot: the run is new.
   uint32_t from_slot = 0;
   uint32_t from_position = 0;
 

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
+#include "core/device/joined_device.h"
 #include "core/format/batch.h"
+#include "core/format/cold_index.h"
 #include "core/format/footer.h"
 #include "core/format/seal.h"
 #include "core/format/superblock.h"
@@ -20,6 +23,20 @@ inline constexpr uint32_t kSlotCountMin = 11;
 inline constexpr uint32_t kMovesSlotCountDefault = 128;
 inline constexpr uint32_t kMovesSlotCountMin = kSlotCountMin + kMovesMax - 1;
 
+// Slots of HDDs that hold no sellable data: one to pack into, and one that is being filled.
+inline constexpr uint32_t kColdReserveSlots = 2;
+inline constexpr uint32_t kColdSlotCountMin = 4;  // of one HDD
+// A slot of an HDD is as large as this many of the SSD, up to 256 MiB.
+inline constexpr uint32_t kColdSegmentFactor = 4;
+
+// The slots of one HDD: as many of the disk group's as `count`, from `first` on. They hold data
+// from their first block to their last.
+struct ColdSlots {
+  uint32_t first = 0;
+  uint32_t count = 0;
+  uint64_t offset = 0;  // of the first one, in the joined address space
+};
+
 struct Geometry {
   explicit Geometry(const Superblock& superblock)
       : slots_offset(superblock.slots_offset),
@@ -31,9 +48,32 @@ struct Geometry {
 
   uint64_t slots_offset;
   uint32_t segment_bytes;
-  uint32_t slot_count;
-  uint32_t seed;  // of every checksum on this disk
+  uint32_t slot_count;  // of the SSD; those of the HDDs come behind
+  uint32_t seed;        // of every checksum on this disk
   uint8_t relocated_streams;
+  uint32_t cold_segment_bytes = 0;  // of all HDDs; 0: there is none
+  std::vector<ColdSlots> cold;      // ascending
+
+  bool is_cold(uint32_t slot) const { return slot >= slot_count; }
+  uint32_t cold_slot_count() const {
+    return cold.empty() ? 0 : cold.back().first + cold.back().count - slot_count;
+  }
+  // What can be sold of the HDDs: packing slots that are almost full of live blocks is dear.
+  uint64_t cold_capacity_blocks() const {
+    if (cold.empty()) return 0;
+    return uint64_t{cold_slot_count() - kColdReserveSlots} * cold_slot_blocks() * 9 / 10;
+  }
+  uint32_t cold_slot_blocks() const { return cold_segment_bytes / kBlockBytes; }
+  const ColdSlots& cold_slots_of(uint32_t slot) const {
+    return *(std::upper_bound(
+                 cold.begin(), cold.end(), slot,
+                 [](uint32_t wanted, const ColdSlots& held) { return wanted < held.first; }) -
+             1);
+  }
+  // First block of the slot's index in kIndexVolume.
+  uint64_t index_block(uint32_t slot) const {
+    return uint64_t{slot - slot_count} * cold_index_stride(cold_slot_blocks());
+  }
 
   uint32_t stream_count() const { return relocated_streams + 2; }  // of user and catalog one each
   // Slots that hold no sellable data: the reserves, the open segment of each stream, and one more
@@ -43,6 +83,11 @@ struct Geometry {
   }
   uint32_t slot_blocks() const { return segment_bytes / kBlockBytes; }
   uint64_t offset(uint32_t slot, uint32_t block) const {
+    if (is_cold(slot)) {
+      const ColdSlots& slots = cold_slots_of(slot);
+      return slots.offset + static_cast<uint64_t>(slot - slots.first) * cold_segment_bytes +
+             static_cast<uint64_t>(block) * kBlockBytes;
+    }
     return slots_offset + static_cast<uint64_t>(slot) * segment_bytes +
            static_cast<uint64_t>(block) * kBlockBytes;
   }

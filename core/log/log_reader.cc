@@ -194,7 +194,6 @@ Task<void> LogReader::replay_sealed(uint32_t slot,
   SegmentContent content = content_of(slot);
   content.sealed = true;
   content.used_blocks = trailer.used_blocks;
-  content.data_sequence_min = trailer.data_sequence_min;
   content.sequence_max = trailer.sequence_max;
   content.footer = std::move(*footer);
   (*take)(std::move(content));

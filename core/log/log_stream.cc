@@ -164,10 +164,8 @@ void LogStream::lay_out(Flight& flight, uint32_t entry_count, uint32_t data_bloc
     footer.crcs.insert(footer.crcs.end(), append.crcs, append.crcs + blocks);
     place_data(flight, copy_to, append);
     segment.sequence_max = std::max(segment.sequence_max, append.entry.sequence);
-    if (append.entry.op == EntryOp::kData) {
-      segment.data_sequence_min = std::min(segment.data_sequence_min, append.entry.sequence);
-      slot.data_sequence_min = std::min(slot.data_sequence_min, append.entry.sequence);
-    }
+    segment.data_sequences.add(append.entry);
+    slot.data_sequences.add(append.entry);
   }
   const BatchHeader header{.slot = segment.slot,
                            .generation = segment.generation,
@@ -229,7 +227,7 @@ void LogStream::release_flight(Flight& flight) {
   const bool failed = writer_.failed();
   if (!failed) segment.durable_blocks = flight.end_block;
   if (!flight.batch && !failed)  // the slot's former content can no longer come back
-    writer_.slots().at(segment.slot).data_sequence_min = segment.data_sequence_min;
+    writer_.slots().at(segment.slot).data_sequences = segment.data_sequences;
   if (flight.batch) {
     --batches_in_flight_;
     if (!failed && kind_ == StreamKind::kUser) ++writer_.stats().user_batches;

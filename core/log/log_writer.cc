@@ -47,8 +47,10 @@ Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream, uint8_t moves)
     }
     if (slots_.free_count() > floor_slots(stream)) {
       if (const auto slot = slots_.acquire(stream, moves)) co_return *slot;
-    } else if (cleaning_stalled_ || stream == StreamKind::kRelocated) {
+    } else if (stream == StreamKind::kRelocated) {
       co_return ErrorCode::kNoSpace;  // the cleaner must not wait for itself
+    } else if (cleaning_stalled_ && (!relief_ || !relief_())) {
+      co_return ErrorCode::kNoSpace;
     }
     slots_.changed().wake_all();
     co_await slots_.freed().wait();
@@ -56,8 +58,10 @@ Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream, uint8_t moves)
 }
 
 void LogWriter::set_cleaning_stalled(bool stalled) {
+  const bool news = stalled && !cleaning_stalled_;
   cleaning_stalled_ = stalled;
-  if (stalled) slots_.freed().wake_all();
+  // Only then: who waits for relief would wake the cleaner, and that them, for ever.
+  if (news) slots_.freed().wake_all();
 }
 
 void LogWriter::fail() {
@@ -94,7 +98,7 @@ void LogWriter::remove_unsealed(UnsealedSegment& segment) {
 Task<Status> LogWriter::seal(UnsealedSegment& segment) {
   Trailer trailer{.slot = segment.slot,
                   .generation = segment.generation,
-                  .data_sequence_min = segment.data_sequence_min,
+                  .data_sequence_min = segment.data_sequences.volumes,
                   .sequence_max = segment.sequence_max,
                   .used_blocks = segment.used_blocks,
                   .open = open_list()};

@@ -30,7 +30,7 @@ struct UnsealedSegment {
   uint32_t durable_blocks = 0;  // durable without a gap
   uint32_t flights = 0;         // device writes on the way
   bool full = false;            // no batch follows; seal when the last is durable
-  Sequence data_sequence_min = kNoSequence;
+  DataSequences data_sequences;
   Sequence sequence_max = 0;
   Footer footer;  // entries and checksums of what was placed
 };
@@ -70,6 +70,9 @@ class LogWriter {
   static uint32_t floor_slots(StreamKind stream);
   // The cleaner's word: nothing can be freed until something dies (or that is over).
   void set_cleaning_stalled(bool stalled);
+  // Whether blocks will sink to an HDD all the same. Who waits for a slot is woken (freed()) when
+  // that is no longer so.
+  void set_relief(std::function<bool()> relief) { relief_ = std::move(relief); }
 
   // True after a device write failed: nothing more is written, what waits gets kIoError.
   bool failed() const { return failed_; }
@@ -101,6 +104,7 @@ class LogWriter {
   bool failed_ = false;
   bool stopping_ = false;
   bool cleaning_stalled_ = false;
+  std::function<bool()> relief_;
   TaskGroup tasks_;
 };
 

@@ -55,11 +55,8 @@ void accept(const ScannedBatch& scanned, SegmentContent& content) {
     if (bad) content.damaged.push_back(static_cast<uint16_t>(position));
     ++position;
   }
-  for (const Entry& entry : batch.entries) {
+  for (const Entry& entry : batch.entries)
     content.sequence_max = std::max(content.sequence_max, entry.sequence);
-    if (entry.op == EntryOp::kData)
-      content.data_sequence_min = std::min(content.data_sequence_min, entry.sequence);
-  }
   content.footer.entries.insert(content.footer.entries.end(), batch.entries.begin(),
                                 batch.entries.end());
   content.footer.crcs.insert(content.footer.crcs.end(), batch.crcs.begin(), batch.crcs.end());

@@ -56,7 +56,6 @@ struct SegmentContent {
   StreamKind stream = StreamKind::kFree;
   bool sealed = false;  // its footer is on the disk
   uint32_t used_blocks = 1;
-  Sequence data_sequence_min = ~Sequence{0};
   Sequence sequence_max = 0;
   Footer footer;
   std::vector<uint16_t> damaged;  // positions of data blocks that fail their checksum

@@ -7,7 +7,12 @@
 namespace varve {
 
 bool Slot::copied_from(const Slot& other) const {
-  if (stream != other.stream) return stream == StreamKind::kRelocated;
+  if (stream != other.stream) {
+    // While an index is in force its slot is not written again.
+    if (stream == StreamKind::kCold || other.stream == StreamKind::kCold)
+      return stream == StreamKind::kCold;
+    return stream == StreamKind::kRelocated;
+  }
   if (moves != other.moves && !VARVE_MUTANT(kTakeLaterCopy)) return moves > other.moves;
   return generation > other.generation;
 }
@@ -22,6 +27,8 @@ std::optional<uint32_t> SlotTable::acquire(StreamKind stream, uint8_t moves) {
   VARVE_CHECK(slot.state == SlotState::kFree);
   slot.state = SlotState::kOpen;
   slot.uncleanable = false;
+  slot.barren = false;
+  slot.heat = 0;
   slot.stream = stream;
   slot.moves = moves;
   slot.generation = next_generation_++;
@@ -34,8 +41,22 @@ void SlotTable::release(uint32_t index) {
   VARVE_CHECK(slot.live_blocks == 0);
   VARVE_CHECK(slot.live_marks == 0);
   slot.state = SlotState::kFree;
+  if (index >= hot_count_) {
+    empty_cold_.push_back(index);
+    changed_.wake_all();
+    return;
+  }
   free_.push_back(index);
   freed_.wake_all();
+}
+
+void SlotTable::open_cold(uint32_t index) {
+  Slot& slot = slots_[index];
+  VARVE_CHECK(index >= hot_count_ && slot.state == SlotState::kFree && slot.pins == 0);
+  slot.state = SlotState::kOpen;
+  slot.uncleanable = false;
+  slot.stream = StreamKind::kCold;
+  slot.generation = next_generation_++;
 }
 
 void SlotTable::set_sealed(uint32_t index) {
@@ -48,6 +69,7 @@ void SlotTable::set_sealed(uint32_t index) {
 void SlotTable::add_live(uint32_t index, uint32_t blocks, uint32_t marks) {
   slots_[index].live_blocks += blocks;
   slots_[index].live_marks += marks;
+  if (index < hot_count_) hot_live_blocks_ += blocks;
 }
 
 void SlotTable::drop_live(uint32_t index, uint32_t blocks, uint32_t marks) {
@@ -56,6 +78,7 @@ void SlotTable::drop_live(uint32_t index, uint32_t blocks, uint32_t marks) {
   VARVE_CHECK(slot.live_marks >= marks);
   slot.live_blocks -= blocks;
   slot.live_marks -= marks;
+  if (index < hot_count_) hot_live_blocks_ -= blocks;
   if (slot.state != SlotState::kSealed) return;
   if (slot.moved_blocks() < wanted_below_blocks_ && !slot.uncleanable) changed_.wake_all();
   if (slot.live_blocks == 0 && slot.live_marks == 0) release(index);
@@ -72,10 +95,11 @@ bool SlotTable::any_sealing() const {
                      [](const Slot& slot) { return slot.state == SlotState::kSealing; });
 }
 
-Sequence SlotTable::data_sequence_min(uint32_t except) const {
-  Sequence lowest = kNoSequence;
-  for (uint32_t i = 0; i < count(); ++i)
-    if (i != except) lowest = std::min(lowest, slots_[i].data_sequence_min);
+DataSequences SlotTable::data_sequences(uint32_t except) const {
+  DataSequences lowest;
+  const uint32_t end = VARVE_MUTANT(kDropMarkAtDemotion) ? hot_count_ : count();
+  for (uint32_t i = 0; i < end; ++i)
+    if (i != except) lowest.add(slots_[i].data_sequences);
   return lowest;
 }
 

@@ -1,23 +1,28 @@
-// SlotTable: what each slot of the device holds now. In memory only; rebuilt by recovery.
+// SlotTable: what each slot of the devices holds now. In memory only; rebuilt by recovery. The
+// slots of the SSD come first, those of HDDs behind them.
 //
 // A slot is free, open (a stream writes to it), sealing (full, its footer is on the way), or
 // sealed. The map counts live blocks into it; readers pin slots so that none is reused under a
 // read.
 //
 // Invariant 5: a slot becomes free only when nothing in it is live, and is handed out again only
-// when nobody reads from it.
+// when nobody reads from it. Of an HDD's slot the index must be gone as well: such a slot is empty,
+// until somebody has seen to that.
 //
 // Thread rule: one shard's thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/base/check.h"
 #include "core/base/ids.h"
+#include "core/format/cold_index.h"
 #include "core/format/segment_header.h"
 #include "core/runtime/wait_list.h"
 
@@ -30,18 +35,38 @@ inline constexpr Sequence kNoSequence = std::numeric_limits<Sequence>::max();
 // Trim and damage marks share blocks when they are moved; 64 of them take at most one.
 inline constexpr uint32_t kMarksPerBlock = 64;
 
+// The lowest numbers of some data entries; kIndexVolume counts on its own.
+struct DataSequences {
+  Sequence volumes = kNoSequence;
+  Sequence indexes = kNoSequence;
+
+  Sequence of(VolumeId volume) const { return volume == kIndexVolume ? indexes : volumes; }
+  void add(const Entry& entry) {
+    if (entry.op != EntryOp::kData) return;
+    Sequence& lowest = VolumeId{entry.volume} == kIndexVolume ? indexes : volumes;
+    lowest = std::min(lowest, entry.sequence);
+  }
+  void add(const DataSequences& other) {
+    volumes = std::min(volumes, other.volumes);
+    indexes = std::min(indexes, other.indexes);
+  }
+};
+
 struct Slot {
   SlotState state = SlotState::kFree;
   StreamKind stream = StreamKind::kFree;
   bool uncleanable = false;  // the device cannot read all of it: kept until nothing in it is live
+  bool sinking = false;      // its blocks are being copied to an HDD: not for the cleaner
+  bool barren = false;       // most of what is live in it may not sink to an HDD
   uint8_t moves = 0;         // relocated: as the segment header says
   uint32_t generation = 0;   // the opening that wrote what lies here; also its age
   uint32_t live_blocks = 0;  // data blocks that the map points at
   uint32_t live_marks = 0;   // blocks whose trim or damage mark stands here
   uint32_t pins = 0;         // readers
-  // Lowest sequence of a data entry whose bytes lie here, also after the slot was freed: until it
-  // is reused, recovery would still find them.
-  Sequence data_sequence_min = kNoSequence;
+  uint32_t heat = 0;         // blocks read lately, in no exact sense
+  // Lowest sequences of the data entries whose bytes lie here, also after the slot was freed: until
+  // it is reused, recovery would still find them.
+  DataSequences data_sequences;
 
   // What its live content takes when it is moved.
   uint32_t moved_blocks() const {
@@ -56,18 +81,28 @@ struct Slot {
 
 class SlotTable {
  public:
-  SlotTable(uint32_t slot_count, RunQueue& ready)
-      : slots_(slot_count), freed_(ready), changed_(ready) {}
+  // `hot_count`: slots of the SSD.
+  SlotTable(uint32_t hot_count, RunQueue& ready)
+      : hot_count_(hot_count), slots_(hot_count), freed_(ready), changed_(ready) {}
+  // Slots of one more HDD.
+  void add_cold(uint32_t count) { slots_.resize(slots_.size() + count); }
 
   uint32_t count() const { return static_cast<uint32_t>(slots_.size()); }
+  uint32_t hot_count() const { return hot_count_; }
   Slot& at(uint32_t slot) { return slots_[slot]; }
   const Slot& at(uint32_t slot) const { return slots_[slot]; }
 
+  // Of the SSD.
   uint32_t free_count() const { return static_cast<uint32_t>(free_.size()); }
+  uint64_t hot_live_blocks() const { return hot_live_blocks_; }
   // The slot freed longest ago that nobody reads from; it becomes open. Nothing if there is none.
   std::optional<uint32_t> acquire(StreamKind stream, uint8_t moves = 0);
-  // REQUIRES nothing live in it.
+  // REQUIRES nothing live in it. A slot of an HDD becomes empty.
   void release(uint32_t slot);
+  // An HDD's slot is written to from now on. REQUIRES it to be free, and its index gone.
+  void open_cold(uint32_t slot);
+  // Slots of HDDs in which nothing is live any more, each told once.
+  std::vector<uint32_t> take_empty_cold() { return std::exchange(empty_cold_, {}); }
   // The footer is durable. A slot in which nothing is live becomes free at once.
   void set_sealed(uint32_t slot);
 
@@ -90,11 +125,14 @@ class SlotTable {
   void set_next_generation(uint32_t next) { next_generation_ = next; }
   bool any_sealing() const;
 
-  // Lowest data sequence that lies in any slot but `except`, freed ones included.
-  Sequence data_sequence_min(uint32_t except) const;
+  // The lowest numbers in any slot but `except`, freed ones included.
+  DataSequences data_sequences(uint32_t except) const;
 
  private:
+  const uint32_t hot_count_;
   std::vector<Slot> slots_;
+  std::vector<uint32_t> empty_cold_;
+  uint64_t hot_live_blocks_ = 0;
   std::deque<uint32_t> free_;
   WaitList freed_;
   WaitList changed_;

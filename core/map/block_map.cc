@@ -251,15 +251,15 @@ bool BlockMap::forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence 
 
 void BlockMap::forget_old_zeroes() {
   if (live_marks_ == 0) return;
-  std::vector<Sequence> forget_below(slots_.count());
+  std::vector<DataSequences> forget_below(slots_.count());
   for (uint32_t i = 0; i < slots_.count(); ++i)
-    if (slots_.at(i).live_marks > 0) forget_below[i] = slots_.data_sequence_min(i);
+    if (slots_.at(i).live_marks > 0) forget_below[i] = slots_.data_sequences(i);
   for (const auto& [id, volume] : volumes_)
     forget_old_zeroes_of(VolumeId{id}, *volume, forget_below);
 }
 
 void BlockMap::forget_old_zeroes_of(VolumeId id, VolumeMap& volume,
-                                    const std::vector<Sequence>& forget_below) {
+                                    const std::vector<DataSequences>& forget_below) {
   struct Mark {
     uint64_t block;
     uint32_t slot;
@@ -271,7 +271,8 @@ void BlockMap::forget_old_zeroes_of(VolumeId id, VolumeMap& volume,
       if (leaf.newest_kind(i) != BlockKind::kZero) continue;
       const uint32_t slot = leaf.newest_slot(i);
       const Sequence sequence = leaf.newest_sequence(i);
-      if (sequence < forget_below[slot] && may_forget(volume.group_of(first_block + i), sequence))
+      if (sequence < forget_below[slot].of(id) &&
+          may_forget(volume.group_of(first_block + i), sequence))
         old.push_back({first_block + i, slot, sequence});
     }
   });

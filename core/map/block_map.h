@@ -51,6 +51,12 @@ class BlockMap {
   bool has_leaf(VolumeId id, uint64_t block) const;
   bool has_extent(VolumeId id, uint64_t extent) const;
 
+  // Blocks that hold data, of all versions. 0: there is no such volume.
+  uint64_t used_blocks(VolumeId id) const {
+    const VolumeMap* const volume = find(id);
+    return volume == nullptr ? 0 : volume->used_blocks;
+  }
+
   // Takes an entry of segment `slot` into account. `crcs` has one checksum per data block.
   void apply(const Entry& entry, uint32_t slot, const uint32_t* crcs);
   // Takes a relocated run into account.
@@ -110,7 +116,7 @@ class BlockMap {
   void count(VolumeMap* volume, const BlockState& state);
   void discount(VolumeMap* volume, const BlockState& state);
   void forget_old_zeroes_of(VolumeId id, VolumeMap& volume,
-                            const std::vector<Sequence>& forget_below);
+                            const std::vector<DataSequences>& forget_below);
   bool supersedes(const BlockState& fresh, const BlockState& held) const;
 
   SlotTable& slots_;

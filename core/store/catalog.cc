@@ -44,6 +44,7 @@ void Catalog::Content::apply(const CatalogPayload& change) {
     lineages[static_cast<uint32_t>(lineage.volume)] = lineage;
   for (const KeyRecord& record : change.keys)
     keys[static_cast<uint32_t>(record.volume)] = record.key;
+  for (const DeviceRecord& record : change.devices) devices[record.number] = record;
 }
 
 CatalogPayload Catalog::Content::complete() const {
@@ -57,6 +58,7 @@ CatalogPayload Catalog::Content::complete() const {
   for (const auto& [key, snapshot] : snapshots) payload.snapshots.push_back(snapshot);
   for (const auto& [id, lineage] : lineages) payload.lineages.push_back(lineage);
   for (const auto& [id, key] : keys) payload.keys.push_back({VolumeId{id}, key});
+  for (const auto& [number, device] : devices) payload.devices.push_back(device);
   return payload;
 }
 

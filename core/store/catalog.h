@@ -53,6 +53,8 @@ class Catalog {
   const std::map<uint32_t, LineageRecord>& lineages() const { return content_.lineages; }
   // The volume itself, or the one that it was cloned from in the first place.
   VolumeId family(VolumeId volume) const;
+  // The HDDs, by number.
+  const std::map<uint32_t, DeviceRecord>& devices() const { return content_.devices; }
   // Of the volume's family; null: it is not encrypted.
   const WrappedKey* key(VolumeId volume) const;
 
@@ -97,6 +99,7 @@ class Catalog {
     std::map<std::pair<VolumeId, std::string>, Generation> snapshot_names;
     std::map<uint32_t, LineageRecord> lineages;
     std::map<uint32_t, WrappedKey> keys;
+    std::map<uint32_t, DeviceRecord> devices;
     uint32_t next_volume = 1;
   };
   Content content_;

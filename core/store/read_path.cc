@@ -71,6 +71,7 @@ Task<Status> StoreCore::read_run(ReadRun run) {
   uint32_t single = 0;  // most reads are of one block and need no memory for this
   std::vector<uint32_t> several(run.count > 1 ? run.count : 0);
   uint32_t* const actual = run.count > 1 ? several.data() : &single;
+  slots_.at(run.place.slot).heat += run.count;
   slots_.pin(run.place.slot);  // whatever the cleaner does meanwhile, the slot is not written again
   Status status;
   bool good = false;
@@ -88,7 +89,8 @@ Task<Status> StoreCore::read_run(ReadRun run) {
     map_.mark_bad(run.volume, run.first_block + i, run.place.slot, run.place.position + i);
     log_error("store", text("block ", run.first_block + i, " of volume ",
                             static_cast<uint32_t>(run.volume), " is damaged: slot ", run.place.slot,
-                            ", byte ", offset + static_cast<uint64_t>(i) * kBlockBytes));
+                            geometry_.is_cold(run.place.slot) ? " of an HDD, byte " : ", byte ",
+                            JoinedDevice::offset_in(offset) + i * uint64_t{kBlockBytes}));
   }
   co_return ErrorCode::kDamaged;
 }

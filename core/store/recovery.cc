@@ -33,6 +33,7 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
   VARVE_CO_TRY(co_await reader.load());
   if (!catalog_.load(reader.catalog_payloads()))
     co_return Status(ErrorCode::kDamaged, "the catalog's records contradict each other");
+  VARVE_CO_TRY(co_await find_cold_devices(options.cold_devices));
   for (const auto& [id, record] : catalog_.volumes())
     map_.add_volume(record.id, record.blocks, record.groups);
   for (const auto& [id, record] : catalog_.volumes()) follow_catalog(record.id);
@@ -43,7 +44,7 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
   }
 
   uint32_t generation = 0;
-  for (uint32_t i = 0; i < slots_.count(); ++i) {
+  for (uint32_t i = 0; i < slots_.hot_count(); ++i) {
     const SegmentHeader& header = reader.headers()[i];
     Slot& slot = slots_.at(i);
     slot.generation = header.generation;
@@ -62,6 +63,7 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     if (!content.sealed) unsealed.push_back(std::move(content));
   };
   VARVE_CO_TRY(co_await reader.replay(take));
+  VARVE_CO_TRY(co_await load_cold_indexes());
   map_.forget_old_zeroes();
   const bool in_cluster = (superblock_.incompatible_features & kFeatureCluster) != 0;
   if (sequence > kSequenceMax && !in_cluster)
@@ -75,22 +77,28 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
 
   // What was read may still be in the disk's cache, if only the process died: what is served from
   // here on must not be taken back by a power cut.
-  VARVE_CO_TRY(co_await device_.flush());
+  VARVE_CO_TRY(co_await flush_devices());
   UnsealedSegment& former_catalog = writer_.add_unsealed(reader.catalog_slot());
   former_catalog.durable_blocks = reader.catalog_blocks();
   VARVE_CO_TRY(co_await seal_recovered(std::move(unsealed)));
   for (uint32_t i = 0; i < slots_.count(); ++i)
-    if (i != reader.catalog_slot()) slots_.set_sealed(i);
+    if (i != reader.catalog_slot() && slots_.at(i).state == SlotState::kSealing)
+      slots_.set_sealed(i);
   VARVE_CO_TRY(co_await catalog_.begin(former_catalog));
   cleaner_.start();
+  set_hot_limits();
+  if (!geometry_.cold.empty()) tier_.start();
   co_return Status();
 }
 
 void StoreCore::adopt(const SegmentContent& content) {
-  slots_.at(content.slot).data_sequence_min = content.data_sequence_min;
+  Slot& slot = slots_.at(content.slot);
+  slot.data_sequences = {};
   const uint32_t* crcs = content.footer.crcs.data();
   for (const Entry& entry : content.footer.entries) {
     note_log_end(entry);
+    slot.data_sequences.add(entry);
+    if (VolumeId{entry.volume} == kIndexVolume) tier_.indexes().note(entry.sequence + kSequenceGap);
     if (entry.op != EntryOp::kCatalog) map_.apply(entry, content.slot, crcs);
     crcs += entry.data_blocks();
     if (entry.op != EntryOp::kData) continue;
@@ -110,7 +118,7 @@ Task<Status> StoreCore::seal_recovered(std::vector<SegmentContent> unsealed) {
     UnsealedSegment& segment = writer_.add_unsealed(content.slot);
     segment.used_blocks = content.used_blocks;
     segment.durable_blocks = content.used_blocks;
-    segment.data_sequence_min = content.data_sequence_min;
+    segment.data_sequences = slots_.at(content.slot).data_sequences;
     segment.sequence_max = content.sequence_max;
     segment.footer = std::move(content.footer);
     segments.push_back(&segment);

@@ -7,6 +7,7 @@
 #include "core/log/geometry.h"
 #include "core/runtime/task_group.h"
 #include "core/store/store_core.h"
+#include "core/store/superblocks.h"
 
 namespace varve {
 namespace {
@@ -49,28 +50,6 @@ Task<Status> write_first_catalog(BlockDevice& device, const Geometry& geometry) 
   co_return co_await device.write(geometry.offset(0, 0), blocks.span(), true);
 }
 
-Task<Status> write_superblocks(BlockDevice& device, std::span<const std::byte> block) {
-  for (const uint64_t offset : superblock_offsets(device.size_bytes()))
-    VARVE_CO_TRY(co_await device.write(offset, block, true));
-  co_return Status();
-}
-
-// The first good copy; otherwise what is most worth telling about the bad ones.
-Task<Result<Superblock>> read_superblock(BlockDevice& device) {
-  Status worst(ErrorCode::kNotFormatted, "there is no Varve superblock on the device");
-  AlignedBuffer block(kBlockBytes);
-  for (const uint64_t offset : superblock_offsets(device.size_bytes())) {
-    if (Status read = co_await device.read(offset, block.span()); !read.ok()) {
-      worst = Status(read.code(), text("the superblock at byte ", offset, " cannot be read"));
-      continue;
-    }
-    Result<Superblock> superblock = decode_superblock(block.span(), device.size_bytes());
-    if (superblock.ok() || superblock.code() == ErrorCode::kNewerFormat) co_return superblock;
-    if (superblock.code() != ErrorCode::kNotFormatted) worst = superblock.status();
-  }
-  co_return worst;
-}
-
 }  // namespace
 
 Task<Status> Store::format(Runtime& runtime, BlockDevice& device, FormatOptions options) {
@@ -108,6 +87,9 @@ Task<Result<std::unique_ptr<Store>>> Store::open(Runtime& runtime, BlockDevice& 
                                                  StoreOptions options) {
   const Result<Superblock> superblock = co_await read_superblock(device);
   if (!superblock.ok()) co_return superblock.status();
+  if ((superblock->incompatible_features & kFeatureCold) != 0)
+    co_return Status(ErrorCode::kInvalidArgument,
+                     "the device is an HDD of a disk group, not what the group begins with");
   const bool apart = (superblock->incompatible_features & kFeatureMoves) != 0;
   if (superblock->slot_count < (apart ? kMovesSlotCountMin : kSlotCountMin))
     co_return Status(ErrorCode::kInvalidArgument, "the superblock names too few slots");
@@ -125,6 +107,10 @@ Store::~Store() = default;
 
 Task<Status> Store::close() {
   return core_->close();
+}
+
+Task<Status> Store::add_cold_device(BlockDevice& device, ColdFormatOptions options) {
+  return core_->add_cold_device(device, options);
 }
 
 Task<Result<VolumeInfo>> Store::create_volume(std::string name, uint64_t size_bytes,

@@ -42,7 +42,15 @@ struct FormatOptions {
   std::function<void(uint64_t, uint64_t)> progress;
 };
 
+// An HDD that is being added to a disk group.
+struct ColdFormatOptions {
+  // Names the device. Zero: drawn at random.
+  Uuid device{};
+};
+
 struct StoreOptions {
+  // The HDDs of the disk group, in any order; borrowed like the SSD.
+  std::vector<BlockDevice*> cold_devices;
   // Batches of one stream between submission and completion. More hide device latency; one makes
   // every flush visible to the kernel's counters.
   uint32_t batches_in_flight_max = 2;
@@ -94,9 +102,16 @@ struct BlockStatusRun {
 };
 
 struct StoreStats {
-  uint64_t slot_count = 0;
+  uint64_t slot_count = 0;  // of the SSD
   uint64_t free_slot_count = 0;
-  uint64_t capacity_blocks = 0;  // data blocks that the slots left after reserves can hold
+  uint64_t cold_device_count = 0;  // HDDs
+  uint64_t cold_slot_count = 0;    // of all of them
+  uint64_t free_cold_slot_count = 0;
+  uint64_t hot_capacity_blocks = 0;     // of the SSD: what is above three quarters of this sinks
+  uint64_t hot_live_blocks = 0;         // on the SSD
+  uint64_t demoted_blocks_written = 0;  // SSD to HDD, since open
+  uint64_t packed_blocks_written = 0;   // HDD to HDD, since open
+  uint64_t capacity_blocks = 0;         // data blocks that the slots left after reserves can hold
   uint64_t live_blocks = 0;
   uint64_t pending_blocks = 0;  // user data on its way into the log
   // A write that would take live and pending blocks above this gets kNoSpace (95 %).
@@ -151,11 +166,17 @@ class Store {
   // kInvalidArgument: the device is too small (the message says how large it must be).
   static Task<Status> format(Runtime& runtime, BlockDevice& device, FormatOptions options);
 
-  // Recovers the store from its own device. kNotFormatted, kNewerFormat, kDamaged (something that
-  // recovery cannot do without is unreadable; nothing was written), kIoError.
+  // Recovers the store from its own devices. kNotFound: an HDD of it is missing; kNotFormatted,
+  // kNewerFormat, kDamaged (something that recovery cannot do without is unreadable; nothing was
+  // written), kIoError.
   static Task<Result<std::unique_ptr<Store>>> open(Runtime& runtime, BlockDevice& device,
                                                    StoreOptions options);
   ~Store();
+
+  // Makes `device`, whose content is lost, an HDD of the disk group: what is cold sinks to it from
+  // now on, and every later open needs it. Borrowed like the SSD. kInvalidArgument: too small (the
+  // message says how large it must be), or there are too many. Durable when this ends.
+  Task<Status> add_cold_device(BlockDevice& device, ColdFormatOptions options);
 
   // Waits for requests in flight, then seals the open segments so that the next open is quick. Ends
   // also when the device fails everything. No call may follow but the destructor, which requires

@@ -14,15 +14,18 @@ constexpr uint64_t kCreateLimitPercent = 80;
 StoreCore::StoreCore(Runtime& runtime, BlockDevice& device, const Superblock& superblock,
                      const StoreOptions& options)
     : runtime_(runtime),
-      device_(device),
+      joined_(device),
+      device_(joined_),
       superblock_(superblock),
       geometry_(superblock_),
       slots_(superblock.slot_count, runtime.ready),
       map_(slots_),
-      writer_(runtime, device, geometry_, slots_, *this, options.batches_in_flight_max),
+      writer_(runtime, device_, geometry_, slots_, *this, options.batches_in_flight_max),
       catalog_(writer_),
       cleaner_(writer_, map_),
+      tier_(writer_, map_, [this] { space_.wake_all(); }),
       views_turn_(runtime.ready),
+      devices_turn_(runtime.ready),
       idle_(runtime.ready),
       space_(runtime.ready),
       tasks_(runtime.ready) {}
@@ -45,6 +48,7 @@ Task<Status> StoreCore::close() {
   closing_ = true;
   space_.wake_all();
   while (requests_ > 0) co_await idle_.wait();
+  co_await tier_.stop();
   co_await cleaner_.stop();
   co_await writer_.stop();
   co_await tasks_.done();
@@ -55,7 +59,10 @@ Task<Status> StoreCore::close() {
 void StoreCore::durable(StreamKind stream, const Append& append) {
   if (stream == StreamKind::kCatalog) return;
   if (stream == StreamKind::kRelocated) {
-    map_.relocate(append);
+    if (append.from_slot == kNoSlot)
+      map_.apply(append.entry, append.slot, append.crcs);
+    else
+      map_.relocate(append);
     return;
   }
   map_.apply(append.entry, append.slot, append.crcs);
@@ -146,20 +153,27 @@ Task<void> StoreCore::space_freed() {
 }
 
 uint64_t StoreCore::capacity_blocks() const {
-  const uint64_t slots = geometry_.slot_count - geometry_.unsellable_slots();
-  return slots * geometry_.dense_blocks();
+  return hot_capacity_blocks() + geometry_.cold_capacity_blocks();
 }
 
 uint64_t StoreCore::taken_blocks() const {
-  return map_.live_blocks() + map_.live_marks() / kMarksPerBlock + pending_blocks_;
+  return map_.live_blocks() - map_.used_blocks(kIndexVolume) + map_.live_marks() / kMarksPerBlock +
+         pending_blocks_;
 }
 
 StoreStats StoreCore::stats() const {
   const LogStats& log = writer_.stats();
   return {.slot_count = geometry_.slot_count,
           .free_slot_count = slots_.free_count(),
+          .cold_device_count = geometry_.cold.size(),
+          .cold_slot_count = geometry_.cold_slot_count(),
+          .free_cold_slot_count = tier_.free_count(),
+          .hot_capacity_blocks = hot_capacity_blocks(),
+          .hot_live_blocks = slots_.hot_live_blocks(),
+          .demoted_blocks_written = tier_.stats().demoted_blocks,
+          .packed_blocks_written = tier_.stats().packed_blocks,
           .capacity_blocks = capacity_blocks(),
-          .live_blocks = map_.live_blocks(),
+          .live_blocks = map_.live_blocks() - map_.used_blocks(kIndexVolume),
           .pending_blocks = pending_blocks_,
           .write_limit_blocks = write_limit_blocks(),
           .damaged_blocks = map_.damaged_blocks(),

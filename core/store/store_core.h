@@ -3,6 +3,7 @@
 //   write, trim -> LogWriter (user stream) -> durable() -> BlockMap
 //   read        -> BlockMap -> device, checksum
 //   Cleaner     -> LogWriter (relocated streams) -> durable() -> BlockMap
+//   ColdTier    -> HDD, index -> LogWriter (relocated stream) -> BlockMap
 //   create, delete -> Catalog -> LogWriter (catalog stream)
 //
 // Thread rule: one shard's thread.
@@ -15,11 +16,13 @@
 #include <vector>
 
 #include "core/cleaning/cleaner.h"
+#include "core/device/joined_device.h"
 #include "core/log/log_writer.h"
 #include "core/log/segment_scan.h"
 #include "core/map/block_map.h"
 #include "core/store/catalog.h"
 #include "core/store/store.h"
+#include "core/tiering/cold_tier.h"
 
 namespace varve {
 
@@ -32,6 +35,7 @@ class StoreCore : public DurableSink {
   // Rebuilds everything from the device, then starts the cleaner.
   Task<Status> recover(const StoreOptions& options);
   Task<Status> close();
+  Task<Status> add_cold_device(BlockDevice& device, ColdFormatOptions options);
 
   Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes, KeyWrapper wrap);
   Result<VolumeKey> volume_key(VolumeId id) const;
@@ -134,17 +138,29 @@ class StoreCore : public DurableSink {
 
   void note_log_end(const Entry& entry);
   void adopt(const SegmentContent& content);
+  // The HDDs that the catalog names, among those that were given.
+  Task<Status> find_cold_devices(const std::vector<BlockDevice*>& given);
+  // Its slots become part of the geometry, the slot table and the map. Returns the first.
+  uint32_t attach_cold_device(BlockDevice& device, const Superblock& superblock);
+  Task<Status> load_cold_indexes();
+  void adopt_cold(uint32_t slot, const ColdIndex& index);
+  Task<Status> flush_devices();
+  void set_hot_limits();
+  uint64_t index_room_blocks(uint64_t cold_slot_count) const;
+  uint64_t hot_capacity_blocks() const;
   Task<Status> seal_recovered(std::vector<SegmentContent> unsealed);
 
   Runtime& runtime_;
-  BlockDevice& device_;
+  JoinedDevice joined_;
+  BlockDevice& device_;  // joined_
   const Superblock superblock_;
-  const Geometry geometry_;
+  Geometry geometry_;
   SlotTable slots_;
   BlockMap map_;
   LogWriter writer_;
   Catalog catalog_;
   Cleaner cleaner_;
+  ColdTier tier_;
   Sequence next_sequence_ = 1;
   std::unordered_map<uint32_t, Sequence> log_ends_;  // by group
   uint64_t pending_blocks_ = 0;                      // user data on its way into the log
@@ -154,9 +170,10 @@ class StoreCore : public DurableSink {
   bool closing_ = false;
   bool closed_ = false;
   bool dropping_ = false;
-  Turn views_turn_;  // of what changes the volumes and their views
-  WaitList idle_;    // close() waits here for the requests
-  WaitList space_;   // space_freed() waits here
+  Turn views_turn_;    // of what changes the volumes and their views
+  Turn devices_turn_;  // of HDDs that are being added: their slots come in the order of the catalog
+  WaitList idle_;      // close() waits here for the requests
+  WaitList space_;     // space_freed() waits here
   TaskGroup tasks_;
 };
 

@@ -39,7 +39,8 @@ std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase 
   if (crash.depth < kDepthMax && random.chance(plan_.recovery_crash_percent, 100)) {
     nested.at_write = 1 + random.below(4);
   }
-  std::unique_ptr<Store> store = open(loop, device, crash, nested);
+  SimParts parts(device, plan_);
+  std::unique_ptr<Store> store = open(loop, device, parts, crash, nested);
   if (store == nullptr) return {};
   const Look first = look(loop, *store, model);
   const std::string wrong = model.check_recovered(first.volumes, crash.damage.blocks);
@@ -55,7 +56,8 @@ std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase 
   }
   SimDevice& second = cut ? *cut : device;
   Nested none;
-  store = open(loop, second, crash, none);
+  SimParts second_parts(second, plan_);
+  store = open(loop, second, second_parts, crash, none);
   if (store == nullptr) report_.fail("a recovered store refuses to serve when opened again");
   compare(crash, first, look(loop, *store, model), model.cloned());
   put_down(loop, second, std::move(store));
@@ -76,8 +78,8 @@ std::optional<Recovered> CrashChecker::check(const BlockModel& model, CrashCase 
 }
 
 // Opens the store and takes what a crash in the middle of that would leave.
-std::unique_ptr<Store> CrashChecker::open(SimLoop& loop, SimDevice& device, const CrashCase& crash,
-                                          Nested& nested) {
+std::unique_ptr<Store> CrashChecker::open(SimLoop& loop, SimDevice& device, SimParts& parts,
+                                          const CrashCase& crash, Nested& nested) {
   using Opened = Result<std::unique_ptr<Store>>;
   const uint64_t writes_before = device.writes_submitted();
   std::optional<Opened> result;
@@ -87,10 +89,7 @@ std::unique_ptr<Store> CrashChecker::open(SimLoop& loop, SimDevice& device, cons
       out->emplace(co_await task);
     }
   };
-  group.start(Keep::result(
-      Store::open(loop.runtime(), device,
-                  {.batches_in_flight_max = plan_.batches_in_flight_max, .progress = {}}),
-      &result));
+  group.start(Keep::result(Store::open(loop.runtime(), parts.ssd(), parts.options()), &result));
   Random random(crash.seed ^ 0x6e657374);
   for (uint64_t steps = 0; !result; ++steps) {
     if (steps == SimLoop::kStepLimit) report_.fail("recovery does not come to an end");

@@ -21,6 +21,7 @@
 #include "tests/sim/seed_plan.h"
 #include "tests/sim/sim_device.h"
 #include "tests/sim/sim_loop.h"
+#include "tests/sim/sim_parts.h"
 
 namespace varve {
 
@@ -57,8 +58,8 @@ class CrashChecker {
     std::optional<DiskState> disk;
   };
 
-  std::unique_ptr<Store> open(SimLoop& loop, SimDevice& device, const CrashCase& crash,
-                              Nested& nested);
+  std::unique_ptr<Store> open(SimLoop& loop, SimDevice& device, SimParts& parts,
+                              const CrashCase& crash, Nested& nested);
   std::unique_ptr<Store> refused(const Status& status, const SimDevice& device,
                                  const CrashCase& crash);
   Look look(SimLoop& loop, Store& store, const BlockModel& model);

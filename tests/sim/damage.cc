@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/text.h"
+#include "core/format/cold_index.h"
 #include "core/format/footer.h"
 
 namespace varve {
@@ -44,7 +45,7 @@ const std::byte* block_at(const DiskImage& image, uint64_t device_block) {
 // What an entry of a batch stands for; `only` picks one data block by its position in the slot.
 void add_entry(const DiskImage& image, const ImageLayout& layout, uint32_t slot, const Entry& entry,
                std::optional<uint32_t> only, Damage& damage) {
-  if (entry.op == EntryOp::kCatalog) {
+  if (entry.op == EntryOp::kCatalog || VolumeId{entry.volume} == kIndexVolume) {
     damage.may_refuse = true;
     return;
   }
@@ -196,9 +197,9 @@ Damage drop_batch(DiskImage& image, const ImageLayout& layout,
 
 }  // namespace
 
-Damage inflict_damage(DiskImage& image, const std::deque<DurableWrite>& history, Random& random,
-                      FaultCounts& counts) {
-  const std::optional<ImageLayout> layout = read_layout(image);
+Damage inflict_damage(DiskImage& image, uint64_t ssd_bytes, const std::deque<DurableWrite>& history,
+                      Random& random, FaultCounts& counts) {
+  const std::optional<ImageLayout> layout = read_layout(std::span(image).first(ssd_bytes));
   if (!layout) return {};
   const auto stale = std::count_if(layout->slots.begin(), layout->slots.end(),
                                    [](const SlotLayout& slot) { return slot.stale_behind; });

@@ -25,9 +25,9 @@ struct Damage {
   std::string what;                  // for the report
 };
 
-// Changes `image`, or not, when there is nothing fit to be damaged. `history`: durable writes that
-// are still on the image as they were written.
-Damage inflict_damage(DiskImage& image, const std::deque<DurableWrite>& history, Random& random,
-                      FaultCounts& counts);
+// Changes the first `ssd_bytes` of `image`, or not, when there is nothing fit to be damaged.
+// `history`: durable writes that are still on the image as they were written.
+Damage inflict_damage(DiskImage& image, uint64_t ssd_bytes, const std::deque<DurableWrite>& history,
+                      Random& random, FaultCounts& counts);
 
 }  // namespace varve

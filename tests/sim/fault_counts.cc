@@ -15,6 +15,8 @@ const char* fault_name(Fault fault) {
       "device failed a write",
       "crash in recovery",
       "crash in cleaning",
+      "crash with blocks on their way to an HDD",
+      "crash with blocks on an HDD",
       "crash in close",
       "crash with nothing in flight",
       "crash after earlier damage",

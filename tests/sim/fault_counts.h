@@ -22,6 +22,8 @@ enum class Fault : uint8_t {
   kDeviceFailed,           // a write ended with an error
   kCrashInRecovery,
   kCrashInCleaning,  // moved blocks were in flight
+  kCrashInSinking,   // blocks were on their way to the HDD
+  kCrashWithColdBlocks,
   kCrashInClose,
   kCrashWhenIdle,     // nothing in flight: everything acknowledged must be there
   kCrashAfterDamage,  // a later life of a damaged store

@@ -61,10 +61,9 @@ void apply_names(ImageLayout& layout, const OpenList& list) {
   }
 }
 
-std::optional<Superblock> read_superblock(const DiskImage& image) {
+std::optional<Superblock> read_superblock(SlotBytes image) {
   for (const uint64_t offset : superblock_offsets(image.size())) {
-    const auto found =
-        decode_superblock(SlotBytes(image).subspan(offset, kBlockBytes), image.size());
+    const auto found = decode_superblock(image.subspan(offset, kBlockBytes), image.size());
     if (found.ok()) return *found;
   }
   return {};
@@ -72,7 +71,7 @@ std::optional<Superblock> read_superblock(const DiskImage& image) {
 
 }  // namespace
 
-std::optional<ImageLayout> read_layout(const DiskImage& image) {
+std::optional<ImageLayout> read_layout(std::span<const std::byte> image) {
   const auto superblock = read_superblock(image);
   if (!superblock) return {};
   ImageLayout layout{.superblock = *superblock};
@@ -80,9 +79,9 @@ std::optional<ImageLayout> read_layout(const DiskImage& image) {
   std::vector<OpenList> lists;
   for (uint32_t slot = 0; slot < superblock->slot_count; ++slot) {
     SlotLayout found{.slot = slot};
-    const SlotBytes bytes = SlotBytes(image).subspan(
-        superblock->slots_offset + uint64_t{slot} * superblock->segment_bytes,
-        superblock->segment_bytes);
+    const SlotBytes bytes =
+        image.subspan(superblock->slots_offset + uint64_t{slot} * superblock->segment_bytes,
+                      superblock->segment_bytes);
     const auto header = decode_segment_header(bytes.first(kBlockBytes), seed, slot);
     if (header && header->stream != StreamKind::kFree) {
       found.generation = header->generation;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/format/batch.h"
@@ -38,7 +39,7 @@ struct ImageLayout {
   }
 };
 
-// Nothing when no superblock is readable.
-std::optional<ImageLayout> read_layout(const DiskImage& image);
+// Of an SSD. Nothing when no superblock is readable.
+std::optional<ImageLayout> read_layout(std::span<const std::byte> image);
 
 }  // namespace varve

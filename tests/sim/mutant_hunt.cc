@@ -54,6 +54,8 @@ constexpr NamedMutant kMutants[] = {
     {Mutant::kDropTrimMemory, "drop-trim-memory"},
     {Mutant::kStopAtFirstDamagedBatch, "stop-at-first-damaged-batch"},
     {Mutant::kForgetSlotGeneration, "forget-slot-generation"},
+    {Mutant::kDropMarkAtDemotion, "drop-mark-at-demotion"},
+    {Mutant::kReuseColdSlotEarly, "reuse-cold-slot-early"},
     {Mutant::kDropHidingMark, "drop-hiding-mark"},
     {Mutant::kMixGenerations, "mix-generations"},
     {Mutant::kForgetPendingSnapshot, "forget-pending-snapshot"},

@@ -2,7 +2,7 @@
 
 #include "core/base/text.h"
 #include "core/base/units.h"
-#include "core/format/superblock.h"
+#include "core/log/geometry.h"
 #include "core/runtime/random.h"
 
 namespace varve {
@@ -57,19 +57,27 @@ SeedPlan draw_plan(uint64_t seed) {
 
   plan.view_weight = random.chance(1, 2) ? between(1, 25) : 0;
   plan.keep_moves_apart = plan.slot_count >= 16 && random.chance(1, 2);
+  plan.cold_slot_count = random.chance(1, 2) ? between(4, 9) : 0;
   return plan;
 }
 
-uint64_t SeedPlan::device_bytes() const {
+uint64_t SeedPlan::ssd_bytes() const {
   return 3 * kSuperblockSpacing + uint64_t{slot_count} * segment_bytes;
+}
+
+uint64_t SeedPlan::device_bytes() const {
+  if (cold_slot_count == 0) return ssd_bytes();
+  const uint64_t cold_segment_bytes = uint64_t{kColdSegmentFactor} * segment_bytes;
+  return ssd_bytes() + kSuperblockSpacing + (uint64_t{cold_slot_count} + 1) * cold_segment_bytes;
 }
 
 std::string SeedPlan::text() const {
   return varve::text("segments of ", segment_bytes / 1024, " KiB in ", slot_count, " slots, ",
-                     batches_in_flight_max, " batches in flight, depth ", queue_depth, ", ",
-                     volume_count, " volumes filled to ", fill_percent, " %, ", life_count,
-                     " lives of ", ops_per_life, " ops, writes up to ", write_blocks_max,
-                     " blocks, views ", view_weight, keep_moves_apart ? ", moves apart" : "");
+                     cold_slot_count, " of an HDD, ", batches_in_flight_max,
+                     " batches in flight, depth ", queue_depth, ", ", volume_count,
+                     " volumes filled to ", fill_percent, " %, ", life_count, " lives of ",
+                     ops_per_life, " ops, writes up to ", write_blocks_max, " blocks, views ",
+                     view_weight, keep_moves_apart ? ", moves apart" : "");
 }
 
 }  // namespace varve

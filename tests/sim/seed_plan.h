@@ -14,6 +14,7 @@ namespace varve {
 struct SeedPlan {
   uint32_t segment_bytes = 0;
   uint32_t slot_count = 0;
+  uint32_t cold_slot_count = 0;  // of the HDD; 0: there is none
   uint32_t batches_in_flight_max = 1;
   uint32_t queue_depth = 1;
   uint32_t volume_count = 1;
@@ -43,7 +44,8 @@ struct SeedPlan {
 
   SimDeviceOptions device;
 
-  uint64_t device_bytes() const;
+  uint64_t ssd_bytes() const;
+  uint64_t device_bytes() const;  // of SSD and HDD
   std::string text() const;
 };
 

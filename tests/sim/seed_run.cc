@@ -6,6 +6,7 @@
 
 #include "core/base/text.h"
 #include "tests/sim/crash_checker.h"
+#include "tests/sim/sim_parts.h"
 #include "tests/sim/workload.h"
 
 namespace varve {
@@ -55,6 +56,7 @@ class Life {
   Damage damage_;
   SimLoop loop_;
   SimDevice device_;
+  SimParts parts_;
   CrashChecker checker_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Workload> workload_;
@@ -78,6 +80,7 @@ Life::Life(uint64_t seed, uint32_t number, const SeedPlan& plan, Report& report,
       damage_(std::move(legacy.damage)),
       loop_(random_.next()),
       device_(loop_, std::move(legacy.disk), device_options(plan, random_), random_.next()),
+      parts_(device_, plan),
       checker_(plan, report, counts) {
   for (uint32_t i = 0; i < plan.crash_points_per_life; ++i) {
     due_.push_back(static_cast<uint32_t>(random_.below(plan.ops_per_life)));
@@ -87,9 +90,7 @@ Life::Life(uint64_t seed, uint32_t number, const SeedPlan& plan, Report& report,
 }
 
 void Life::open() {
-  auto opened = loop_.run(
-      Store::open(loop_.runtime(), device_,
-                  {.batches_in_flight_max = plan_.batches_in_flight_max, .progress = {}}));
+  auto opened = loop_.run(Store::open(loop_.runtime(), parts_.ssd(), parts_.options()));
   if (!opened) report_.fail("opening the store does not end");
   if (!opened->ok()) report_.fail(text("opening the store failed: ", opened->status().message()));
   store_ = std::move(**opened);
@@ -157,11 +158,18 @@ void Life::crash_when_due() {
 
 void Life::inspect() {
   bool relocating = false;
-  device_.for_each_block_in_flight([&](uint64_t, const std::byte* block) {
+  bool sinking = false;
+  device_.for_each_block_in_flight([&](uint64_t offset, const std::byte* block) {
+    sinking = sinking || offset >= plan_.ssd_bytes();
     const auto stamp = relocating ? std::nullopt : stamp_of(block);
     relocating = relocating || (stamp && model_.acknowledged(stamp->value));
   });
   counts_.add(Fault::kCrashInCleaning, relocating);
+  counts_.add(Fault::kCrashInSinking, sinking);
+  if (store_) {
+    const StoreStats stats = store_->stats();
+    counts_.add(Fault::kCrashWithColdBlocks, stats.free_cold_slot_count < stats.cold_slot_count);
+  }
   counts_.add(Fault::kCrashInClose, closing_);
   counts_.add(Fault::kCrashWhenIdle, !device_.has_unstable_writes());
   counts_.add(Fault::kCrashAfterDamage, damage_.done);
@@ -185,7 +193,8 @@ void Life::crash_point() {
   counts_.add(Fault::kKilled, kind == CrashKind::kKill);
   // Not after a kill: what names the batch that is hit might be lost with the disk's cache later.
   if (kind == CrashKind::kPowerCut && !damage_.done && random.chance(plan_.damage_percent, 100)) {
-    crash.damage = inflict_damage(crash.disk.image, device_.durable_history(), random, counts_);
+    crash.damage = inflict_damage(crash.disk.image, plan_.ssd_bytes(), device_.durable_history(),
+                                  random, counts_);
   }
   report_.say(text(closing_ ? "closing, " : "", kind == CrashKind::kKill ? "kill: " : "power cut: ",
                    device_.flights_text(), crash.damage.done ? "; " + crash.damage.what : ""));
@@ -228,6 +237,19 @@ void Life::end() {
   store_.reset();
 }
 
+// To the store that was just formatted.
+void add_hdd(SimLoop& loop, SimParts& parts, Random& random, Report& report) {
+  auto opened = loop.run(Store::open(loop.runtime(), parts.ssd(), {}));
+  if (!opened || !opened->ok()) report.fail("a formatted store cannot be opened");
+  Store& store = ***opened;
+  ColdFormatOptions options;
+  for (std::byte& byte : options.device) byte = static_cast<std::byte>(random.next());
+  const auto added = loop.run(store.add_cold_device(parts.hdd(), options));
+  if (!added || !added->ok())
+    report.fail(text("adding an HDD failed: ", added ? added->message() : "it does not end"));
+  if (!loop.run(store.close())) report.fail("the store cannot be closed");
+}
+
 }  // namespace
 
 SeedResult run_seed(uint64_t seed, Report& report, FaultCounts& counts) {
@@ -245,9 +267,11 @@ SeedResult run_seed(uint64_t seed, Report& report, FaultCounts& counts) {
                        .keep_moves_apart = plan.keep_moves_apart,
                        .progress = {}};
   for (std::byte& byte : format.disk) byte = static_cast<std::byte>(random.next());
-  const auto formatted = loop.run(Store::format(loop.runtime(), device, format));
+  SimParts parts(device, plan);
+  const auto formatted = loop.run(Store::format(loop.runtime(), parts.ssd(), format));
   if (!formatted) report.fail("formatting does not end");
   if (!formatted->ok()) report.fail(text("formatting failed: ", formatted->message()));
+  if (plan.cold_slot_count > 0) add_hdd(loop, parts, random, report);
   std::optional<Legacy> legacy{{device.power_cut(random, counts), {}, {}}};
   SeedResult result;
   for (uint32_t number = 0; number < plan.life_count && legacy; ++number) {

@@ -53,10 +53,10 @@ TEST_CASE("a slot that is read from is not handed out") {
 TEST_CASE("what lies in a freed slot is remembered until the slot is written again") {
   Bench bench(2);
   bench.slots.acquire(StreamKind::kUser);
-  bench.slots.at(0).data_sequence_min = 17;
+  bench.slots.at(0).data_sequences.volumes = 17;
   bench.slots.set_sealed(0);
-  CHECK(bench.slots.data_sequence_min(1) == 17);
-  CHECK(bench.slots.data_sequence_min(0) == kNoSequence);
+  CHECK(bench.slots.data_sequences(1).volumes == 17);
+  CHECK(bench.slots.data_sequences(0).volumes == kNoSequence);
 }
 
 }  // namespace varve

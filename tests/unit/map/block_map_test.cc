@@ -115,9 +115,9 @@ TEST_CASE("recovery forgets the marks that no older version can contradict, and 
   Bench bench;
   bench.apply(Bench::entry(6, 10, 1, 0, EntryOp::kZero), 1);
   bench.apply(Bench::entry(9, 11, 1, 0, EntryOp::kZero), 2);
-  bench.slots.at(0).data_sequence_min = 8;
-  bench.slots.at(1).data_sequence_min = 2;  // goes with the mark in the same slot
-  bench.slots.at(2).data_sequence_min = 7;
+  bench.slots.at(0).data_sequences.volumes = 8;
+  bench.slots.at(1).data_sequences.volumes = 2;  // goes with the mark in the same slot
+  bench.slots.at(2).data_sequences.volumes = 7;
   bench.map.forget_old_zeroes();
   CHECK(bench.get(10).kind == BlockKind::kNone);
   CHECK(bench.get(11).kind == BlockKind::kZero);

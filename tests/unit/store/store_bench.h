@@ -1,4 +1,4 @@
-// A simulated device without faults, a loop and at most one open store.
+// Simulated devices without faults, a loop and at most one open store.
 #pragma once
 
 #include <catch2/catch_test_macros.hpp>
@@ -17,6 +17,7 @@
 namespace varve {
 
 inline constexpr uint32_t kSegmentBytes = 64 * 1024;
+inline constexpr uint32_t kColdSegmentBytes = 4 * kSegmentBytes;
 
 class StoreBench {
  public:
@@ -32,11 +33,26 @@ class StoreBench {
     return *loop_.run(
         Store::format(runtime_, device_, {.cluster = cluster, .segment_bytes = kSegmentBytes}));
   }
+  // With the HDD, if there is one.
   Status open() {
-    auto opened = loop_.run(Store::open(runtime_, device_, {}));
-    if (!opened->ok()) return opened->status();
-    store_ = std::move(**opened);
-    return {};
+    StoreOptions options;
+    if (hdd_) options.cold_devices = {hdd_.get()};
+    return open(device_, std::move(options));
+  }
+  Status open_without_hdd() { return open(device_, {}); }
+  Status open_hdd_as_ssd() { return open(*hdd_, {}); }
+  // A blank one.
+  Status add_hdd(uint64_t bytes) {
+    hdd_ =
+        std::make_unique<SimDevice>(loop_, DiskState{DiskImage(bytes), {}}, SimDeviceOptions{}, 5);
+    return *loop_.run(store_->add_cold_device(*hdd_, {}));
+  }
+  uint64_t hdd_writes() const { return hdd_->writes_submitted(); }
+  // Flips a bit of a byte.
+  void spoil_hdd(uint64_t offset) {
+    DiskState disk{hdd_->image(), {}};
+    disk.image[offset] ^= std::byte{1};
+    hdd_->insert(std::move(disk));
   }
   void close() {
     CHECK(loop_.run(store_->close())->ok());
@@ -99,7 +115,15 @@ class StoreBench {
  private:
   SimLoop loop_;
   Runtime runtime_;
+  Status open(BlockDevice& device, StoreOptions options) {
+    auto opened = loop_.run(Store::open(runtime_, device, std::move(options)));
+    if (!opened->ok()) return opened->status();
+    store_ = std::move(**opened);
+    return {};
+  }
+
   SimDevice device_;
+  std::unique_ptr<SimDevice> hdd_;
   std::unique_ptr<Store> store_;
 };
 

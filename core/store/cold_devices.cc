@@ -1,0 +1,180 @@
+// The HDDs of a disk group: how they are found, added, and what recovery learns of them.
+#include <algorithm>
+
+#include "core/base/aligned_buffer.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/store/store_core.h"
+#include "core/store/superblocks.h"
+
+namespace varve {
+namespace {
+
+// Above this much of the SSD's room blocks begin to sink, and go on to the other.
+constexpr uint64_t kSinkAbovePercent = 70;
+constexpr uint64_t kSinkUntilPercent = 60;
+// An HDD whose index would take more of the SSD's room is not added.
+constexpr uint64_t kIndexRoomPercent = 25;
+
+std::string uuid_text(const Uuid& uuid) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const std::byte byte : uuid) {
+    text += kDigits[static_cast<uint8_t>(byte) >> 4];
+    text += kDigits[static_cast<uint8_t>(byte) & 15];
+  }
+  return text;
+}
+
+uint32_t cold_segment_bytes_for(uint32_t hot_segment_bytes) {
+  return std::min(hot_segment_bytes * uint64_t{kColdSegmentFactor}, uint64_t{kSegmentBytesMax});
+}
+
+struct FoundDevice {
+  BlockDevice* device = nullptr;
+  Superblock superblock;
+};
+
+// The one with this name among those given; null: it is not there.
+const FoundDevice* find_device(const std::vector<FoundDevice>& given, const DeviceRecord& record) {
+  const auto found = std::find_if(given.begin(), given.end(), [&](const FoundDevice& one) {
+    return one.superblock.disk == record.device;
+  });
+  return found == given.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+Task<Status> StoreCore::find_cold_devices(const std::vector<BlockDevice*>& given) {
+  std::vector<FoundDevice> found;
+  std::string unread;
+  for (BlockDevice* const device : given) {
+    const Result<Superblock> superblock = co_await read_superblock(*device);
+    if (superblock.ok() && (superblock->incompatible_features & kFeatureCold) != 0)
+      found.push_back({device, *superblock});
+    else
+      unread = text("; of another device: ", superblock.ok()
+                                                 ? std::string("it is no HDD of a disk group")
+                                                 : std::string(superblock.status().message()));
+  }
+  for (const auto& [number, record] : catalog_.devices()) {
+    const FoundDevice* const one = find_device(found, record);
+    if (one == nullptr)
+      co_return Status(ErrorCode::kNotFound,
+                       text("HDD ", number, " of the disk group (", uuid_text(record.device),
+                            ") is not among the ", given.size(), " given", unread));
+    if (one->superblock.slot_count != record.slot_count ||
+        one->superblock.group != superblock_.disk ||
+        one->superblock.segment_bytes != cold_segment_bytes_for(geometry_.segment_bytes))
+      co_return Status(ErrorCode::kDamaged, text("the superblock of HDD ", number,
+                                                 " and the catalog contradict each other"));
+    attach_cold_device(*one->device, one->superblock);
+  }
+  for (const FoundDevice& one : found) {
+    const auto& known = catalog_.devices();
+    if (std::none_of(known.begin(), known.end(),
+                     [&](const auto& held) { return held.second.device == one.superblock.disk; }))
+      log_warn("store", text("HDD ", uuid_text(one.superblock.disk),
+                             " was given, but is no part of the disk group: it is not used"));
+  }
+  co_return Status();
+}
+
+uint32_t StoreCore::attach_cold_device(BlockDevice& device, const Superblock& superblock) {
+  const uint32_t number = joined_.add(device);
+  const uint32_t first = slots_.count();
+  geometry_.cold_segment_bytes = superblock.segment_bytes;
+  geometry_.cold.push_back({.first = first,
+                            .count = superblock.slot_count,
+                            .offset = JoinedDevice::base_of(number) + superblock.slots_offset});
+  slots_.add_cold(superblock.slot_count);
+  map_.add_volume(kIndexVolume, geometry_.index_block(slots_.count()), {});
+  return first;
+}
+
+Task<Status> StoreCore::load_cold_indexes() {
+  if (geometry_.cold.empty()) co_return Status();
+  VARVE_CO_TRY(co_await tier_.load(
+      [this](uint32_t slot, const ColdIndex& index) { adopt_cold(slot, index); }));
+  co_return Status();
+}
+
+void StoreCore::adopt_cold(uint32_t slot, const ColdIndex& index) {
+  const uint32_t* crcs = index.content.crcs.data();
+  for (const Entry& entry : index.content.entries) {
+    note_log_end(entry);
+    map_.apply(entry, slot, crcs);
+    crcs += entry.count;
+  }
+  // Unlike what the log says of its segments this number was durable, so there is no gap.
+  slots_.set_next_generation(std::max(slots_.next_generation(), index.generation + 1));
+}
+
+Task<Status> StoreCore::flush_devices() {
+  for (uint32_t i = 0; i < joined_.count(); ++i)
+    VARVE_CO_TRY(co_await device_.flush(JoinedDevice::base_of(i)));
+  co_return Status();
+}
+
+// Of the SSD, for the indexes of that many slots of HDDs.
+uint64_t StoreCore::index_room_blocks(uint64_t cold_slot_count) const {
+  const uint32_t slot_blocks = cold_segment_bytes_for(geometry_.segment_bytes) / kBlockBytes;
+  return cold_slot_count * cold_index_blocks_max(slot_blocks);
+}
+
+uint64_t StoreCore::hot_capacity_blocks() const {
+  const uint64_t slots = geometry_.slot_count - geometry_.unsellable_slots();
+  return slots * geometry_.dense_blocks() - index_room_blocks(geometry_.cold_slot_count());
+}
+
+void StoreCore::set_hot_limits() {
+  tier_.set_hot_limits(hot_capacity_blocks() * kSinkUntilPercent / 100,
+                       hot_capacity_blocks() * kSinkAbovePercent / 100);
+}
+
+Task<Status> StoreCore::add_cold_device(BlockDevice& device, ColdFormatOptions options) {
+  if (catalog_.devices().size() >= kColdDevicesMax)
+    co_return Status(ErrorCode::kInvalidArgument,
+                     text("a disk group has at most ", kColdDevicesMax, " HDDs"));
+  Result<Superblock> planned = plan_superblock(
+      device.size_bytes(), cold_segment_bytes_for(geometry_.segment_bytes), kColdSlotCountMin);
+  if (!planned.ok()) co_return planned.status();
+  Superblock& superblock = *planned;
+  const uint64_t index_blocks = index_room_blocks(superblock.slot_count);
+  if (index_blocks > hot_capacity_blocks() * kIndexRoomPercent / 100)
+    co_return Status(ErrorCode::kInvalidArgument,
+                     text("the HDD has ", device.size_bytes(), " bytes: its index takes up to ",
+                          index_blocks * kBlockBytes, " bytes of the SSD, more than ",
+                          kIndexRoomPercent, " % of what is left of it"));
+  superblock.incompatible_features = kFeatureCold;
+  superblock.tier = 1;
+  superblock.disk = options.device;
+  if (superblock.disk == Uuid{})
+    for (std::byte& byte : superblock.disk) byte = static_cast<std::byte>(runtime_.random.next());
+  superblock.group = superblock_.disk;
+  superblock.cluster = superblock_.cluster;
+  superblock.created_seconds = runtime_.clock.wall_seconds();
+  if (!enter()) co_return ErrorCode::kClosed;
+  co_await devices_turn_.take();
+  AlignedBuffer block(kBlockBytes);
+  encode_superblock(superblock, block.span());
+  Status status = co_await write_superblocks(device, block.span());
+  const Catalog::Change make = [&](CatalogPayload& change) -> Status {
+    const auto number = static_cast<uint32_t>(catalog_.devices().size()) + 1;
+    change.devices.push_back({number, superblock.slot_count, superblock.disk});
+    return {};
+  };
+  if (status.ok()) status = co_await catalog_.change(make);
+  if (status.ok()) {
+    const bool first = geometry_.cold.empty();
+    tier_.add_free(attach_cold_device(device, superblock), superblock.slot_count);
+    set_hot_limits();
+    if (first) tier_.start();
+    space_.wake_all();
+  }
+  devices_turn_.end();
+  leave();
+  co_return status;
+}
+
+}  // namespace varve

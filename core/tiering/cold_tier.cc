@@ -1,0 +1,281 @@
+#include "core/tiering/cold_tier.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "core/base/log.h"
+#include "core/base/mutant.h"
+#include "core/base/text.h"
+#include "core/log/log_reader.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kLoadsInFlight = 16;
+// Kept for packing, which needs one to begin with.
+constexpr uint32_t kPackingReserve = 1;
+constexpr uint32_t kEntriesAtOnce = 1024;
+
+bool before(const ColdMove& a, const ColdMove& b) {
+  return std::tie(a.volume, a.block, a.generation) < std::tie(b.volume, b.block, b.generation);
+}
+
+// Adds what stands behind `middle`, in any order, to what stands sorted before it.
+void sort_in(std::vector<ColdMove>& moves, size_t middle) {
+  const auto at = moves.begin() + static_cast<ptrdiff_t>(middle);
+  std::sort(at, moves.end(), before);
+  std::inplace_merge(moves.begin(), at, moves.end(), before);
+}
+
+}  // namespace
+
+ColdTier::ColdTier(LogWriter& writer, BlockMap& map, std::function<void()> sunk)
+    : writer_(writer),
+      map_(map),
+      sunk_(std::move(sunk)),
+      indexes_(writer, map),
+      sinker_(writer, map, indexes_),
+      tasks_(writer.runtime().ready) {}
+
+ColdTier::~ColdTier() = default;
+
+void ColdTier::set_hot_limits(uint64_t low_blocks, uint64_t high_blocks) {
+  low_blocks_ = low_blocks;
+  high_blocks_ = high_blocks;
+}
+
+void ColdTier::add_free(uint32_t first, uint32_t count) {
+  for (uint32_t slot = first; slot < first + count; ++slot) {
+    writer_.slots().at(slot).stream = StreamKind::kCold;
+    free_.push_back(slot);
+  }
+  writer_.slots().changed().wake_all();
+}
+
+Task<void> ColdTier::load_slot(uint32_t slot,
+                               const std::function<void(uint32_t, const ColdIndex&)>* take,
+                               Status* status) {
+  const Result<std::optional<ColdIndex>> index = co_await indexes_.read(slot);
+  if (!index.ok()) {
+    *status = index.status();
+    co_return;
+  }
+  Slot& held = writer_.slots().at(slot);
+  held.stream = StreamKind::kCold;
+  if (!*index) {
+    free_.push_back(slot);
+    co_return;
+  }
+  held.generation = (*index)->generation;
+  held.state = SlotState::kSealing;  // none is freed while the map is being built
+  for (const Entry& entry : (*index)->content.entries) held.data_sequences.add(entry);
+  (*take)(slot, **index);
+}
+
+Task<Status> ColdTier::load(std::function<void(uint32_t slot, const ColdIndex&)> take) {
+  Status status;
+  TaskGroup loads(writer_.runtime().ready);
+  for (uint32_t slot = writer_.slots().hot_count(); slot < writer_.slots().count(); ++slot) {
+    co_await loads.below(kLoadsInFlight);
+    loads.start(load_slot(slot, &take, &status));
+  }
+  co_await loads.done();
+  std::sort(free_.begin(), free_.end());
+  co_return status;
+}
+
+void ColdTier::start() {
+  writer_.set_relief([this] { return relief(); });
+  tasks_.start(run());
+}
+
+Task<void> ColdTier::stop() {
+  stopping_ = true;
+  writer_.slots().changed().wake_all();
+  co_await tasks_.done();
+}
+
+bool ColdTier::urgent() const {
+  return writer_.slots().free_count() <= LogWriter::floor_slots(StreamKind::kUser);
+}
+
+bool ColdTier::relief() const {
+  if (stopping_) return false;
+  if (!busy_ && (vain_ || choose_demotion().empty())) return false;
+  promised_ = true;
+  return true;
+}
+
+Task<void> ColdTier::run() {
+  while (!stopping_ && !writer_.failed()) {
+    busy_ = true;
+    const Did did = co_await step();
+    busy_ = false;
+    vain_ = did == Did::kInVain;
+    if (did == Did::kSomething) continue;
+    // Who was promised relief looks again.
+    if (std::exchange(promised_, false)) writer_.slots().freed().wake_all();
+    co_await writer_.slots().changed().wait();
+  }
+}
+
+std::vector<uint32_t> ColdTier::choose_demotion() const {
+  const SlotTable& slots = writer_.slots();
+  if (free_.size() <= kPackingReserve) return {};
+  if (!sinking_ && !urgent() && slots.hot_live_blocks() <= high_blocks_) return {};
+  const Geometry& geometry = writer_.geometry();
+  const DemotionQuery query{.dense_blocks = geometry.dense_blocks(),
+                            .wanted_blocks = geometry.cold_slot_blocks(),
+                            .urgent = urgent()};
+  return choose_sinking(slots, query);
+}
+
+Task<ColdTier::Did> ColdTier::step() {
+  SlotTable& slots = writer_.slots();
+  for (const uint32_t slot : slots.take_empty_cold()) {
+    const Status retired = co_await retire(slot);
+    if (!retired.ok()) co_return Did::kInVain;
+  }
+  Status status;
+  const uint64_t sunk_before = sinker_.sunk_blocks();
+  const uint64_t live_blocks = slots.hot_live_blocks();
+  sinking_ = live_blocks > (sinking_ ? low_blocks_ : high_blocks_);
+  std::vector<uint32_t> victims = choose_demotion();
+  if (!victims.empty()) {
+    status = co_await demote(std::move(victims));
+  } else {
+    if (free_.size() > kPackingReserve || free_.empty()) co_return Did::kNothing;
+    victims = choose_packing(slots, writer_.geometry().cold_slot_blocks());
+    if (victims.empty()) co_return Did::kNothing;
+    status = co_await pack(std::move(victims));
+  }
+  if (!status.ok() || sinker_.sunk_blocks() == sunk_before) co_return Did::kInVain;
+  sunk_();
+  co_return Did::kSomething;
+}
+
+Task<Status> ColdTier::retire(uint32_t slot) {
+  if (VARVE_MUTANT(kReuseColdSlotEarly)) {
+    free_.push_back(slot);
+    co_return Status();
+  }
+  VARVE_CO_TRY(co_await indexes_.erase(slot));
+  // Nothing that recovery would find there is left.
+  writer_.slots().at(slot).data_sequences = {};
+  free_.push_back(slot);
+  co_return Status();
+}
+
+Task<Status> ColdTier::demote(std::vector<uint32_t> victims) {
+  SlotTable& slots = writer_.slots();
+  for (uint32_t slot = 0; slot < slots.hot_count(); ++slot) slots.at(slot).heat /= 2;
+  const uint64_t sunk_before = sinker_.sunk_blocks();
+  const Status status = co_await move(std::move(victims));
+  stats_.demoted_blocks += sinker_.sunk_blocks() - sunk_before;
+  co_return status;
+}
+
+Task<Status> ColdTier::pack(std::vector<uint32_t> victims) {
+  const uint64_t sunk_before = sinker_.sunk_blocks();
+  const Status status = co_await move(std::move(victims));
+  stats_.packed_blocks += sinker_.sunk_blocks() - sunk_before;
+  co_return status;
+}
+
+Task<Status> ColdTier::collect_all(const std::vector<uint32_t>& victims,
+                                   std::vector<ColdMove>& moves) {
+  const size_t room = writer_.geometry().cold_slot_blocks();
+  for (const uint32_t victim : victims) {
+    const size_t sorted = moves.size();
+    VARVE_CO_TRY(co_await collect(victim, moves));
+    Slot& slot = writer_.slots().at(victim);
+    if ((moves.size() - sorted) * 2 < slot.live_blocks) slot.barren = true;
+    // What has no room stays in the last victim: the others are to become empty.
+    if (moves.size() > room) moves.resize(room);
+    sort_in(moves, sorted);
+  }
+  co_return Status();
+}
+
+std::optional<uint32_t> ColdTier::take_free() {
+  SlotTable& slots = writer_.slots();
+  const auto unread = std::find_if(free_.begin(), free_.end(),
+                                   [&](uint32_t slot) { return slots.at(slot).pins == 0; });
+  if (unread == free_.end()) return {};
+  const uint32_t slot = *unread;
+  free_.erase(unread);
+  slots.open_cold(slot);
+  return slot;
+}
+
+Task<Status> ColdTier::move(std::vector<uint32_t> victims) {
+  SlotTable& slots = writer_.slots();
+  for (const uint32_t victim : victims) {
+    slots.pin(victim);
+    slots.at(victim).sinking = true;
+  }
+  std::vector<ColdMove> moves;
+  Status status = co_await collect_all(victims, moves);
+  Sinker::Content content{ColdIndexBuilder(writer_.geometry().cold_slot_blocks()), {}};
+  const std::optional<uint32_t> target = status.ok() ? take_free() : std::nullopt;
+  if (target) status = co_await sinker_.copy(*target, moves, content);
+  for (const uint32_t victim : victims) slots.unpin(victim);
+  if (target && status.ok() && !content.moves.empty())
+    status = co_await sinker_.publish(*target, content);
+  if (target && slots.at(*target).state == SlotState::kOpen) slots.release(*target);
+  for (const uint32_t victim : victims) slots.at(victim).sinking = false;
+  slots.changed().wake_all();  // what is left of the victims is for the cleaner
+  if (status.code() == ErrorCode::kIoError && !writer_.failed()) {
+    log_error("tiering", "an HDD failed");
+    writer_.fail();
+  }
+  co_return status;
+}
+
+Task<Status> ColdTier::collect(uint32_t victim, std::vector<ColdMove>& moves) {
+  Footer content;
+  if (writer_.geometry().is_cold(victim)) {
+    Result<std::optional<ColdIndex>> index = co_await indexes_.read(victim);
+    if (!index.ok()) co_return index.status();
+    if (*index) content = std::move((*index)->content);
+  } else {
+    auto footer = co_await LogReader::read_footer(writer_.device(), writer_.geometry(), victim,
+                                                  writer_.slots().at(victim).generation);
+    if (!footer) {
+      writer_.slots().at(victim).uncleanable = true;
+      log_warn("tiering", text("the footer of slot ", victim,
+                               " is unreadable: its space is won back at the next start"));
+      co_return Status();
+    }
+    content = std::move(*footer);
+  }
+  const uint32_t* crcs = content.crcs.data();
+  for (size_t i = 0; i < content.entries.size(); ++i) {
+    collect_entry(victim, content.entries[i], crcs, moves);
+    crcs += content.entries[i].data_blocks();
+    if (i % kEntriesAtOnce == kEntriesAtOnce - 1) co_await writer_.runtime().ready.yield();
+  }
+  co_return Status();
+}
+
+bool ColdTier::may_sink(const Entry& entry) const {
+  return entry.op == EntryOp::kData && VolumeId{entry.volume} != kIndexVolume;
+}
+
+void ColdTier::collect_entry(uint32_t victim, const Entry& entry, const uint32_t* crcs,
+                             std::vector<ColdMove>& moves) const {
+  if (!may_sink(entry)) return;
+  for (uint32_t i = 0; i < entry.count; ++i) {
+    if (!map_.live(entry, victim, i)) continue;
+    moves.push_back({.sequence = entry.sequence,
+                     .block = entry.first_block() + i,
+                     .volume = entry.volume,
+                     .generation = entry.generation,
+                     .group = entry.group,
+                     .crc = crcs[i],
+                     .from_slot = victim,
+                     .from_position = static_cast<uint16_t>(entry.position + i)});
+  }
+}
+
+}  // namespace varve

@@ -1,0 +1,120 @@
+// A store with an HDD.
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cstring>
+
+#include "tests/unit/store/store_bench.h"
+
+namespace varve {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+constexpr uint32_t kHotSlots = 24;
+constexpr uint32_t kColdSlots = 8;
+constexpr uint64_t kColdBytes = kColdSegmentBytes * (kColdSlots + 1ull) + 64 * 1024;
+
+// The blocks 0 to count - 1, each filled with its number and `salt`.
+void fill(StoreBench& bench, VolumeId volume, uint64_t count, uint8_t salt) {
+  for (uint64_t block = 0; block < count; ++block)
+    REQUIRE(bench.write(volume, {block, 1}, static_cast<uint8_t>(block ^ salt)).ok());
+}
+
+uint64_t count_wrong(StoreBench& bench, VolumeView view, uint64_t count, uint8_t salt) {
+  uint64_t wrong = 0;
+  for (uint64_t block = 0; block < count; ++block)
+    wrong += bench.read(view, block) != static_cast<uint8_t>(block ^ salt);
+  return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("what does not fit on the SSD sinks to the HDD and is read from there") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const uint64_t hot_blocks = bench.store().stats().capacity_blocks;
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  CHECK(bench.store().stats().capacity_blocks > hot_blocks + 5 * 64 * 9 / 10);
+  const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+  const VolumeId volume = bench.create("a", count);
+  fill(bench, volume, count, 0x55);
+  CHECK(bench.store().stats().hot_live_blocks < hot_blocks);
+  CHECK(bench.store().stats().demoted_blocks_written >= count - hot_blocks);
+  CHECK(count_wrong(bench, volume, count, 0x55) == 0);
+  bench.close();
+  REQUIRE(bench.open().ok());
+  CHECK(count_wrong(bench, volume, count, 0x55) == 0);
+  fill(bench, volume, count, 0xaa);  // lands on the SSD, and sinks in its turn
+  CHECK(count_wrong(bench, volume, count, 0xaa) == 0);
+  CHECK(bench.store().stats().live_blocks == count);
+}
+
+TEST_CASE("a snapshot keeps what has sunk, and a trim returns the space of both tiers") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const uint64_t count = bench.store().stats().write_limit_blocks / 3;
+  const VolumeId volume = bench.create("a", count);
+  fill(bench, volume, count, 1);
+  const auto cuts = bench.snapshot({volume}, "then");
+  REQUIRE(cuts.ok());
+  const SnapshotInfo& cut = cuts->front();
+  fill(bench, volume, count, 2);
+  CHECK(count_wrong(bench, {volume, cut.generation}, count, 1) == 0);
+  CHECK(count_wrong(bench, volume, count, 2) == 0);
+  REQUIRE(bench.trim(volume, {0, count}).ok());
+  CHECK(count_wrong(bench, {volume, cut.generation}, count, 1) == 0);
+  REQUIRE(bench.drop(volume, "then").ok());
+  bench.settle();
+  const StoreStats stats = bench.store().stats();
+  CHECK(stats.live_blocks == 0);
+  CHECK(stats.free_cold_slot_count == stats.cold_slot_count);
+}
+
+TEST_CASE("a block that is damaged on the HDD answers so, and no other does") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+  const VolumeId volume = bench.create("a", count);
+  fill(bench, volume, count, 0x55);
+  bench.close();
+  bench.spoil_hdd(kColdSegmentBytes + 5 * kBlockBytes);  // the first slot begins there
+  REQUIRE(bench.open().ok());
+  CHECK(count_wrong(bench, volume, count, 0x55) == 1);
+  CHECK(bench.store().stats().damaged_blocks == 1);
+}
+
+TEST_CASE(
+    "without its HDD, or with another one, a disk group is not opened, and nothing is written") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  bench.close();
+  const Status missing = bench.open_without_hdd();
+  CHECK(missing.code() == ErrorCode::kNotFound);
+  CHECK_THAT(std::string(missing.message()), ContainsSubstring("HDD 1"));
+  const Status swapped = bench.open_hdd_as_ssd();
+  CHECK(swapped.code() == ErrorCode::kInvalidArgument);
+  CHECK_THAT(std::string(swapped.message()), ContainsSubstring("is an HDD of a disk group"));
+  REQUIRE(bench.open().ok());
+}
+
+TEST_CASE("an HDD that is too small, or too large for the SSD, is refused, and is not touched") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const Status small = bench.add_hdd(kColdSegmentBytes * 3);
+  CHECK(small.code() == ErrorCode::kInvalidArgument);
+  CHECK_THAT(std::string(small.message()), ContainsSubstring("at least"));
+  const Status large = bench.add_hdd(kColdSegmentBytes * 100ull);
+  CHECK(large.code() == ErrorCode::kInvalidArgument);
+  CHECK_THAT(std::string(large.message()), ContainsSubstring("of the SSD"));
+  CHECK(bench.hdd_writes() == 0);
+}
+
+}  // namespace varve
