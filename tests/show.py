@@ -5,7 +5,7 @@ skipped or is worth reading when it passes. The closing lines stay as ctest wrot
 import re
 import sys
 
-WORTH_READING = r"crash_oracle|cluster_(sim|mutants)|asan_cluster_sim|model_check|overwrite_run|fuzz_|real_(cluster_)?(kill_rounds|flush_count)"
+WORTH_READING = r"crash_oracle|cluster_(sim|mutants)|asan_cluster_sim|model_check|overwrite_run|fuzz_|real_(cluster_)?(kill_rounds|kill_etcd|flush_count)"
 NOISE = (r"UpdateCTestConfiguration|Constructing|Done constructing|Updating|Added 0 tests|Checking test"
          r"|test \d+$|\s+Start\s+\d+: |\d+: (Test (command|timeout computed)|Working Directory)"
          r"|The following tests passed:|\t\S+$")

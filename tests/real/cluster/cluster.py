@@ -1,35 +1,25 @@
 """Several real varved on loopback that are one cluster, for tests in Python."""
 
+import contextlib
 import pathlib
 import shutil
-import socket
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from metadata import Sqlite  # noqa: E402
 from node import BIN, Node  # noqa: E402, F401
+from ports import free_ports  # noqa: E402
 
 SECTIONS = """
 [metadata]
-use = "metadata_sqlite"
-path = "{records}"
+{metadata}
 [transport]
 use = "tcp"
 listen = "{address}"
 {options}
 """
-
-
-def free_ports(count):
-    """Ports that nobody uses now; bound together, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def until(what, condition, seconds=30):
@@ -45,9 +35,13 @@ def until(what, condition, seconds=30):
 
 class Cluster:
     """`nodes` with one disk group each. Use in a `with`: everything is gone behind it. `network`:
-    not on loopback; has an address and a launcher for each node."""
+    not on loopback; has an address and a launcher for each node. `metadata`: where the records are,
+    which outlives the cluster; by default a file of its own."""
 
-    def __init__(self, node_count=3, disk_size="512MiB", disk_options="", network=None):
+    def __init__(self, node_count=3, disk_size="512MiB", disk_options="", network=None,
+                 metadata=None):
+        self.own = contextlib.ExitStack()
+        self.metadata = metadata or self.own.enter_context(Sqlite())
         self.work = tempfile.mkdtemp(prefix="varve.", dir="/var/tmp")
         self.disk_size = disk_size
         self.nodes = []
@@ -57,7 +51,7 @@ class Cluster:
             addresses = [f"127.0.0.1:{port}" for port in free_ports(node_count)]
             options = ""
         for number, address in enumerate(addresses, start=1):
-            sections = SECTIONS.format(records=f"{self.work}/cluster.db", address=address,
+            sections = SECTIONS.format(metadata=self.metadata.section, address=address,
                                        options=options)
             self.nodes.append(Node(name=f"n{number}", sections=sections,
                                    disk_options=disk_options))
@@ -73,6 +67,7 @@ class Cluster:
                 print(f"---- {node.work}\n{node.log()[-6000:]}", file=sys.stderr)
             node.__exit__()
         shutil.rmtree(self.work)
+        self.own.close()
 
     def make(self, *options):
         """Starts all nodes, makes the cluster and one disk group on each. Without a `disk_size`

@@ -4,8 +4,9 @@ copies. Kinds of rounds: the node that the client uses dies, and the client goes
 one, by force or once the dead node is silent; all three die in mid-write; two die; any node dies and
 returns while the load goes on. Every other time what has just returned dies once more, while it
 recovers or learns. After each round all groups get in sync again. In the end every block is read, with
-each node dead once. Nothing acknowledged may be lost, mixed, stale or go back.
-  tests/real/cluster/kill_rounds_test.py [--rounds 20 (100 with tests/run.sh --long)] [--seed N]"""
+each node dead once. Nothing acknowledged may be lost, mixed, stale or go back. With the records in etcd
+one of its three members dies in each round, too, and returns at its end.
+  tests/real/cluster/kill_rounds_test.py [--metadata sqlite|etcd] [--rounds 20] [--seed N]"""
 
 import argparse
 import collections
@@ -16,6 +17,7 @@ import subprocess
 import time
 
 from cluster import Cluster, until
+from metadata import STORES
 from moving_client import Stamp, attach, metric, others, verify_with_each_node_dead
 
 MIB = 1 << 20
@@ -91,6 +93,14 @@ def all_die(cluster, stamp):
 
 def run_round(cluster, stamp, kind):
     stamp.await_more(random.randrange(20, 1500))
+    with cluster.metadata.disturbed():
+        run_scene(cluster, stamp, kind)
+        stamp.await_more(20)
+        cluster.await_joined()
+    cluster.await_healthy()
+
+
+def run_scene(cluster, stamp, kind):
     if kind == "all":
         all_die(cluster, stamp)
     elif kind == "two":
@@ -99,9 +109,6 @@ def run_round(cluster, stamp, kind):
         any_dies(cluster, stamp)
     else:
         serving_dies(cluster, stamp, force=kind == "serving by force")
-    stamp.await_more(20)
-    cluster.await_joined()
-    cluster.await_healthy()
 
 
 def returning_node_receives(cluster):
@@ -171,12 +178,13 @@ def run(cluster, rounds):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--metadata", choices=STORES, default="sqlite")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     random.seed(options.seed)
-    with Cluster() as cluster:
+    with STORES[options.metadata]() as metadata, Cluster(metadata=metadata) as cluster:
         run(cluster, options.rounds)
 
 
