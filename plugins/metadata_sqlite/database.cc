@@ -122,12 +122,12 @@ class Database::Run {
   sqlite3_stmt* statement_;
 };
 
-std::unique_ptr<Database> Database::open(const std::string& path, std::string& why) {
+std::unique_ptr<Database> Database::open(const SqliteOptions& options, std::string& why) {
   static_assert(std::size(kQueries) == kQueryCount);
-  std::unique_ptr<Database> database(new Database(path));
+  std::unique_ptr<Database> database(new Database(options));
   why = database->open_file();
   if (why.empty()) return database;
-  why = join({"path: ", path, " ", why});
+  why = join({"path: ", options.path, " ", why});
   return nullptr;
 }
 
@@ -140,16 +140,21 @@ std::string Database::open_file() {
   struct stat info{};
   if (stat(folder_of(path_).c_str(), &info) != 0)
     return join({"cannot be made: its folder: ", strerror(errno)});
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                    SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
+  const int flags = SQLITE_OPEN_READWRITE | (exclusive_ ? 0 : SQLITE_OPEN_CREATE) |
+                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
   if (sqlite3_open_v2(path_.c_str(), &handle_, flags, nullptr) != SQLITE_OK)
     return join({"cannot be opened: ", sqlite3_errmsg(handle_), " (",
                  strerror(sqlite3_system_errno(handle_)), ")"});
   if (sqlite3_db_readonly(handle_, "main") == 1) return "may not be written by this user";
   // Only here: somebody else may be making the store right now.
   sqlite3_busy_timeout(handle_, static_cast<int>(kLockPatienceMs));
+  // Whoever has the file open in the mode of a write-ahead log holds a shared lock on it meanwhile.
+  if (exclusive_)
+    sqlite3_exec(handle_, "PRAGMA locking_mode = EXCLUSIVE", nullptr, nullptr, nullptr);
   bool empty = false;
-  if (std::string wrong = check_owner(empty); !wrong.empty()) return wrong;
+  if (std::string wrong = check_owner(empty); !wrong.empty()) {
+    return exclusive_ && is_busy(sqlite3_errcode(handle_)) ? "is in use by another process" : wrong;
+  }
   std::string mode;
   for (uint64_t waited_ms = 0; mode != "wal"; waited_ms += 10) {
     const bool answered = pragma("PRAGMA journal_mode = WAL", mode);

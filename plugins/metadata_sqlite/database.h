@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 
+#include "plugins/metadata_sqlite/options.h"
 #include "plugins/sdk/metadata_calls.h"
 
 struct sqlite3;
@@ -32,8 +33,9 @@ enum class Outcome {
 
 class Database {
  public:
-  // Makes the file when there is none. On failure null, and `why` says what an operator must know.
-  static std::unique_ptr<Database> open(const std::string& path, std::string& why);
+  // Makes the file when there is none, unless it is to be used exclusively. On failure null, and
+  // `why` says what an operator must know.
+  static std::unique_ptr<Database> open(const SqliteOptions& options, std::string& why);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -73,7 +75,8 @@ class Database {
   };
   class Run;
 
-  explicit Database(std::string path) : path_(std::move(path)) {}
+  explicit Database(const SqliteOptions& options)
+      : path_(options.path), exclusive_(options.exclusive) {}
   std::string open_file();
   std::string check_owner(bool& empty);
   std::string make_tables();
@@ -90,7 +93,8 @@ class Database {
   Outcome finish_commit();
   Outcome failed(int code);
 
-  std::string path_;
+  const std::string path_;
+  const bool exclusive_;
   sqlite3* handle_ = nullptr;
   std::array<sqlite3_stmt*, kQueryCount> queries_{};
   std::string trouble_;

@@ -13,12 +13,15 @@ namespace varve {
 
 struct SqliteOptions {
   std::string path;
+  bool exclusive = false;
 };
 
 // One line per option, for the operator.
 inline constexpr char kSqliteOptionHelp[] =
     "path = FILE   the store, shared by all daemons of this machine, on a local file system\n"
-    "              (/var/lib/varve/metadata.db)\n";
+    "              (/var/lib/varve/metadata.db)\n"
+    "exclusive = BOOL   the file is there already, and no other process uses it meanwhile "
+    "(false)\n";
 
 std::string parse_options(std::span<const varve_option> given, SqliteOptions& options);
 

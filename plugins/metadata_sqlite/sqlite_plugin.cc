@@ -11,7 +11,7 @@
 
 struct varve_metadata_instance {
   explicit varve_metadata_instance(const varve_host* host) : log(host), thread(log) {}
-  std::string start() { return thread.start(options.path); }
+  std::string start() { return thread.start(options); }
 
   varve::HostLog log;
   varve::SqliteOptions options;

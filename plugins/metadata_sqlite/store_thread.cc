@@ -30,7 +30,7 @@ StoreThread::~StoreThread() {
   if (thread_.joinable()) thread_.join();
 }
 
-std::string StoreThread::start(const std::string& path) {
+std::string StoreThread::start(const SqliteOptions& options) {
   const std::lock_guard lock(start_mutex_);
   if (thread_.joinable()) return {};
   if (!wake_fd_.valid()) return "the kernel gives no descriptor";
@@ -40,9 +40,9 @@ std::string StoreThread::start(const std::string& path) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this, path, opened = std::move(opened)]() mutable {
+  thread_ = std::thread([this, options, opened = std::move(opened)]() mutable {
     std::string wrong;
-    database_ = Database::open(path, wrong);
+    database_ = Database::open(options, wrong);
     opened.set_value(wrong);
     if (database_ != nullptr) run();
     database_.reset();

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "plugins/metadata_sqlite/database.h"
+#include "plugins/metadata_sqlite/options.h"
 #include "plugins/sdk/host.h"
 #include "plugins/sdk/metadata_calls.h"
 #include "plugins/sdk/metadata_mailbox.h"
@@ -32,7 +33,7 @@ class StoreThread final : public MetadataThread {
   StoreThread& operator=(const StoreThread&) = delete;
 
   // Opens the store on the first call; returns what went wrong.
-  std::string start(const std::string& path);
+  std::string start(const SqliteOptions& options);
   void push(Request request) override;
 
  private:

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <filesystem>
 
 #include "core/runtime/task_group.h"
 #include "tests/conformance/metadata/child.h"
@@ -73,8 +74,26 @@ void come_and_go(SqliteBench& bench) {
 TEST_CASE("a wrong option is refused in words") {
   const SqliteBench bench;
   CHECK_THAT(refused(bench, {{"pat", "/x"}}), ContainsSubstring("pat: unknown option"));
+  CHECK_THAT(refused(bench, {{"exclusive", "yes"}}), ContainsSubstring("neither true nor false"));
   CHECK_THAT(refused(bench, {{"path", "x.db"}}), ContainsSubstring("is not the absolute path"));
   CHECK_THAT(refused(bench, {{"path", "/x"}, {"path", "/y"}}), ContainsSubstring("given twice"));
+}
+
+TEST_CASE("a store that is used exclusively is used by nobody else") {
+  SqliteBench bench;
+  std::vector<ServiceOption> exclusive = bench.plugin.options();
+  exclusive.push_back({"exclusive", "true"});
+  CHECK_FALSE(bench.plugin.start_client(1, exclusive).ok());
+  CHECK_FALSE(std::filesystem::exists(bench.file()));
+  bench.put("key", "1");
+  const Status in_use = bench.plugin.start_client(1, exclusive);
+  CHECK_THAT(std::string(in_use.message()), ContainsSubstring("is in use by another process"));
+  bench.plugin.end_client(0);
+  REQUIRE(bench.plugin.start_client(1, exclusive).ok());
+  bench.put("key", "2", 1);
+  CHECK_THAT(bench.why_not(), ContainsSubstring("locked"));
+  bench.plugin.end_client(1);
+  CHECK(bench.range("key").entries.at(0).value == "2");
 }
 
 TEST_CASE("a store that cannot be opened is refused in words") {
