@@ -13,6 +13,17 @@ bool ids_used_up(const ClusterRecord& record) {
          record.next_volume > kLast;
 }
 
+// kUnavailable: half of a cluster is here.
+Task<Status> no_move_under_way(CasLoop* loop) {
+  const auto move = co_await read_record(loop, std::string(kMoveKey), decode_move_record);
+  if (!move.ok()) co_return move.status();
+  if (!move->exists()) co_return Status();
+  co_return Status(
+      ErrorCode::kUnavailable,
+      text("the move of cluster ", uuid_text(move->record.cluster), " from ",
+           move->record.other_store, " has not ended; run varve cluster move-metadata again"));
+}
+
 }  // namespace
 
 Task<Result<ClusterRecord>> cluster_init(ClusterContext context, Uuid id, uint32_t copies) {
@@ -31,8 +42,10 @@ Task<Result<ClusterRecord>> cluster_init(ClusterContext context, Uuid id, uint32
       if (record.copies > 0) why += text(" and ", record.copies, " copies");
       co_return Status(ErrorCode::kAlreadyExists, why);
     }
+    VARVE_CO_TRY(co_await no_move_under_way(&loop));
     const ClusterRecord record{.id = id, .copies = copies};
     MetadataTransaction transaction;
+    transaction.compares.push_back({std::string(kMoveKey), 0});
     transaction.compares.push_back({std::string(kClusterKey), 0});
     transaction.puts.push_back({std::string(kClusterKey), encode_cluster_record(record)});
     const Result<bool> applied = co_await loop.commit(std::move(transaction));
@@ -44,6 +57,7 @@ Task<Result<ClusterRecord>> cluster_init(ClusterContext context, Uuid id, uint32
 Task<Result<Versioned<ClusterRecord>>> read_cluster(CasLoop* loop) {
   auto found = co_await read_record(loop, std::string(kClusterKey), decode_cluster_record);
   if (found.ok() && !found->exists()) {
+    VARVE_CO_TRY(co_await no_move_under_way(loop));
     co_return Status(ErrorCode::kNotFound,
                      "there is no cluster in this metadata store yet; run: varve cluster init");
   }

@@ -18,6 +18,12 @@ std::string encode_cluster_record(const ClusterRecord& record) {
 }
 
 Result<ClusterRecord> decode_cluster_record(std::string_view text) {
+  if (is_move_record(text)) {
+    const Result<MoveRecord> moved = decode_move_record(text);
+    if (!moved.ok()) return moved.status();
+    return Status(ErrorCode::kStale, varve::text("the cluster was moved to ", moved->other_store,
+                                                 ", which the node's config must name"));
+  }
   RecordReader reader("cluster", text);
   ClusterRecord record;
   record.format_version = static_cast<uint32_t>(reader.number("format_version", 1, kRecordIdMax));
@@ -54,6 +60,31 @@ Result<PlannerRecord> decode_planner_record(std::string_view text) {
   record.token = reader.number("token", 0, UINT64_MAX);
   VARVE_TRY(reader.finish());
   return record;
+}
+
+std::string encode_move_record(const MoveRecord& record) {
+  RecordWriter writer("move");
+  writer.uuid("cluster", record.cluster);
+  writer.number("token", record.token);
+  writer.words("other_store", record.other_store);
+  return writer.take();
+}
+
+Result<MoveRecord> decode_move_record(std::string_view text) {
+  RecordReader reader("move", text);
+  MoveRecord record;
+  record.cluster = reader.uuid("cluster");
+  record.token = reader.number("token", 1, UINT64_MAX);
+  record.other_store = reader.words("other_store");
+  if (!record_words_allowed(record.other_store)) {
+    reader.fail("other_store", "holds control characters");
+  }
+  VARVE_TRY(reader.finish());
+  return record;
+}
+
+bool is_move_record(std::string_view text) {
+  return text.starts_with("record=move\n");
 }
 
 }  // namespace varve

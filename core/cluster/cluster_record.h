@@ -4,6 +4,8 @@
 //
 // PlannerRecord: the node that plans ("planner"); see planner_task.h.
 //
+// MoveRecord: the cluster's way from one metadata store into another; see metadata_move.h.
+//
 // Thread rule: plain values.
 #pragma once
 
@@ -32,7 +34,8 @@ struct ClusterRecord {
 };
 
 std::string encode_cluster_record(const ClusterRecord& record);
-// kDamaged: not a cluster record; kNewerFormat: written by a newer release.
+// kDamaged: not a cluster record; kNewerFormat: written by a newer release; kStale: the cluster was
+// moved elsewhere.
 Result<ClusterRecord> decode_cluster_record(std::string_view text);
 
 struct PlannerRecord {
@@ -44,5 +47,18 @@ struct PlannerRecord {
 
 std::string encode_planner_record(const PlannerRecord& record);
 Result<PlannerRecord> decode_planner_record(std::string_view text);
+
+struct MoveRecord {
+  Uuid cluster{};
+  uint64_t token = 0;       // random; the same at both ends of one move
+  std::string other_store;  // the other end, in words
+
+  bool operator==(const MoveRecord&) const = default;
+};
+
+std::string encode_move_record(const MoveRecord& record);
+Result<MoveRecord> decode_move_record(std::string_view text);
+// Whether the value of the cluster's key says that the cluster is elsewhere.
+bool is_move_record(std::string_view text);
 
 }  // namespace varve

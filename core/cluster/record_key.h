@@ -1,7 +1,7 @@
 // The keys of the records in the metadata store.
 //
 //     cluster  planner  node/<id>  node_name/<name>  disk_group/<id>  disk_group_uuid/<uuid>
-//     group/<id>  volume/<id>  volume_name/<name>
+//     group/<id>  volume/<id>  volume_name/<name>  move  moved_cluster
 //
 // The keys of names and uuids hold an id as plain digits.
 #pragma once
@@ -19,6 +19,8 @@ namespace varve {
 
 inline constexpr std::string_view kClusterKey = "cluster";
 inline constexpr std::string_view kPlannerKey = "planner";
+inline constexpr std::string_view kMoveKey = "move";
+inline constexpr std::string_view kMovedClusterKey = "moved_cluster";
 inline constexpr std::string_view kNodePrefix = "node/";
 inline constexpr std::string_view kDiskGroupPrefix = "disk_group/";
 inline constexpr std::string_view kGroupPrefix = "group/";

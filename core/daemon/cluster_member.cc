@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/cluster/cluster_birth.h"
+#include "core/cluster/newer_on_disk.h"
 #include "core/cluster/planner.h"
 #include "core/cluster/record_text.h"
 #include "core/plugin/metadata_plugin.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr uint64_t kAttemptNs = 5'000 * kMillisecond;
 // How often it looks again: whether somebody made the cluster, whether groups are missing.
 constexpr uint64_t kLookNs = 500 * kMillisecond;
+// How long the metadata store may answer with old records.
+constexpr uint64_t kOldAnswersNs = 10'000 * kMillisecond;
 // How long clients' requests may still wait for the cluster when varved is asked to stop.
 constexpr uint64_t kDrainPatienceNs = 5'000 * kMillisecond;
 
@@ -191,6 +194,23 @@ Task<Status> ClusterMember::join() {
   co_return Status();
 }
 
+// An answer of the metadata store may be old for a moment; a backup that was put back stays so.
+Task<Status> ClusterMember::check_not_newer(const Store* store) {
+  const uint64_t deadline_ns = loop_->runtime().clock.monotonic_ns() + kOldAnswersNs;
+  const DiskKnowledge disk{store->groups(), store->fences(), store->volume_records()};
+  std::string words = newer_on_disk(disk, node_->view());
+  while (!words.empty() && !ending_ && loop_->runtime().clock.monotonic_ns() < deadline_ns) {
+    co_await pause(kLookNs);
+    words = newer_on_disk(disk, node_->view());
+  }
+  if (ending_) co_return ErrorCode::kClosed;
+  if (words.empty()) co_return Status();
+  co_return Status(ErrorCode::kStale,
+                   text("the cluster's records are older than this disk group: ", words,
+                        ". An old copy or backup of the metadata store is in use: stop all nodes "
+                        "and give them the newest one"));
+}
+
 Task<Status> ClusterMember::take_in(DiskGroup* group) {
   VARVE_CO_TRY(check_joined());
   Store& store = *group->store();
@@ -198,6 +218,11 @@ Task<Status> ClusterMember::take_in(DiskGroup* group) {
     const Status refused = not_of_this_cluster(group->config(), store.cluster(), id_);
     co_await group->dismiss(refused);
     co_return refused;
+  }
+  const Status current = co_await check_not_newer(&store);
+  if (!current.ok()) {
+    if (!ending_) co_await group->dismiss(current);
+    co_return current;
   }
   DiskGroupRecord record;
   record.node = node_->node();

@@ -84,6 +84,7 @@ class ClusterMember final : public VolumeDirectory {
   Task<Status> find_cluster(Uuid* id);
   Task<Status> register_node_until_done(NodeRecord* record);
   Task<Status> start_view();
+  Task<Status> check_not_newer(const Store* store);
   bool groups_are_missing() const;
   Task<void> plan();
   Task<void> stop_node();

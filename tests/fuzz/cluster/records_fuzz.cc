@@ -35,6 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 'p':
       check(text, decode_planner_record, encode_planner_record);
       break;
+    case 'm':
+      check(text, decode_move_record, encode_move_record);
+      break;
     case 'n':
       check(text, decode_node_record, encode_node_record);
       break;

@@ -75,6 +75,9 @@ TEST_CASE("every record comes back as it was written") {
   CHECK(*decode_cluster_record(encode_cluster_record(cluster)) == cluster);
   const PlannerRecord planner{.node = NodeId{3}, .token = 4};
   CHECK(*decode_planner_record(encode_planner_record(planner)) == planner);
+  const MoveRecord move{
+      .cluster = uuid_of(7), .token = 4, .other_store = "metadata_etcd http://10.0.0.1:2379"};
+  CHECK(*decode_move_record(encode_move_record(move)) == move);
   const NodeRecord node{
       .id = NodeId{3}, .name = "node3", .address = "10.0.0.3:7071", .boot = 12, .version = "0.1.0"};
   CHECK(*decode_node_record(encode_node_record(node)) == node);
@@ -175,6 +178,15 @@ TEST_CASE("records of a newer release are refused as such") {
         "record cluster: id: must not be zero");
   CHECK(refusal(decode_cluster_record, with(text, "id=01", "id=0G")) ==
         "record cluster: id: must be 32 hexadecimal digits in lower case");
+}
+
+TEST_CASE("a cluster that was moved says where to") {
+  const MoveRecord move{.cluster = uuid_of(7), .token = 4, .other_store = "metadata_etcd http://x"};
+  const auto moved = decode_cluster_record(encode_move_record(move));
+  CHECK(moved.code() == ErrorCode::kStale);
+  CHECK(moved.status().message() ==
+        "the cluster was moved to metadata_etcd http://x, which the node's config must name");
+  CHECK(decode_cluster_record("record=move\nx").code() == ErrorCode::kDamaged);
 }
 
 TEST_CASE("words with control characters stay out of records") {
