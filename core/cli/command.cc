@@ -174,6 +174,15 @@ class Grammar {
         "init", "make the cluster whose metadata store the node's config names");
     on(init, Action::kClusterInit);
     add_copies(init, "of volumes that ask for none; default: one per node, at most 3");
+    CLI::App* move = cluster->add_subcommand(
+        "move-metadata",
+        "carry the cluster's records from the metadata store that the node's config names into the "
+        "one that another config names, while no varved runs; again after a failure: goes on");
+    on(move, Action::kClusterMoveMetadata);
+    move->add_option("--to", command_.new_config_path,
+                     "the node's new config; only its [metadata] is used")
+        ->required()
+        ->type_name("FILE");
     CLI::App* node = app_.add_subcommand("node", "the nodes of the cluster");
     node->require_subcommand(1);
     on(node->add_subcommand("list", "all nodes"), Action::kNodeList);

@@ -33,6 +33,7 @@ struct Command {
     kDiskAdd,
     kDiskList,
     kClusterInit,
+    kClusterMoveMetadata,
     kNodeList,
     kAttach,
     kDetach,
@@ -40,10 +41,11 @@ struct Command {
   };
 
   Action action = Action::kHelp;
-  std::string help;         // for kHelp
-  std::string not_built;    // for kNotBuilt: "top", "volume set"
-  std::string config_path;  // empty: the default one, if it is there
-  std::string endpoint;     // empty: from the config
+  std::string help;             // for kHelp
+  std::string not_built;        // for kNotBuilt: "top", "volume set"
+  std::string config_path;      // empty: the default one, if it is there
+  std::string new_config_path;  // cluster move-metadata
+  std::string endpoint;         // empty: from the config
   bool json = false;
   std::string name;                // of the volume, snapshot, or disk group (or its path)
   std::vector<std::string> names;  // snapshot create

@@ -335,6 +335,23 @@ std::string cluster_text(const std::string& body) {
               "\n");
 }
 
+std::string moved_body(const MovedView& view) {
+  const Json body = {{"cluster", view.cluster},
+                     {"from", view.from},
+                     {"to", view.to},
+                     {"record_count", view.key_count},
+                     {"was_done", view.was_done}};
+  return body.dump(2) + "\n";
+}
+
+std::string moved_text(const MovedView& view) {
+  return text("cluster ", view.cluster,
+              view.was_done ? " was moved already: " : " is moved: ", view.key_count,
+              " records are in ", view.to, ".\nNext: give each node's config the [metadata] of ",
+              view.new_config, " and start its varved. ", view.from,
+              " serves nobody any more; remove it when all nodes are ready.\n");
+}
+
 std::string nodes_text(const std::string& body) {
   std::vector<std::vector<std::string>> rows;
   for (const Json& node : list_of(parse(body), "nodes")) {

@@ -44,6 +44,18 @@ std::string nodes_text(const std::string& body);
 std::string attachment_text(const std::string& body);
 std::string status_text(const std::string& body);
 
+// What varve cluster move-metadata has done.
+struct MovedView {
+  std::string cluster;
+  std::string from;
+  std::string to;
+  std::string new_config;
+  uint64_t key_count = 0;
+  bool was_done = false;
+};
+std::string moved_body(const MovedView& view);
+std::string moved_text(const MovedView& view);
+
 struct OperationView {
   uint64_t id = 0;
   std::string state;  // "running", "done", "failed"

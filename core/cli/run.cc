@@ -9,6 +9,7 @@
 
 #include "core/base/text.h"
 #include "core/cli/http_client.h"
+#include "core/cli/move_metadata.h"
 #include "core/cli/replies.h"
 #include "core/config/node_config.h"
 
@@ -193,6 +194,8 @@ int run_command(const Command& command) {
       return kExitDone;
     case Command::Action::kNotBuilt:
       return refuse(text(command.not_built, ": not built yet in this release"));
+    case Command::Action::kClusterMoveMetadata:
+      return move_metadata(command);
     default:
       return ask(command);
   }

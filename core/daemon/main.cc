@@ -36,13 +36,6 @@ void print(std::FILE* stream, std::string_view words) {
   std::fwrite(words.data(), 1, words.size(), stream);
 }
 
-// bin/varved -> lib/varve/plugins
-std::string plugin_directory() {
-  std::error_code error;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-  return (program.parent_path().parent_path() / "lib/varve/plugins").string();
-}
-
 struct CheckedConfig {
   NodeConfig config;
   std::vector<std::unique_ptr<Service>> services;

@@ -1,8 +1,11 @@
 #include "core/plugin/plugin_library.h"
 
 #include <dlfcn.h>
+#include <limits.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstring>
 
@@ -142,6 +145,15 @@ std::string PluginLibrary::describe() const {
     help.remove_prefix(std::min(end + 1, help.size()));
   }
   return out;
+}
+
+std::string plugin_directory() {
+  std::array<char, PATH_MAX> program{};
+  const ssize_t bytes = readlink("/proc/self/exe", program.data(), program.size());
+  std::string_view folder(program.data(), bytes > 0 ? static_cast<size_t>(bytes) : 0);
+  for (int up = 0; up < 2; ++up)
+    folder = folder.substr(0, std::min(folder.rfind('/'), folder.size()));
+  return text(folder, "/lib/varve/plugins");
 }
 
 std::string plugin_path(std::string_view directory, std::string_view plugin) {

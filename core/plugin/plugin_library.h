@@ -5,6 +5,7 @@
 // constructors: load only what the operator named.
 //
 // Thread rule: opened on one thread; the table is constant.
+// plugin_directory(), plugin_path(): any thread.
 // Ownership: the shared object stays loaded until the process ends, even when this is destroyed: a
 // plugin may own threads, and a broken one does not give them back.
 #pragma once
@@ -65,6 +66,9 @@ class PluginLibrary {
   uint32_t plugin_struct_bytes_ = 0;
   Tables tables_;  // zeroed, then copied into
 };
+
+// Where the plugins of this installation are: lib/varve/plugins beside the running program's bin.
+std::string plugin_directory();
 
 // The file of the plugin that the config calls `plugin`: itself when absolute, else
 // `directory`/`plugin`.so.

@@ -95,6 +95,12 @@ class Node:
         self.process = None
         assert code == 0, f"varved: exit {code} on SIGTERM:\n{self.log()}"
 
+    def rewrite_config(self, old, new):
+        """For its next start."""
+        text = pathlib.Path(self.config).read_text()
+        assert old in text, f"{self.config} has no {old}"
+        pathlib.Path(self.config).write_text(text.replace(old, new))
+
     def log(self):
         return pathlib.Path(self.log_path).read_text()
 

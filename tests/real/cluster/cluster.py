@@ -82,6 +82,12 @@ class Cluster:
             size = ["--size", self.disk_size] if self.disk_size else []
             node.must("disk", "add", "disk0", *size)
 
+    def use(self, metadata):
+        """Another metadata store, from the next start on."""
+        for node in self.nodes:
+            node.rewrite_config(self.metadata.section, metadata.section)
+        self.metadata = metadata
+
     def launch(self):
         for node in self.nodes:
             node.launch()

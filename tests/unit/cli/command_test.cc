@@ -100,6 +100,11 @@ TEST_CASE("commands of a cluster are parsed with their options") {
   CHECK(good("cluster init").action == Action::kClusterInit);
   CHECK(good("cluster init").copies == 0);
   CHECK(good("cluster init --copies 2").copies == 2);
+  const Command move = good("cluster move-metadata --config /old.toml --to /new.toml");
+  CHECK(move.action == Action::kClusterMoveMetadata);
+  CHECK(move.config_path == "/old.toml");
+  CHECK(move.new_config_path == "/new.toml");
+  CHECK(usage_error("cluster move-metadata").find("--to is required") != std::string::npos);
   CHECK(good("node list").action == Action::kNodeList);
   const Command attach = good("attach v1 --force");
   CHECK(attach.action == Action::kAttach);
@@ -149,7 +154,7 @@ TEST_CASE("help exists for everything and names its command") {
   for (const char* words :
        {"", "volume", "volume create", "volume list", "volume show", "volume resize",
         "volume rewrap", "volume delete", "disk", "disk add", "disk list", "status", "cluster",
-        "cluster init", "node", "node list", "attach", "detach"}) {
+        "cluster init", "cluster move-metadata", "node", "node list", "attach", "detach"}) {
     const Command command = good(std::string(words) + " --help");
     CHECK(command.action == Action::kHelp);
     const std::string usage = std::string("Usage: varve") + (*words ? " " : "") + words;
