@@ -51,6 +51,10 @@ class Network:
             rules.append(chain("output", f"ip daddr {{ {', '.join(ips)} }} drop"))
         self.nft(index, f"table inet cut {{\n{''.join(rules)}}}")
 
+    def set_link(self, index, state):
+        """"down" takes the node off the network, with all that runs beside it."""
+        run("ip", "-n", self.hub, "link", "set", f"port{index}", state)
+
     def heal(self, index):
         self.nft(index, "delete table inet cut")
 
