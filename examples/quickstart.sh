@@ -1,28 +1,33 @@
 #!/bin/bash
 # A cluster of three varved on this machine, from nothing to volumes that survive kill -9:
-#   examples/quickstart.sh [--keep]
+#   examples/quickstart.sh [--etcd] [--keep]
 # Installs what is missing (Debian 12 or 13, root or sudo), builds, starts three daemons on files, makes
 # them one cluster, copies an ext4 image of 2 GiB in through one node and compares it back through
 # another, runs fio with verify, kills one node after the other in mid-write while the load goes on, the
 # one that serves it among them, kills all three, starts them again and checks every acknowledged block.
 # Prints what it did and measured, and leaves nothing behind. All volumes have three copies. --keep
-# leaves the cluster up and says how to use it.
+# leaves the cluster up and says how to use it. --etcd: the cluster's records are in an etcd of three
+# members, which the script starts, too; without it they are in a file.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
 
-keep=
-case "${1:-}" in
-  '') ;;
-  --keep) keep=yes ;;
-  -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
-esac
+keep= etcd=
+for option in "$@"; do
+  case "$option" in
+    --keep) keep=yes ;;
+    --etcd) etcd=yes ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+done
 
 bin=$repository/build/release/bin
 tree=/usr/include # any real directory tree would do; every machine that builds has this one
 work=             # of each node a folder: store, config, log
 pids=()           # of the daemons, by the node's number
+etcd_pids=()
+records='use = "metadata_sqlite"' # what [metadata] has
 stamp_pid=
 announced= word='' number=0 rest='' # what stamp says
 current=start
@@ -66,7 +71,7 @@ clean() {
   fi
   [[ -z $stamp_pid ]] || kill -9 "$stamp_pid" 2>/dev/null || true
   if [[ -z $keep || $status != 0 ]]; then
-    for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}" "${etcd_pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
     [[ -z $work ]] || rm -rf "$work"
   fi
@@ -122,11 +127,12 @@ compare_image() { # node
 # ---- the steps
 
 build() { cmake --build --preset release --target varved varve plugin_nbd plugin_tcp \
-  plugin_metadata_sqlite stamp; }
+  plugin_metadata_sqlite plugin_metadata_etcd stamp; }
 
 prepare_machine() {
   step 1 "install what is missing"
   tests/setup.sh --build-only
+  if [[ -n $etcd ]] && ! command -v etcd >/dev/null; then tests/setup.sh; fi # it is among the tests' packages
   step 2 "build (release)"
   local start output
   start=$(now_us)
@@ -154,8 +160,7 @@ name = "n$1"
 admin = "unix:$work/n$1/admin.sock"
 
 [metadata]
-use = "metadata_sqlite"
-path = "$work/cluster.db"
+$records
 
 [transport]
 use = "tcp"
@@ -171,11 +176,41 @@ listen = ["unix:$work/n$1/nbd.sock"]
 TOML
 }
 
+start_etcd() {
+  local ports member peers='' urls=''
+  read -ra ports < <(free_ports 6)
+  for member in 0 1 2; do
+    peers+="${peers:+,}m$member=http://127.0.0.1:${ports[member + 3]}"
+    urls+="${urls:+, }\"http://127.0.0.1:${ports[member]}\""
+  done
+  for member in 0 1 2; do
+    local url=http://127.0.0.1:${ports[member]} peer=http://127.0.0.1:${ports[member + 3]}
+    setsid etcd --name "m$member" --data-dir "$work/etcd$member" --listen-client-urls "$url" \
+      --advertise-client-urls "$url" --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" \
+      --initial-cluster "$peers" --max-request-bytes 6291456 --logger zap --log-level error \
+      >"$work/etcd$member.log" 2>&1 </dev/null &
+    etcd_pids+=($!)
+  done
+  for member in 0 1 2; do await_etcd "$member" "${ports[member]}"; done
+  records="use = \"metadata_etcd\"
+endpoints = [$urls]"
+}
+await_etcd() { # member, port
+  local deadline=$((SECONDS + 60))
+  until ETCDCTL_API=3 etcdctl --endpoints "http://127.0.0.1:$2" endpoint health &>/dev/null; do
+    kill -0 "${etcd_pids[$1]}" 2>/dev/null || die "etcd ended: $(tail -n 5 "$work/etcd$1.log")"
+    ((SECONDS < deadline)) || die "etcd does not answer"
+    sleep 0.1
+  done
+}
+
 make_cluster() {
   step 3 "start three varved, make them one cluster, a disk group in a file on each"
   # Short, because a unix socket's path has at most 107 bytes; not /tmp, which may be memory.
   work=$(mktemp -d /var/tmp/varve.XXXXXX)
   local ports node start
+  records+=$'\n'"path = \"$work/cluster.db\""
+  [[ -z $etcd ]] || start_etcd
   read -ra ports < <(free_ports 3)
   for node in 1 2 3; do
     write_config "$node" "${ports[node - 1]}"
@@ -319,7 +354,7 @@ The cluster is up (pids ${pids[*]}, logs $work/n?/varved.log). Use it, through a
   nbdinfo '$(uri mine 1)'
   nbdcopy FILE '$(uri mine 2)'
 Stop it and remove everything:
-  kill ${pids[*]}; rm -r $work
+  kill ${pids[*]} ${etcd_pids[*]}; rm -r $work
 HELP
     return
   fi
@@ -329,6 +364,7 @@ HELP
     wait "${pids[$node]}" || die "varved of node $node did not end cleanly (exit $?)"
     unset "pids[$node]"
   done
+  [[ -z $etcd ]] || kill -TERM "${etcd_pids[@]}"
 }
 
 prepare_machine
