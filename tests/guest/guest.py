@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Runs a command on a kernel of its own: a Debian kernel under QEMU's emulation, which boots in seconds.
+
+    tests/guest/guest.py [--seconds N] [--memory MIB] [--quiet-seconds N] COMMAND [ARGUMENT...]
+
+The command sees this machine's /usr and this project, read-only and at their own places, and runs as root
+in the folder from which guest.py was called, if that is in the project. All else is memory of the guest.
+What it prints is printed. The guest's end is told on stderr, and by the exit status:
+
+    the command's own   it ended
+    77                  nothing ran: something is missing here; stderr says what
+    124                 it took longer than --seconds (300), or the guest hung: said nothing for
+                        --quiet-seconds (60)
+    125                 the guest ended without a status: panic, reboot, QEMU failed
+
+No file is made and no process stays, however this ends.
+"""
+
+import argparse
+import dataclasses
+import os
+import selectors
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import initrd
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+PROJECT = os.path.realpath(os.path.join(HERE, "..", ".."))
+KERNEL = os.path.join(PROJECT, "build", "guest", "kernel")
+
+SKIPPED, TIMED_OUT, NO_STATUS = 77, 124, 125
+CONSOLE_TAIL_LINES = 40
+
+
+def missing():
+    """What this machine lacks for a guest, in words; empty when nothing."""
+    if os.uname().machine != "x86_64":
+        return f"this machine is {os.uname().machine}; the guest is x86-64"
+    for tool, package in (("qemu-system-x86_64", "qemu-system-x86"), ("busybox", "busybox-static"),
+                          ("modprobe", "kmod"), ("setpriv", "util-linux")):
+        if shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+            return f"{tool} is not installed (package {package}; tests/setup.sh)"
+    if not os.path.exists(os.path.join(KERNEL, "version")):
+        return f"no kernel in {KERNEL}; tests/guest/kernel.sh unpacks one"
+    return ""
+
+
+@dataclasses.dataclass
+class Outcome:
+    status: int
+    words: str
+    console: bytes = b""
+
+
+class Guest:
+    """One run. Its ports are socket pairs; its initial file system is a memory file."""
+
+    PORTS = ("console", "output", "status")
+
+    def __init__(self, command, memory_mib):
+        self._ours, theirs = {}, {}
+        for name in self.PORTS:
+            self._ours[name], theirs[name] = socket.socketpair()
+        image = os.memfd_create("initrd", 0)
+        archive = initrd.make(HERE, KERNEL, PROJECT, os.getcwd(), command)
+        with os.fdopen(os.dup(image), "wb") as file:
+            file.write(archive)
+        fds = [image] + [theirs[name].fileno() for name in self.PORTS]
+        # setpriv: QEMU dies with us, even if we are killed.
+        self._qemu = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL"] + self._arguments(image, theirs, memory_mib),
+            stdin=subprocess.DEVNULL, stdout=sys.stderr, pass_fds=fds)
+        for pair in theirs.values():
+            pair.close()
+        os.close(image)
+        self._status = b""
+        self._console = bytearray()
+        self._last_word = time.monotonic()
+
+    def _arguments(self, image, theirs, memory_mib):
+        words = ["qemu-system-x86_64", "-machine", "q35,usb=off,vmport=off",
+                 "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "2",
+                 "-m", str(memory_mib), "-nodefaults", "-no-user-config", "-display", "none",
+                 "-no-reboot", "-kernel", os.path.join(KERNEL, "vmlinuz"),
+                 "-initrd", f"/proc/self/fd/{image}", "-serial", "chardev:console",
+                 "-device", "virtio-serial-pci",
+                 "-append", "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off nokaslr "
+                 "tsc=reliable random.trust_cpu=on audit=0 selinux=0 apparmor=0"]
+        for name in self.PORTS:
+            words += ["-chardev", f"socket,id={name},fd={theirs[name].fileno()}"]
+        for name in ("output", "status"):
+            words += ["-device", f"virtserialport,chardev={name},name={name}"]
+        for tag, path in (("usr", "/usr"), ("project", PROJECT),
+                          ("modules", os.path.join(KERNEL, "modules"))):
+            words += ["-fsdev", f"local,id={tag},path={path},security_model=none,multidevs=remap,"
+                      "readonly=on", "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+        return words
+
+    def run(self, seconds, quiet_seconds, output):
+        """Until the guest has ended or is killed."""
+        deadline = time.monotonic() + seconds
+        selector = selectors.DefaultSelector()
+        for name in self.PORTS:
+            selector.register(self._ours[name], selectors.EVENT_READ, name)
+        late = None
+        while selector.get_map() and late is None:
+            quiet_until = self._last_word + quiet_seconds
+            now = time.monotonic()
+            if now >= min(deadline, quiet_until):
+                late = (f"hung: not a word for {quiet_seconds:g} s" if now >= quiet_until else
+                        f"timed out: {seconds:g} s were not enough")
+                break
+            for key, _ in selector.select(min(deadline, quiet_until) - now):
+                if not self._take(key.data, output):
+                    selector.unregister(key.fileobj)
+        self.end()
+        return self._outcome(late)
+
+    def _take(self, name, output):
+        try:
+            data = self._ours[name].recv(1 << 16)
+        except ConnectionResetError:
+            return False
+        if name == "output":
+            output.write(data)
+            output.flush()
+        elif name == "console":
+            self._console += data
+        else:
+            self._status = (self._status + data)[-4096:]
+            self._last_word = time.monotonic()
+        return bool(data)
+
+    def _outcome(self, late):
+        console = bytes(self._console)
+        for line in self._status.decode(errors="replace").splitlines():
+            if line.startswith("exit "):
+                return Outcome(int(line[5:]), f"the command ended with status {line[5:]}", console)
+        if late is not None:
+            return Outcome(TIMED_OUT, late, console)
+        if b"Kernel panic" in console:
+            return Outcome(NO_STATUS, "kernel panic", console)
+        return Outcome(NO_STATUS, "the guest stopped without a status "
+                       f"(QEMU ended with {self._qemu.returncode})", console)
+
+    def end(self):
+        if self._qemu.poll() is None and b"exit " not in self._status:
+            self._qemu.kill()
+        try:
+            self._qemu.wait(20)
+        except subprocess.TimeoutExpired:
+            self._qemu.kill()
+            self._qemu.wait()
+        for pair in self._ours.values():
+            pair.close()
+
+
+def run(command, seconds=300.0, memory_mib=1024, quiet_seconds=60.0, output=None):
+    """Runs `command` (for bash) in a guest."""
+    lack = missing()
+    if lack:
+        return Outcome(SKIPPED, "skipped: " + lack)
+    guest = Guest(command, memory_mib)
+    try:
+        return guest.run(seconds, quiet_seconds, output or sys.stdout.buffer)
+    finally:
+        guest.end()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--quiet-seconds", type=float, default=60)
+    parser.add_argument("--memory", type=int, default=1024, metavar="MIB")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    given = parser.parse_args()
+    if not given.command:
+        parser.error("no command")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begin = time.monotonic()
+    outcome = run(shlex.join(given.command), given.seconds, given.memory, given.quiet_seconds)
+    if outcome.status != 0:
+        for line in outcome.console.decode(errors="replace").splitlines()[-CONSOLE_TAIL_LINES:]:
+            print("guest console:", line, file=sys.stderr)
+    print(f"guest: {outcome.words}; {time.monotonic() - begin:.1f} s", file=sys.stderr)
+    return outcome.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
