@@ -71,6 +71,7 @@ struct ReceiveBuffer {
   uint8_t* data = nullptr;  // null: none
   uint64_t bytes = 0;
   uint64_t op_id = 0;
+  uint64_t memory = 0;  // of a transport that needs to know
 };
 
 // The posted buffers. The one that was posted last is taken first: it is in the CPU's cache.
