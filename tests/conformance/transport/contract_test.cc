@@ -18,9 +18,9 @@ varve_message message_of(const char* header, uint32_t header_bytes) {
   return message;
 }
 
-bool readable(int fd) {
+bool readable(int fd, int milliseconds = 0) {
   pollfd ready{fd, POLLIN, 0};
-  return ::poll(&ready, 1, 0) == 1;
+  return ::poll(&ready, 1, milliseconds) == 1;
 }
 
 }  // namespace
@@ -134,7 +134,7 @@ TEST_CASE("an idle transport lets its host sleep, and wakes it") {
   REQUIRE_FALSE(readable(wire.right().wait_fd()));
   REQUIRE(wire.left().send(left, "wake up") == VARVE_OK);
   wire.left().poll();
-  CHECK((wire.right().arm() || readable(wire.right().wait_fd())));
+  CHECK((wire.right().arm() || readable(wire.right().wait_fd(), 20'000)));
   wire.run_until([&] { return !wire.right().received.empty(); });
   wire.settle();
   CHECK_FALSE(wire.right().arm());

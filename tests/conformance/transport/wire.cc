@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 namespace varve {
 namespace {
@@ -18,6 +19,29 @@ constexpr std::chrono::milliseconds kPatience(20'000);
 
 void write_log(void* host, uint32_t, const char* text) {
   static_cast<std::string*>(host)->append(text).append("\n");
+}
+
+std::string from_outside(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value == nullptr ? "" : value;
+}
+
+// VARVE_TRANSPORT_OPTIONS: what this plugin needs to be told everywhere, as "key=value key=value".
+Wire::Options options_from_outside() {
+  Wire::Options options;
+  std::istringstream words(from_outside("VARVE_TRANSPORT_OPTIONS"));
+  for (std::string word; words >> word;) {
+    const size_t equals = word.find('=');
+    REQUIRE(equals != std::string::npos);
+    options.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+  }
+  return options;
+}
+
+// VARVE_TRANSPORT_QUIET_MS: when nothing has happened for this long, nothing more will.
+int quiet_ms() {
+  const std::string given = from_outside("VARVE_TRANSPORT_QUIET_MS");
+  return given.empty() ? 0 : std::stoi(given);
 }
 
 }  // namespace
@@ -38,7 +62,9 @@ const varve_transport& transport_under_test() {
 Wire::Wire(const Options& options) : table_(&transport_under_test()) {
   host_ = host_for(&log_);
   std::vector<varve_option> given;
-  for (const auto& [key, value] : options) given.push_back({key.c_str(), value.c_str()});
+  const Options always = options_from_outside();
+  for (const Options* some : {&always, &options})
+    for (const auto& [key, value] : *some) given.push_back({key.c_str(), value.c_str()});
   char why[256] = "";
   const int32_t result = table_->instance_create(
       &host_, given.data(), static_cast<uint32_t>(given.size()), &instance_, why, sizeof(why));
@@ -69,16 +95,22 @@ void Wire::run_until(const std::function<bool()>& done) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
     INFO("what this test waits for has not happened within 20 s");
     REQUIRE(left.count() > 0);
-    if (poll_all()) continue;
-    pollfd ready[2] = {{left_->wait_fd(), POLLIN, 0}, {-1, POLLIN, 0}};
-    if (right_ != nullptr) ready[1].fd = right_->wait_fd();
-    REQUIRE(::poll(ready, 2, static_cast<int>(left.count())) > 0);
+    if (!poll_all()) REQUIRE(news_within(static_cast<int>(left.count())));
   }
 }
 
+bool Wire::news_within(int milliseconds) {
+  pollfd ready[2] = {{left_->wait_fd(), POLLIN, 0}, {-1, POLLIN, 0}};
+  if (right_ != nullptr) ready[1].fd = right_->wait_fd();
+  return ::poll(ready, 2, milliseconds) > 0;
+}
+
 void Wire::settle() {
-  // The loopback device delivers inside the system call that sends.
+  // The loopback device delivers inside the system call that sends; others take their time.
+  static const int quiet = quiet_ms();
   for (int idle = 0; idle < 8;) idle = poll_all() ? 0 : idle + 1;
+  while (quiet > 0 && news_within(quiet))
+    for (int idle = 0; idle < 8;) idle = poll_all() ? 0 : idle + 1;
 }
 
 std::pair<uint64_t, uint64_t> Wire::connect() {
@@ -104,6 +136,11 @@ varve_host host_for(std::string* log) {
   host.host = log;
   host.log = write_log;
   return host;
+}
+
+void open_what_stays_open() {
+  Wire wire;
+  wire.connect();
 }
 
 size_t open_descriptors() {

@@ -42,6 +42,7 @@ class Wire {
 
  private:
   bool poll_all();
+  bool news_within(int milliseconds);
 
   varve_host host_{};
   std::string log_;
@@ -57,6 +58,8 @@ class Wire {
 const varve_transport& transport_under_test();
 // What a plugin is given; it appends its log lines to `log`.
 varve_host host_for(std::string* log);
+// Libraries may keep descriptors open once they were used: call it before the first count.
+void open_what_stays_open();
 // Descriptors that this process has open.
 size_t open_descriptors();
 // Bytes that depend on `seed` and on their place.
