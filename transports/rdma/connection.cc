@@ -132,7 +132,13 @@ void RdmaConnection::lose(int32_t why, const char* what) {
 
 // A write of nothing needs no memory and no room; the peer's adapter answers it.
 void RdmaConnection::check_alive() {
-  if (std::exchange(heard_, false) || probing_ || over_) return;
+  if (over_) return;
+  if (std::exchange(heard_, false)) {
+    silent_checks_ = 0;
+    return;
+  }
+  if (++silent_checks_ > kSilentChecks) return lose(VARVE_E_IO, "it does not answer");
+  if (probing_) return;
   ibv_send_wr probe{};
   probe.wr_id = work_id(Work::kProbe, 0);
   probe.opcode = IBV_WR_RDMA_WRITE;

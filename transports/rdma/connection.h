@@ -143,6 +143,7 @@ class RdmaConnection {
   bool work_ = false;
   bool heard_ = false;    // since the last check_alive()
   bool probing_ = false;  // the peer was asked and has not answered
+  uint32_t silent_checks_ = 0;
   int32_t lost_why_ = VARVE_OK;
   const char* lost_what_ = nullptr;
 

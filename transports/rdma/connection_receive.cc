@@ -57,9 +57,12 @@ void RdmaConnection::completed(const ibv_wc& completion) {
 
 // The first one tells what has happened; the others were flushed because of it.
 void RdmaConnection::failed(const ibv_wc& completion) {
+  const bool receive = static_cast<Work>(completion.wr_id >> 32) == Work::kReceive;
   switch (completion.status) {
     case IBV_WC_LOC_LEN_ERR:
-      return lose(VARVE_E_DAMAGED, "a frame is longer than a slot");
+    case IBV_WC_LOC_QP_OP_ERR:  // rxe's word for it
+      if (receive) return lose(VARVE_E_DAMAGED, "a frame is longer than a slot");
+      return lose(VARVE_E_IO, ibv_wc_status_str(completion.status));
     case IBV_WC_RETRY_EXC_ERR:
       return lose(VARVE_E_IO, "it does not answer");
     case IBV_WC_WR_FLUSH_ERR:

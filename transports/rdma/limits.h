@@ -24,10 +24,14 @@ inline constexpr size_t kStagingBytes = 4 << 20;
 // Reads that may be on the wire at once; more wait in the queue.
 inline constexpr uint8_t kReadDepth = 16;
 
-// Times a lost packet is sent again, each after 4.096 us * 2^exponent: 4.3 s in all, in which a
-// peer that is gone is noticed. Adapters may take up to four times as long.
-inline constexpr uint8_t kRetryCount = 7;
+// Times a lost packet is sent again, each after 4.096 us * 2^exponent: 3.8 s in all, in which a
+// peer that is gone is noticed. Adapters may take up to four times as long. Not 7: rxe takes that
+// for "for ever".
+inline constexpr uint8_t kRetryCount = 6;
 inline constexpr uint8_t kAckTimeoutExponent = 17;
+// Checks of a silent peer until it counts as gone. The adapter mostly knows before; but how often
+// it tries is for the side to say that has asked for the connection.
+inline constexpr uint32_t kSilentChecks = 3;
 inline constexpr uint8_t kRetryForEver = 7;      // while the peer lives but has no room
 inline constexpr uint8_t kNoRoomTimerCode = 12;  // 0.64 ms
 

@@ -16,7 +16,7 @@ SECTIONS = """
 [metadata]
 {metadata}
 [transport]
-use = "tcp"
+use = "{transport}"
 listen = "{address}"
 {options}
 """
@@ -35,8 +35,8 @@ def until(what, condition, seconds=30):
 
 class Cluster:
     """`nodes` with one disk group each. Use in a `with`: everything is gone behind it. `network`:
-    not on loopback; has an address and a launcher for each node. `metadata`: where the records are,
-    which outlives the cluster; by default a file of its own."""
+    not on loopback; has a transport, and an address and a launcher for each node. `metadata`: where
+    the records are, which outlives the cluster; by default a file of its own."""
 
     def __init__(self, node_count=3, disk_size="512MiB", disk_options="", network=None,
                  metadata=None):
@@ -46,13 +46,14 @@ class Cluster:
         self.disk_size = disk_size
         self.nodes = []
         if network:
-            addresses, options = network.addresses, "allow_plaintext = true"
+            transport, addresses = network.transport, network.addresses
+            options = "allow_plaintext = true"
         else:
             addresses = [f"127.0.0.1:{port}" for port in free_ports(node_count)]
-            options = ""
+            transport, options = "tcp", ""
         for number, address in enumerate(addresses, start=1):
             sections = SECTIONS.format(metadata=self.metadata.section, address=address,
-                                       options=options)
+                                       transport=transport, options=options)
             self.nodes.append(Node(name=f"n{number}", sections=sections,
                                    disk_options=disk_options))
             if network:

@@ -8,6 +8,8 @@ import subprocess
 class Network:
     """Use in a `with`, around the cluster: the namespaces are gone behind it."""
 
+    transport = "tcp"
+
     def __init__(self, node_count=3):
         self.prefix = f"varve{os.getpid()}"
         self.hub = f"{self.prefix}hub"
