@@ -36,8 +36,9 @@ bool RdmaContext::open(std::string& why) {
                     ::fcntl(channel_->fd, F_SETFL, O_NONBLOCK) == 0 && watch(channel_->fd) &&
                     watch(timer_.get());
   if (good) return true;
-  why = join(
-      {"RDMA cannot be used here: ", std::strerror(errno), "; RDMA devices: ", describe_devices()});
+  why = join({"RDMA cannot be used here: ", std::strerror(errno),
+              "; it takes an RDMA device and the kernel module rdma_ucm. RDMA devices: ",
+              describe_devices()});
   return false;
 }
 
