@@ -94,11 +94,7 @@ int32_t TcpContext::receive_post(const varve_slice& buffer, uint64_t op_id) {
   const int32_t result = check_receive(buffer, op_id, shard_.memory);
   if (result != VARVE_OK) return result;
   shard_.buffers.put({static_cast<uint8_t*>(buffer.data), buffer.bytes, op_id});
-  for (TcpConnection* connection : in_line_) {
-    connection->in_line = false;
-    activate(*connection);
-  }
-  in_line_.clear();
+  activate_line();
   return VARVE_OK;
 }
 
@@ -170,8 +166,18 @@ void TcpContext::activate(TcpConnection& connection) {
   active_.push_back(&connection);
 }
 
+// There are buffers again.
+void TcpContext::activate_line() {
+  for (TcpConnection* connection : in_line_) {
+    connection->in_line = false;
+    activate(*connection);
+  }
+  in_line_.clear();
+}
+
 void TcpContext::give_turns() {
   turns_.swap(active_);  // both keep their memory
+  bool ended = false;
   for (TcpConnection* connection : turns_) {
     connection->queued = false;
     const uint64_t before = shard_.received_count;
@@ -181,6 +187,7 @@ void TcpContext::give_turns() {
       next_reader_.gone(connection);
       if (connection->in_line) std::erase(in_line_, connection);
       connections_.erase(connection->id());
+      ended = true;
       said_full_ = false;
       accepting_.merge(starved_);
     } else if (connection->lacks_buffer() && !std::exchange(connection->in_line, true)) {
@@ -188,6 +195,7 @@ void TcpContext::give_turns() {
     }
   }
   turns_.clear();
+  if (ended) activate_line();  // they may have left buffers
 }
 
 bool TcpContext::full() {

@@ -55,6 +55,7 @@ class TcpContext {
   void look_at_sockets();
   void give_turns();
   void activate(TcpConnection& connection);
+  void activate_line();
   void accept_peers();
   void accept_some(size_t listener);
   bool full();

@@ -88,6 +88,22 @@ TEST_CASE("a peer that stops in the middle takes no buffer with it") {
   CHECK((wire.right().received.front().payload == pattern(1, 50'000)));
 }
 
+TEST_CASE("a buffer that a lost connection gives back goes to the next that waits for one") {
+  Wire wire;
+  wire.right().post(8192);
+  const uint64_t left = wire.connect().first;
+  Guest guest(wire);
+  const std::string half = raw_message("half", pattern(1, 8000)).substr(0, 4000);
+  REQUIRE(guest.peer.send(half) == half.size());
+  wire.settle();
+  REQUIRE(wire.left().send(left, "good", {pattern(2, 8000)}) == VARVE_OK);
+  wire.settle();
+  REQUIRE(wire.right().received.empty());
+  guest.peer.close();
+  wire.run_until([&] { return !wire.right().received.empty(); });
+  CHECK((wire.right().received.front().payload == pattern(2, 8000)));
+}
+
 TEST_CASE("a peer that sends one byte at a time is understood, and holds up nobody") {
   Wire wire;
   wire.post_both(4, 8192);
