@@ -102,11 +102,16 @@ int32_t RdmaContext::receive_post(const varve_slice& buffer, uint64_t op_id) {
   const int32_t result = check_receive(buffer, op_id, shard_.memory);
   if (result != VARVE_OK) return result;
   shard_.buffers.put({static_cast<uint8_t*>(buffer.data), buffer.bytes, op_id, buffer.memory});
+  wake_line();
+  return VARVE_OK;
+}
+
+// There are buffers again.
+void RdmaContext::wake_line() {
   for (RdmaConnection* connection : std::exchange(in_line_, {})) {
     connection->in_line = false;
     wake(*connection);
   }
-  return VARVE_OK;
 }
 
 int32_t RdmaContext::send(uint64_t number, const varve_message& message, uint64_t op_id) {
@@ -205,6 +210,7 @@ void RdmaContext::forget_ended() {
   std::erase_if(in_line_, over);
   std::erase_if(connections_, [](const auto& entry) { return entry.second->over(); });
   said_full_ = false;
+  wake_line();  // they may have left buffers
 }
 
 // Connects that take too long end; silent peers are asked whether they are there.

@@ -84,6 +84,7 @@ class RdmaContext {
   // A connection that will not be made; `what` is for the log, if any.
   void give_up(uint64_t number, int32_t result, const std::string& what);
   void wake(RdmaConnection& connection);
+  void wake_line();
   void give_turns();
   void forget_ended();
   void tick();

@@ -149,6 +149,25 @@ TEST_CASE("a payload that cannot be read ends the connection and gives the buffe
   check_still_works(wire);
 }
 
+TEST_CASE("a buffer that a lost connection gives back goes to the next that waits for one") {
+  Wire wire;
+  const uint64_t left = wire.connect().first;
+  Guest guest(wire);
+  const Frame unreadable{.kind = FrameKind::kStaged,
+                         .header_bytes = 1,
+                         .payload_bytes = 60'000,
+                         .address = reinterpret_cast<uintptr_t>(guest.peer.readable()),
+                         .key = guest.peer.readable_key() ^ 0x5a5a};
+  REQUIRE(guest.peer.send(raw_frame(unreadable, "h")));
+  wire.settle();
+  REQUIRE(wire.left().send(left, "good", {pattern(1, 60'000)}) == VARVE_OK);
+  wire.settle();
+  wire.right().post(65536);
+  guest.await_close();
+  wire.run_until([&] { return !wire.right().received.empty(); });
+  CHECK((wire.right().received.front().payload == pattern(1, 60'000)));
+}
+
 TEST_CASE("a peer may read what is staged, and nothing else; it may write nothing") {
   Wire wire;
   Guest guest(wire);
