@@ -67,6 +67,7 @@ class TransportSide {
   size_t sends_accepted = 0;
   size_t sends_ok = 0;
   size_t sends_failed = 0;
+  size_t connects_in_flight() const { return connects_.size(); }
   size_t sends_in_flight() const { return sends_.size(); }
   size_t posted() const { return posted_.size(); }
 
