@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Runs a command on a kernel of its own: a Debian kernel under QEMU's emulation, which boots in seconds.
 
     tests/guest/guest.py [--seconds N] [--memory MIB] [--quiet-seconds N] COMMAND [ARGUMENT...]

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What becomes of a guest is told as what it was: a status, a panic, a hang, too little time, a machine
 that cannot run one. Afterwards nothing is left of it."""
 
