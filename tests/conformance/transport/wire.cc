@@ -38,13 +38,12 @@ Wire::Options options_from_outside() {
   return options;
 }
 
-// VARVE_TRANSPORT_QUIET_MS: when nothing has happened for this long, nothing more will.
+}  // namespace
+
 int quiet_ms() {
   const std::string given = from_outside("VARVE_TRANSPORT_QUIET_MS");
   return given.empty() ? 0 : std::stoi(given);
 }
-
-}  // namespace
 
 const varve_transport& transport_under_test() {
   static const varve_transport* const table = [] {

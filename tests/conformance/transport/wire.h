@@ -56,6 +56,9 @@ class Wire {
 // The plugin's table: of the file that VARVE_TRANSPORT_PLUGIN names in the environment, or of the
 // one that this program was built for.
 const varve_transport& transport_under_test();
+// VARVE_TRANSPORT_QUIET_MS: when nothing has happened for this long, nothing more will. 0: what is
+// sent is there when the call returns.
+int quiet_ms();
 // What a plugin is given; it appends its log lines to `log`.
 varve_host host_for(std::string* log);
 // Libraries may keep descriptors open once they were used: call it before the first count.
