@@ -6,11 +6,15 @@
 
 #include "core/base/size_text.h"
 #include "core/base/text.h"
+#include "plugins/tls/authority.h"
 
 namespace varve {
 namespace {
 
 using Action = Command::Action;
+
+constexpr uint32_t kAuthorityDays = 3650;
+constexpr uint32_t kCertificateDays = 365;
 
 // The app and what it fills in. CLI11 throws for whatever ends a parse; parse_command catches.
 class Grammar {
@@ -35,6 +39,7 @@ class Grammar {
     on(app_.add_subcommand("status", "how the node and its disk groups are"), Action::kStatus);
     add_cluster();
     add_attachments();
+    add_cert();
     add_not_built(app_, "top", "top");
   }
 
@@ -198,6 +203,52 @@ class Grammar {
     on(detach, Action::kDetach);
     add_name(detach, "VOLUME", "the volume");
     detach->add_flag("--force", command_.force, "also from another node, which is cut off");
+  }
+
+  void add_cert() {
+    CLI::App* cert = app_.add_subcommand("cert", "certificates for TLS; docs/security.md explains");
+    cert->require_subcommand(1);
+    const auto add = [&](const char* name, const char* help, Action action, uint32_t days) {
+      CLI::App* app = cert->add_subcommand(name, help);
+      app->callback([this, action, days] {
+        command_.action = action;
+        if (command_.days == 0) command_.days = days;
+      });
+      app->add_option("--days", command_.days, text("valid for so long; default: ", days))
+          ->type_name("N")
+          ->check(CLI::Range(uint32_t{1}, kCertificateDaysMax));
+      app->add_flag("--force", command_.force, "replace files that exist");
+      return app;
+    };
+    CLI::App* init = add("init", "make the authority of a cluster: ca-cert.pem and ca-key.pem",
+                         Action::kCertInit, kAuthorityDays);
+    init->add_option("--cluster", command_.name, "the name that its certificates carry")
+        ->required()
+        ->type_name("NAME");
+    init->add_option("--dir", command_.folder, "where its files go")->required()->type_name("DIR");
+    CLI::App* issue = add("issue", "make a certificate: ROLE-cert.pem, ROLE-key.pem, ca-cert.pem",
+                          Action::kCertIssue, kCertificateDays);
+    issue->add_option("ROLE", command_.role, "node, client (of volumes) or admin (of the cluster)")
+        ->required()
+        ->type_name("")
+        ->check(CLI::IsMember({"node", "client", "admin"}));
+    issue->add_option("NAME", command_.name, "of a node: as its config has it")
+        ->required()
+        ->type_name("");
+    issue->add_option("--ca", command_.folder, "where the authority's files are")
+        ->required()
+        ->type_name("DIR");
+    issue->add_option("--out", command_.other, "where the new files go")
+        ->required()
+        ->type_name("DIR");
+    issue
+        ->add_option("--host", command_.names,
+                     "of a node: a host name or IP address by which clients know it; repeatable")
+        ->allow_extra_args(false)
+        ->type_name("HOST");
+    CLI::App* show = cert->add_subcommand("show", "what a certificate says");
+    on(show, Action::kCertShow);
+    add_name(show, "FILE", "in PEM");
   }
 
   void add_disk() {

@@ -38,6 +38,9 @@ struct Command {
     kAttach,
     kDetach,
     kStatus,
+    kCertInit,
+    kCertIssue,
+    kCertShow,
   };
 
   Action action = Action::kHelp;
@@ -47,17 +50,20 @@ struct Command {
   std::string new_config_path;  // cluster move-metadata
   std::string endpoint;         // empty: from the config
   bool json = false;
-  std::string name;                // of the volume, snapshot, or disk group (or its path)
-  std::vector<std::string> names;  // snapshot create
-  std::string other;               // volume clone: the new volume; snapshot changes: until
-  std::string disk_group;          // volume create, resize, delete
+  std::string name;                // of the volume, snapshot, or disk group (or its path); cert
+  std::vector<std::string> names;  // snapshot create; cert issue: hosts
+  std::string other;       // volume clone: the new volume; snapshot changes: until; cert issue: out
+  std::string disk_group;  // volume create, resize, delete
   uint64_t size_bytes = 0;
   uint64_t segment_bytes = 0;
   bool wipe = false;
   uint32_t copies = 0;       // volume create, cluster init; 0: the default
-  bool force = false;        // attach, detach
+  bool force = false;        // attach, detach, cert
   bool encrypted = false;    // volume create
   std::string wrapping_key;  // volume create, rewrap
+  std::string role;          // cert issue
+  std::string folder;        // cert init, issue: of the authority
+  uint32_t days = 0;         // cert init, issue
 };
 
 // `words` without the program's name.

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/base/text.h"
+#include "core/cli/certificates.h"
 #include "core/cli/http_client.h"
 #include "core/cli/move_metadata.h"
 #include "core/cli/replies.h"
@@ -196,6 +197,14 @@ int run_command(const Command& command) {
       return refuse(text(command.not_built, ": not built yet in this release"));
     case Command::Action::kClusterMoveMetadata:
       return move_metadata(command);
+    case Command::Action::kCertInit:
+    case Command::Action::kCertIssue:
+    case Command::Action::kCertShow: {
+      const Result<std::string> done = run_cert(command);
+      if (!done.ok()) return refuse(done.status().message());
+      print(stdout, *done);
+      return kExitDone;
+    }
     default:
       return ask(command);
   }

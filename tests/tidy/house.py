@@ -28,15 +28,16 @@ CORE_ROOMS = {
     "core/cluster": ["core/net", "core/format"],
     "core/replication": ["core/store", "core/cluster"],
     "core/volume": ["core/store", "core/plugin", "core/replication", "core/crypto"],
-    "core/daemon": ["core/volume"],
+    "core/daemon": ["core/volume", "plugins/tls"],
     "core/cli": ["core/daemon"],
 }
 OTHER_ROOMS = {
     "plugins/abi": [],
     "plugins/sdk": ["plugins/abi"],
+    "plugins/tls": [],
     "csi": ["plugins/sdk"],
 }
-# Every folder below these is a room of its own, which sees only the SDK.
+# Every folder below these is a room of its own, which sees only the SDK and TLS.
 PLUGIN_PARENTS = ["plugins", "transports"]
 # These may include anything.
 OPEN_ROOMS = ["tests", "examples"]
@@ -58,7 +59,7 @@ def rooms_seen_from(room):
     if room not in direct:
         if room is None or room.split("/")[0] not in PLUGIN_PARENTS:
             return None
-        return {room} | rooms_seen_from("plugins/sdk")
+        return {room} | rooms_seen_from("plugins/sdk") | rooms_seen_from("plugins/tls")
     seen, waiting = set(), [room]
     while waiting:
         name = waiting.pop()
@@ -81,10 +82,11 @@ HEAVY_HEADERS = {
     r"sqlite3\.h": r"plugins/metadata_sqlite/",
     r"grpc|google/protobuf": r"(plugins/metadata_etcd|csi)/",
     r"liburing\.h": r"core/(runtime|device)/",
-    r"openssl/": r"core/crypto/",
+    r"openssl/": r"(core/crypto|plugins/tls)/",
 }
 # These may sit in several files of their folder.
-MANY_FILES_ALLOWED = [r"boost/asio", r"infiniband/|rdma/", r"grpc|google/protobuf", r"liburing\.h"]
+MANY_FILES_ALLOWED = [r"boost/asio", r"infiniband/|rdma/", r"grpc|google/protobuf", r"liburing\.h",
+                      r"openssl/"]
 
 
 class Ban:

@@ -1,0 +1,92 @@
+// TlsStream: TLS on a connected non-blocking socket, with calls that behave as recvmsg and sendmsg
+// do. Few system calls: what the socket has is taken in large pieces, and records leave together.
+//
+// Between two calls a stream holds only what did not fit: bytes that came and that nobody has asked
+// for, at most kTlsScratchBytes, and records that the socket did not take, at most twice that.
+//
+// Thread rule: one thread, the one that the scratch belongs to. Ownership: borrows the socket and
+// the scratch; shares the credentials.
+// Errors: -1 and errno as the system calls have them, EPROTO for what is no good TLS; why() is for
+// the log. After EPROTO every call fails.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "plugins/tls/credentials.h"
+
+namespace varve {
+
+inline constexpr size_t kTlsScratchBytes = 128 * 1024;
+
+// Room that all streams of one thread share; holds nothing between two calls.
+struct TlsScratch {
+  std::vector<uint8_t> in = std::vector<uint8_t>(kTlsScratchBytes);
+  std::vector<uint8_t> out;  // records; grows to what one call makes
+  std::vector<uint8_t> record = std::vector<uint8_t>(16 * 1024);
+};
+
+class TlsStream {
+ public:
+  enum class Side : uint8_t { kServer, kClient };
+  enum class Handshake : uint8_t { kDone, kGoesOn, kFailed };
+
+  // `allowed`: what the peer's role must be.
+  TlsStream(std::shared_ptr<const TlsCredentials> credentials, TlsRoles allowed, Side side,
+            int socket, TlsScratch& scratch);
+  TlsStream(const TlsStream&) = delete;
+  TlsStream& operator=(const TlsStream&) = delete;
+  ~TlsStream();
+
+  // Goes as far as the socket lets it. kFailed: why() says why; the peer has been told.
+  Handshake handshake();
+  // Who the peer has proven to be, when the handshake is done.
+  const TlsIdentity& peer() const { return peer_; }
+  const std::string& why() const { return why_; }
+
+  // As recvmsg: 0 is the peer's end; but a short count means that nothing more is there now,
+  // unless failed().
+  ssize_t receive(std::span<const iovec> into);
+  // As sendmsg: how many bytes are taken; some of them may still be here, has_unsent().
+  ssize_t send(std::span<const iovec> from);
+  bool has_unsent() const { return !unsent_.empty(); }
+  bool failed() const { return !why_.empty(); }
+  // Bytes that came before the stream was made, and belong to it.
+  void give(std::span<const uint8_t> bytes) { kept_.assign(bytes.begin(), bytes.end()); }
+  // Tells the peer that nothing follows, if there is room.
+  void say_end();
+
+ private:
+  friend int tls_verify(int good, x509_store_ctx_st* check);
+  friend struct TlsBio;
+  bool judge(x509_st* certificate);
+  bool fill();
+  void keep_input();
+  bool flush();
+  bool write(const uint8_t* bytes, size_t count);
+  void fail(int result);
+  std::string describe(int error) const;
+
+  const std::shared_ptr<const TlsCredentials> credentials_;
+  const TlsRoles allowed_;
+  const int socket_;
+  TlsScratch& scratch_;
+  SslPtr ssl_;
+  TlsIdentity peer_;
+  std::string why_;
+  std::string verdict_;             // of the verification
+  std::span<const uint8_t> input_;  // of the call that runs; in scratch_.in or kept_
+  std::vector<uint8_t> kept_;       // came, not decrypted yet
+  std::vector<uint8_t> unsent_;     // encrypted, not sent yet
+  bool drained_ = false;            // of the call that runs: the socket has no more
+  bool end_of_input_ = false;
+  int socket_error_ = 0;
+};
+
+}  // namespace varve
