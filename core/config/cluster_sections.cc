@@ -22,7 +22,8 @@ bool is_wildcard(const ListenAddress& address) {
   return address.host == "0.0.0.0" || address.host == "::";
 }
 
-TransportConfig read_transport(const TomlValue& table, std::vector<ConfigError>& errors) {
+TransportConfig read_transport(const TomlValue& table, bool has_tls,
+                               std::vector<ConfigError>& errors) {
   ConfigSection section("transport", table, errors);
   TransportConfig transport{.place = table.place};
   transport.plugin = take_plugin(section, "use", "tcp");
@@ -32,11 +33,11 @@ TransportConfig read_transport(const TomlValue& table, std::vector<ConfigError>&
     const auto address = parse_listen_address(*listen);
     if (!address || address->is_unix() || is_wildcard(*address)) {
       section.fail(value, "listen", text("\"", *listen, "\" is not ", kTransportGrammar));
-    } else if (!address->is_local() && !allow_plaintext) {
+    } else if (!address->is_local() && !allow_plaintext && !has_tls) {
       section.fail(value, "listen",
                    text("\"", *listen,
-                        "\" must be loopback, because nothing is encrypted; allow_plaintext = true "
-                        "lets any machine in"));
+                        "\" must be loopback, because nothing is encrypted without [tls]; "
+                        "allow_plaintext = true lets any machine in"));
     } else {
       transport.listen = *address;
     }
@@ -62,7 +63,8 @@ void read_cluster_sections(ConfigSection& top, std::vector<ConfigError>& errors,
   const TomlValue* metadata = take_table(top, "metadata");
   const TomlValue* transport = take_table(top, "transport");
   if (metadata != nullptr) config.metadata = read_metadata(*metadata, errors);
-  if (transport != nullptr) config.transport = read_transport(*transport, errors);
+  if (transport != nullptr)
+    config.transport = read_transport(*transport, config.tls.configured(), errors);
   constexpr std::string_view kBoth = " is missing; a node of a cluster has both, any other neither";
   if (top.take("transport") == nullptr && metadata != nullptr) {
     top.fail(metadata, "metadata", text("[transport]", kBoth));

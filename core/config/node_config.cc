@@ -19,9 +19,10 @@ constexpr std::string_view kNameGrammar =
     "1 to 64 of letters, digits, '.', '_' and '-', the first a letter or digit";
 constexpr std::string_view kPathGrammar = "the absolute path of a block device or a file";
 constexpr std::string_view kKeyFileGrammar = "the absolute path of a file with wrapping keys";
+constexpr std::string_view kPemGrammar = "the absolute path of a PEM file";
 constexpr std::string_view kPlaintextHint =
-    "must be loopback or a unix socket, because nothing is encrypted; allow_plaintext = true lets "
-    "any machine in";
+    "must be loopback or a unix socket, because nothing is encrypted; "
+    "allow_plaintext = true lets any machine in";
 
 void read_node(ConfigSection section, NodeConfig& config) {
   if (auto name = section.take_string("name", kNameGrammar)) {
@@ -100,6 +101,22 @@ void read_encryption(ConfigSection section, NodeConfig& config) {
   section.finish();
 }
 
+void read_tls(ConfigSection section, NodeConfig& config) {
+  const auto take = [&](std::string_view key, std::string& into) {
+    if (const auto path = section.take_string(key, kPemGrammar)) {
+      if (!path->starts_with('/'))
+        section.fail(section.take(key), key, text("must be ", kPemGrammar));
+      into = *path;
+    } else if (section.take(key) == nullptr) {
+      section.fail_missing(key, kPemGrammar);
+    }
+  };
+  take("ca_file", config.tls.ca_file);
+  take("cert_file", config.tls.cert_file);
+  take("key_file", config.tls.key_file);
+  section.finish();
+}
+
 // Calls `read(element)` for each table of `[[name]]`.
 template <typename Reader>
 void each_table(ConfigSection& top, std::string_view name, const Reader& read) {
@@ -137,6 +154,14 @@ ConfigReading read_node_config(std::string_view toml) {
   }
   auto& errors = reading.errors;
   ConfigSection top("", document.root, errors);
+  if (const TomlValue* tls = top.take("tls")) {
+    reading.config.tls.place = tls->place;
+    if (tls->kind == TomlValue::Kind::kTable) {
+      read_tls(ConfigSection("tls", *tls, errors), reading.config);
+    } else {
+      top.fail(tls, "tls", "must be written as a section: [tls]");
+    }
+  }
   if (const TomlValue* node = top.take("node")) {
     if (node->kind == TomlValue::Kind::kTable) {
       read_node(ConfigSection("node", *node, errors), reading.config);

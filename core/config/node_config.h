@@ -49,6 +49,16 @@ struct TransportConfig {
   std::vector<ServiceOption> options;  // the plugin checks them; allow_plaintext is one of them
 };
 
+// Who this node is and whom it believes: PEM files, absolute. All or none.
+struct TlsConfig {
+  TomlPlace place;  // of its section
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+
+  bool configured() const { return !cert_file.empty(); }
+};
+
 struct NodeConfig {
   std::string name;  // empty: the machine's host name
   LogLevel log_level = LogLevel::kInfo;
@@ -57,6 +67,7 @@ struct NodeConfig {
   std::vector<ServiceConfig> services;
   std::string key_file;  // absolute; the wrapping keys of encrypted volumes; empty: none
   TomlPlace key_file_place;
+  TlsConfig tls;
   // Both in a cluster, else neither.
   std::optional<MetadataConfig> metadata;
   std::optional<TransportConfig> transport;

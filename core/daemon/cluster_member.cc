@@ -72,6 +72,7 @@ std::unique_ptr<ClusterMember> ClusterMember::load(const std::string& plugin_dir
   library = open_library(plugin_directory, transport.plugin, VARVE_KIND_TRANSPORT);
   if (library.ok()) {
     member->transport_library_ = std::move(*library);
+    member->transport_library_->set_tls(config.tls);
     auto made = PluginTransport::create(*member->transport_library_, transport.options, 0);
     if (made.ok())
       member->transport_ = std::move(*made);

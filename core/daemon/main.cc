@@ -22,8 +22,10 @@
 #include "core/daemon/node.h"
 #include "core/daemon/service.h"
 #include "core/daemon/signals.h"
+#include "core/daemon/tls.h"
 #include "core/plugin/plugin_library.h"
 #include "core/runtime/uring_loop.h"
+#include "plugins/tls/credentials.h"
 
 namespace varve {
 namespace {
@@ -62,6 +64,16 @@ void load_keys(CheckedConfig& checked, std::vector<ConfigError>& errors) {
                       std::string(keys.status().message())});
 }
 
+// The certificate must be that of this node: other nodes know it by its name.
+void check_tls(const NodeConfig& config, std::vector<ConfigError>& errors) {
+  if (!config.tls.configured()) return;
+  keep_memory_secret();
+  std::shared_ptr<const TlsCredentials> credentials;
+  std::string wrong = TlsCredentials::load(tls_files(config.tls), credentials);
+  if (wrong.empty()) wrong = tls_not_of_node(credentials->self(), node_name(config));
+  if (!wrong.empty()) errors.push_back({config.tls.place, "tls", wrong});
+}
+
 // Nothing when the config is bad; the errors have then been printed, all of them.
 std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
   const Result<std::string> content = read_config_file(path);
@@ -72,9 +84,10 @@ std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
   ConfigReading reading = read_node_config(*content);
   auto checked = std::make_unique<CheckedConfig>();
   checked->config = std::move(reading.config);
+  if (reading.errors.empty()) check_tls(checked->config, reading.errors);
   if (reading.errors.empty()) {
     for (const ServiceConfig& config : checked->config.services) {
-      auto service = Service::load(plugin_directory(), config);
+      auto service = Service::load(plugin_directory(), config, checked->config.tls);
       if (service.ok()) {
         checked->services.push_back(std::move(*service));
       } else {

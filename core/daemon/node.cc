@@ -1,26 +1,18 @@
 #include "core/daemon/node.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/daemon/blocking.h"
 #include "core/daemon/cluster_member.h"
+#include "core/daemon/tls.h"
 
 namespace varve {
 namespace {
 
 // Ended operations beyond this many are forgotten, oldest first.
 constexpr size_t kOperationsKept = 100;
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "node";
-  return name.data();
-}
 
 Status not_in_clusters() {
   return {ErrorCode::kUnsupported, "encrypted volumes: not built yet for clusters"};
@@ -37,7 +29,7 @@ Node::Node(UringLoop& loop, const NodeConfig& config,
            std::vector<std::unique_ptr<Service>> services, std::unique_ptr<ClusterMember> cluster,
            std::optional<KeyRing> keys)
     : loop_(loop),
-      name_(config.name.empty() ? host_name() : config.name),
+      name_(node_name(config)),
       services_(std::move(services)),
       cluster_(std::move(cluster)),
       keys_(config.key_file, std::move(keys)),

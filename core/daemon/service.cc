@@ -6,11 +6,12 @@
 namespace varve {
 
 Result<std::unique_ptr<Service>> Service::load(const std::string& plugin_directory,
-                                               const ServiceConfig& config) {
+                                               const ServiceConfig& config, const TlsConfig& tls) {
   std::unique_ptr<Service> service(new Service());
   auto library = PluginLibrary::open(plugin_path(plugin_directory, config.plugin));
   if (!library.ok()) return library.status();
   service->library_ = std::move(*library);
+  service->library_->set_tls(tls);
   auto plugin = ServicePlugin::create(*service->library_, config.options);
   if (!plugin.ok()) return plugin.status();
   service->plugin_ = std::move(*plugin);

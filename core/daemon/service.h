@@ -25,7 +25,7 @@ class Service final : public Poller {
  public:
   // Loads the plugin and lets it check its options. Opens nothing.
   static Result<std::unique_ptr<Service>> load(const std::string& plugin_directory,
-                                               const ServiceConfig& config);
+                                               const ServiceConfig& config, const TlsConfig& tls);
 
   // Begins to serve. `changed` is called when stopped() or broken() may have become true.
   Status start(UringLoop& loop, VolumeTable& volumes, std::function<void()> changed);

@@ -168,6 +168,8 @@ Status PeerLink::take_hello(const Message& message) {
   if (hello.node != node_)
     return {ErrorCode::kInvalidArgument,
             "there is node " + std::to_string(static_cast<uint32_t>(hello.node))};
+  const Status named = core_.check_name(connection_, node_);
+  if (!named.ok()) return {named.code(), "not " + std::string(named.message())};
   state_ = State::kReady;
   ++connection_number_;
   last_failure_.clear();

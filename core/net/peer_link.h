@@ -13,6 +13,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/net/limits.h"
 #include "core/net/peer_call.h"
@@ -29,6 +30,8 @@ class PeerLink final : public PeerEndpoint {
   ~PeerLink() override;
 
   void set_address(std::string address);
+  void set_name(std::string name) { name_ = std::move(name); }
+  const std::string& name() const { return name_; }
   Task<Status> call(PeerCall& call, uint64_t deadline_ns);
   // Everything ends with kClosed, the connection is being closed.
   void stop();
@@ -79,6 +82,7 @@ class PeerLink final : public PeerEndpoint {
   PeersCore& core_;
   const NodeId node_;
   std::string address_;
+  std::string name_;  // as in the cluster's records
   State state_ = State::kIdle;
   bool stopped_ = false;
   bool dialing_ = false;

@@ -96,7 +96,7 @@ void PeerServer::received(ConnectionId connection, std::span<const std::byte> he
   if (!taken.ok()) close(connection, *client, taken.message());
 }
 
-Status PeerServer::check_hello(const HelloRequest& hello) const {
+Status PeerServer::check_hello(ConnectionId connection, const HelloRequest& hello) const {
   const PeersOptions& options = core_.options();
   if (hello.cluster != options.cluster)
     return {ErrorCode::kInvalidArgument, "a node of another cluster"};
@@ -104,7 +104,7 @@ Status PeerServer::check_hello(const HelloRequest& hello) const {
     return {ErrorCode::kInvalidArgument, "a node that calls itself " +
                                              std::to_string(static_cast<uint32_t>(hello.node)) +
                                              ", as this one does, or 0"};
-  return {};
+  return core_.check_name(connection, hello.node);
 }
 
 Status PeerServer::greet(ConnectionId connection, Client& client, const Message& message) {
@@ -112,7 +112,7 @@ Status PeerServer::greet(ConnectionId connection, Client& client, const Message&
     return damaged("something else before Hello");
   if (message.payload_bytes != 0) return damaged("Hello with a payload");
   const auto hello = load_body<HelloRequest>(message.body);
-  const Status checked = check_hello(hello);
+  const Status checked = check_hello(connection, hello);
   if (!checked.ok()) {
     refuse(connection, client, checked);
     return {};

@@ -59,7 +59,7 @@ class PeerServer final : public PeerEndpoint {
 
   Client* find(ConnectionId connection);
   Status greet(ConnectionId connection, Client& client, const Message& message);
-  Status check_hello(const HelloRequest& hello) const;
+  Status check_hello(ConnectionId connection, const HelloRequest& hello) const;
   void refuse(ConnectionId connection, Client& client, const Status& why);
   void answer_hello(ConnectionId connection, ErrorCode status);
   Status take_request(ConnectionId connection, Client& client, const Message& message,

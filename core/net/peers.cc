@@ -17,8 +17,8 @@ Result<std::string> Peers::listen(const std::string& address) {
   return core_->transport().listen(address);
 }
 
-void Peers::set_address(NodeId node, std::string address) {
-  core_->set_address(node, std::move(address));
+void Peers::set_address(NodeId node, std::string address, std::string name) {
+  core_->set_address(node, std::move(address), std::move(name));
 }
 
 Task<void> Peers::stop() {

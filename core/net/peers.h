@@ -3,7 +3,8 @@
 // For each other node there is one connection that this node makes, for the requests it sends, and
 // one that the other makes, for those that it answers. Connections are made when the first request
 // wants one, and made again, with growing pauses, while requests come. The first message on each is
-// Hello: another cluster, or an unknown protocol, is refused, with a line in the log.
+// Hello: another cluster, an unknown protocol, or a node that is not who its certificate says, is
+// refused, with a line in the log.
 //
 // Requests of one type to one node are sent in the order of the call()s; so are those of different
 // types, unless too many of one type are without a reply (limits.h): then those of other types go
@@ -56,8 +57,9 @@ class Peers {
   Status start(PeerHandler& handler);
   // Begins to accept; returns the address for others.
   Result<std::string> listen(const std::string& address);
-  // Where a node is. A changed address counts from the next connection on.
-  void set_address(NodeId node, std::string address);
+  // Where a node is, and its name. What is changed counts from the next connection on. Where the
+  // transport can tell who a peer is, the name must be that; nodes without one are refused there.
+  void set_address(NodeId node, std::string address, std::string name = {});
   // No further requests; those on their way end with kClosed, those that wait to be handed over are
   // dropped. Ends when nothing is on its way.
   Task<void> stop();

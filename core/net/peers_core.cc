@@ -49,10 +49,26 @@ Task<Status> PeersCore::call(NodeId to, PeerCall& call, uint64_t deadline_ns) {
   return found->second->call(call, deadline_ns);
 }
 
-void PeersCore::set_address(NodeId node, std::string address) {
+void PeersCore::set_address(NodeId node, std::string address, std::string name) {
   std::unique_ptr<PeerLink>& link = links_[node];
   if (link == nullptr) link = std::make_unique<PeerLink>(*this, node);
   link->set_address(std::move(address));
+  link->set_name(std::move(name));
+}
+
+Status PeersCore::check_name(ConnectionId connection, NodeId node) const {
+  const std::string proven = transport_.peer_name(connection);
+  if (proven.empty()) return {};
+  const auto found = links_.find(node);
+  const std::string known = found == links_.end() ? std::string() : found->second->name();
+  if (known == proven) return {};
+  const std::string who = "node " + std::to_string(static_cast<uint32_t>(node));
+  // It may have been registered a moment ago.
+  if (known.empty())
+    return {ErrorCode::kUnavailable,
+            who + ", which this node does not know; its certificate is that of " + proven};
+  return {ErrorCode::kInvalidArgument,
+          who + ", which is " + known + ", but its certificate is that of " + proven};
 }
 
 uint64_t PeersCore::connection_number(NodeId node) const {

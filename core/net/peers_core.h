@@ -26,7 +26,9 @@ class PeersCore final : public TransportSink {
   Status start(PeerHandler& handler);
   Task<void> stop();
   Task<Status> call(NodeId to, PeerCall& call, uint64_t deadline_ns);
-  void set_address(NodeId node, std::string address);
+  void set_address(NodeId node, std::string address, std::string name);
+  // Why the peer is not `node`, as far as the transport can tell who it is.
+  Status check_name(ConnectionId connection, NodeId node) const;
   uint64_t connection_number(NodeId node) const;
 
   // A call or a reply that is running: stop() waits for it.

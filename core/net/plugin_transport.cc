@@ -28,8 +28,10 @@ void PluginTransport::tell(const varve_transport_event& event) {
   const ErrorCode result = transport_error(event.result);
   switch (event.kind) {
     case VARVE_EVENT_CONNECTED:
+      note_name(event);
       return sink_->connected(event.op_id, result, event.connection);
     case VARVE_EVENT_ACCEPTED:
+      note_name(event);
       return sink_->accepted(event.connection);
     case VARVE_EVENT_RECEIVED: {
       const std::span header(static_cast<const std::byte*>(event.header), event.header_bytes);
@@ -38,10 +40,16 @@ void PluginTransport::tell(const varve_transport_event& event) {
     case VARVE_EVENT_OP_DONE:
       return sink_->sent(event.op_id, result);
     case VARVE_EVENT_CLOSED:
+      names_.erase(event.connection);
       return sink_->closed(event.connection, result);
     default:
       return sink_->writable(event.connection);
   }
+}
+
+void PluginTransport::note_name(const varve_transport_event& event) {
+  if (event.connection == 0 || event.header_bytes == 0) return;
+  names_[event.connection].assign(static_cast<const char*>(event.header), event.header_bytes);
 }
 
 }  // namespace varve

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 
 #include "core/net/transport.h"
 #include "core/plugin/transport_plugin.h"
@@ -31,6 +32,10 @@ class PluginTransport final : public Transport, public Poller {
     return plugin_->connect(address, op_id);
   }
   void disconnect(ConnectionId connection) override { plugin_->disconnect(connection); }
+  std::string peer_name(ConnectionId connection) const override {
+    const auto found = names_.find(connection);
+    return found == names_.end() ? std::string() : found->second;
+  }
   Status register_memory(std::span<std::byte> arena) override {
     return plugin_->register_memory(arena);
   }
@@ -52,9 +57,11 @@ class PluginTransport final : public Transport, public Poller {
  private:
   explicit PluginTransport(std::unique_ptr<TransportPlugin> plugin);
   void tell(const varve_transport_event& event);
+  void note_name(const varve_transport_event& event);
 
   std::unique_ptr<TransportPlugin> plugin_;
   TransportSink* sink_ = nullptr;
+  std::unordered_map<ConnectionId, std::string> names_;  // that peers have proven
 };
 
 }  // namespace varve

@@ -50,6 +50,8 @@ class Transport {
   // Ends in connected(), unless the returned status is an error.
   virtual Status connect(const std::string& address, uint64_t op_id) = 0;
   virtual void disconnect(ConnectionId connection) = 0;
+  // The name that the other side has proven to be its own; empty: this transport cannot tell.
+  virtual std::string peer_name(ConnectionId) const { return {}; }
   // Memory that receive buffers lie in; stays registered. What is sent may lie anywhere.
   virtual Status register_memory(std::span<std::byte> arena) = 0;
   // For one payload; 4 KiB-aligned; op_id is not 0.

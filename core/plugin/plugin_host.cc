@@ -38,6 +38,12 @@ varve_host plugin_host(const PluginLibrary& library) {
   host.abi_minor = VARVE_ABI_MINOR;
   host.host = const_cast<PluginLibrary*>(&library);
   host.log = log_for_plugin;
+  const TlsConfig& tls = library.tls();
+  if (tls.configured()) {
+    host.tls_ca_file = tls.ca_file.c_str();
+    host.tls_cert_file = tls.cert_file.c_str();
+    host.tls_key_file = tls.key_file.c_str();
+  }
   return host;
 }
 

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "core/base/error.h"
+#include "core/config/node_config.h"
 #include "plugins/abi/metadata.h"
 #include "plugins/abi/service.h"
 #include "plugins/abi/transport.h"
@@ -37,6 +38,10 @@ class PluginLibrary {
   const varve_service& service() const;
   const varve_transport& transport() const;
   const varve_metadata& metadata() const;
+
+  // What the plugin is told of the node's certificates; before it makes instances.
+  void set_tls(const TlsConfig& tls) { tls_ = tls; }
+  const TlsConfig& tls() const { return tls_; }
 
   std::string_view name() const { return table().name; }
   std::string_view version() const { return table().version; }
@@ -65,6 +70,7 @@ class PluginLibrary {
   std::string path_;
   uint32_t plugin_struct_bytes_ = 0;
   Tables tables_;  // zeroed, then copied into
+  TlsConfig tls_;
 };
 
 // Where the plugins of this installation are: lib/varve/plugins beside the running program's bin.

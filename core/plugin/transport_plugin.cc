@@ -214,6 +214,9 @@ std::string TransportPlugin::check_connected(varve_transport_event& event) {
 
 std::string TransportPlugin::check_accepted(const varve_transport_event& event) {
   if (event.connection == 0) return "a new connection has the number 0";
+  if (event.header_bytes > VARVE_HEADER_BYTES_MAX ||
+      (event.header_bytes > 0 && event.header == nullptr))
+    return text("a new connection has a name of ", event.header_bytes, " bytes");
   if (connections_.try_emplace(event.connection).second) return {};
   return text("a new connection has the number ", event.connection, ", which is in use");
 }

@@ -81,7 +81,7 @@ void ClusterNode::take_over_records() {
   std::vector<NodeId> nodes;
   for (const auto& [id, node] : view_.nodes()) {
     nodes.push_back(id);
-    if (id != options_.node) peers_.set_address(id, node.record.address);
+    if (id != options_.node) peers_.set_address(id, node.record.address, node.record.name);
   }
   replication_.set_nodes(std::move(nodes));
   for (const auto& [id, group] : view_.groups())

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define VARVE_ABI_MAJOR 1u
-#define VARVE_ABI_MINOR 0u
+#define VARVE_ABI_MINOR 1u
 
 /* Values of varve_table.kind. */
 #define VARVE_KIND_TRANSPORT 1u
@@ -87,6 +87,11 @@ struct varve_host {
   void* host; /* first argument of the calls below */
   /* Any thread. */
   void (*log)(void* host, uint32_t level, const char* text);
+  /* Since minor 1. PEM files: whom this node believes, its certificate, its key. All null: TLS is
+   * not configured. The files may be replaced at any time. */
+  const char* tls_ca_file;
+  const char* tls_cert_file;
+  const char* tls_key_file;
 };
 
 typedef const struct varve_table* varve_plugin_entry_function(void);

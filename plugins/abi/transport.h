@@ -58,7 +58,11 @@ struct varve_message {
  * there (refused, unreachable, or silent for too long), VARVE_E_IO when the fault is on this side.
  */
 #define VARVE_EVENT_CONNECTED 1u
-#define VARVE_EVENT_ACCEPTED 2u /* connection: a peer has connected to our listener */
+/* connection: a peer has connected to our listener. Here and in CONNECTED, `header` is the name
+ * that the peer has proven to be its own (of a node: as in its config), not NUL-ended, at most
+ * VARVE_HEADER_BYTES_MAX; header_bytes 0: this transport cannot tell. A transport that can tell
+ * reports no peer of another cluster, and none that is no node. */
+#define VARVE_EVENT_ACCEPTED 2u
 #define VARVE_EVENT_RECEIVED 3u /* connection, header; op_id of the receive buffer, 0 if none */
 /* op_id of send; result: VARVE_OK does not mean "arrived"; VARVE_E_CLOSED: lost with its
  * connection, which does not mean "did not arrive". */

@@ -11,7 +11,10 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugins/abi/transport.h"
@@ -26,18 +29,27 @@ class TransportEvents {
   void begin(uint32_t capacity) {
     capacity_ = std::min(capacity, kBatch);
     header_count_ = 0;
+    if (empty()) names_.clear();
   }
   bool room() const { return waiting() < capacity_; }
   bool empty() const { return waiting() == 0; }
 
-  void connected(uint64_t op_id, int32_t result, uint64_t connection) {
+  // `name`: what the peer has proven; empty: nothing.
+  void connected(uint64_t op_id, int32_t result, uint64_t connection, std::string_view name = {}) {
+    const std::string_view kept = keep(name);
     add({.kind = VARVE_EVENT_CONNECTED,
          .result = result,
          .op_id = op_id,
-         .connection = connection});
+         .connection = connection,
+         .header = kept.data(),
+         .header_bytes = static_cast<uint32_t>(kept.size())});
   }
-  void accepted(uint64_t connection) {
-    add({.kind = VARVE_EVENT_ACCEPTED, .connection = connection});
+  void accepted(uint64_t connection, std::string_view name = {}) {
+    const std::string_view kept = keep(name);
+    add({.kind = VARVE_EVENT_ACCEPTED,
+         .connection = connection,
+         .header = kept.data(),
+         .header_bytes = static_cast<uint32_t>(kept.size())});
   }
   // Only when room(). `header` is copied.
   void received(uint64_t connection, std::span<const uint8_t> header, uint64_t buffer_op_id,
@@ -76,9 +88,14 @@ class TransportEvents {
  private:
   size_t waiting() const { return queue_.size() - taken_; }
   void add(const varve_transport_event& event) { queue_.push_back(event); }
+  std::string_view keep(std::string_view name) {
+    if (name.empty()) return {};
+    return names_.emplace_back(name.substr(0, VARVE_HEADER_BYTES_MAX));
+  }
 
   std::vector<varve_transport_event> queue_;
   size_t taken_ = 0;
+  std::deque<std::string> names_;  // of peers in queue_
   uint32_t capacity_ = 0;
   std::array<std::array<uint8_t, VARVE_HEADER_BYTES_MAX>, kBatch> headers_;
   uint32_t header_count_ = 0;

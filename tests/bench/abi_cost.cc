@@ -35,7 +35,8 @@ void measure_abi(const std::string& plugin) {
   const varve_transport& table = context.table();
   const TcpOptions options;
   const HostLog log(&context.host());
-  TcpContext direct(options, log);
+  PluginTls tls;
+  TcpContext direct(options, tls, log);
   if (!direct.valid()) fail("no descriptors are left");
 
   double table_ns = 1e9;

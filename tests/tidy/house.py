@@ -34,7 +34,7 @@ CORE_ROOMS = {
 OTHER_ROOMS = {
     "plugins/abi": [],
     "plugins/sdk": ["plugins/abi"],
-    "plugins/tls": [],
+    "plugins/tls": ["plugins/sdk"],
     "csi": ["plugins/sdk"],
 }
 # Every folder below these is a room of its own, which sees only the SDK and TLS.
@@ -59,7 +59,7 @@ def rooms_seen_from(room):
     if room not in direct:
         if room is None or room.split("/")[0] not in PLUGIN_PARENTS:
             return None
-        return {room} | rooms_seen_from("plugins/sdk") | rooms_seen_from("plugins/tls")
+        return {room} | rooms_seen_from("plugins/tls")
     seen, waiting = set(), [room]
     while waiting:
         name = waiting.pop()

@@ -8,8 +8,13 @@
 
 namespace varve {
 
-TcpConnection::TcpConnection(TcpShard& shard, UniqueFd socket, uint64_t id, std::string peer)
-    : shard_(shard), socket_(std::move(socket)), id_(id), peer_(std::move(peer)) {}
+TcpConnection::TcpConnection(TcpShard& shard, UniqueFd socket, uint64_t id, std::string peer,
+                             std::unique_ptr<TlsStream> tls)
+    : shard_(shard),
+      socket_(std::move(socket)),
+      tls_(std::move(tls)),
+      id_(id),
+      peer_(std::move(peer)) {}
 
 void TcpConnection::on_socket(uint32_t events) {
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
@@ -45,6 +50,7 @@ void TcpConnection::ask_for_room(bool on) {
 void TcpConnection::end(int32_t why, const char* what) {
   if (over()) return;
   if (what != nullptr) shard_.log.warn(join({"peer ", peer_, ": ", what}));
+  if (tls_ != nullptr && why == VARVE_OK) tls_->say_end();
   socket_.reset();
   if (arriving_.data != nullptr) shard_.buffers.put(std::exchange(arriving_, {}));
   lacks_buffer_ = false;

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,8 +26,10 @@ namespace varve {
 
 class TcpConnection {
  public:
-  // The socket is connected. `peer` is its name in the log.
-  TcpConnection(TcpShard& shard, UniqueFd socket, uint64_t id, std::string peer);
+  // The socket is connected. `peer` is its name in the log. `tls`: null, or with its handshake
+  // done.
+  TcpConnection(TcpShard& shard, UniqueFd socket, uint64_t id, std::string peer,
+                std::unique_ptr<TlsStream> tls);
 
   int32_t send(const varve_message& message, uint32_t payload_bytes, uint64_t op_id);
   // News from epoll.
@@ -67,11 +70,13 @@ class TcpConnection {
   void payload_arrived(uint64_t bytes);
   void send_all();
   bool send_once();
+  bool nothing_to_send() const { return out_.empty() && (tls_ == nullptr || !tls_->has_unsent()); }
   void sent(uint64_t bytes);
   void end(int32_t why, const char* what);
 
   TcpShard& shard_;
   UniqueFd socket_;
+  const std::unique_ptr<TlsStream> tls_;
   const uint64_t id_;
   const std::string peer_;
   bool leaving_ = false;

@@ -53,7 +53,8 @@ bool TcpConnection::read_socket() {
   msghdr message{};
   message.msg_iov = pieces.data();
   message.msg_iovlen = count;
-  const ssize_t result = ::recvmsg(socket_.get(), &message, 0);
+  const ssize_t result = tls_ == nullptr ? ::recvmsg(socket_.get(), &message, 0)
+                                         : tls_->receive(std::span(pieces).first(count));
   const int error = errno;
   const size_t got = result < 0 ? 0 : static_cast<size_t>(result);
   if (got > 0) ++shard_.received_count;
@@ -62,10 +63,11 @@ bool TcpConnection::read_socket() {
   take_received(landing, kept + got - direct_got);
   if (result < 0 && error == EINTR) return true;
   if (result < 0 && error == EAGAIN) return readable_ = false;
-  if (result < 0) end(VARVE_E_IO, std::strerror(error));
+  if (result < 0) end(VARVE_E_IO, error == EPROTO ? tls_->why().c_str() : std::strerror(error));
   if (result == 0) end(VARVE_E_CLOSED, nullptr);
   // Less than asked for: the socket is empty, and epoll will tell when that changes.
-  if (got < asked && !hung_up_) readable_ = false;
+  const bool broken = tls_ != nullptr && tls_->failed();
+  if (got < asked && !hung_up_ && !broken) readable_ = false;
   return !over() && !lacks_buffer_;
 }
 

@@ -51,7 +51,7 @@ int32_t TcpConnection::send(const varve_message& message, uint32_t payload_bytes
 
 void TcpConnection::send_all() {
   bool more = true;
-  while (more && !over() && !blocked_ && !out_.empty()) more = send_once();
+  while (more && !over() && !blocked_ && !nothing_to_send()) more = send_once();
   if (blocked_ != asked_for_room_ && !over()) ask_for_room(blocked_);
   const bool room = out_.count() <= kMaxQueuedSends / 2 && out_.bytes() <= kMaxQueuedBytes / 2;
   if (!wants_room_ || !room || leaving()) return;
@@ -73,15 +73,18 @@ bool TcpConnection::send_once() {
   msghdr message{};
   message.msg_iov = pieces.vectors.data();
   message.msg_iovlen = pieces.count;
-  const ssize_t result = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+  const ssize_t result = tls_ == nullptr
+                             ? ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL)
+                             : tls_->send(std::span(pieces.vectors).first(pieces.count));
   if (result < 0 && errno == EINTR) return true;
   if (result < 0 && errno != EAGAIN) {
-    end(VARVE_E_IO, std::strerror(errno));
+    end(VARVE_E_IO, errno == EPROTO ? tls_->why().c_str() : std::strerror(errno));
     return false;
   }
   const uint64_t bytes = result < 0 ? 0 : static_cast<uint64_t>(result);
   sent(bytes);
-  blocked_ = bytes < pieces.bytes;
+  // A stream takes some at a time, and keeps what the socket did not take.
+  blocked_ = tls_ == nullptr ? bytes < pieces.bytes : tls_->has_unsent();
   return !blocked_;
 }
 

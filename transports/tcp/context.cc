@@ -30,9 +30,11 @@ int32_t connect_result(int error) {
 
 }  // namespace
 
-TcpContext::TcpContext(const TcpOptions& options, const HostLog& log)
+TcpContext::TcpContext(const TcpOptions& options, PluginTls& tls, const HostLog& log)
     : options_(options),
+      tls_(tls),
       shard_(log),
+      handshakes_(shard_),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
   if (valid()) watch(timer_.get(), EPOLLIN, kTimerKey);
 }
@@ -48,10 +50,10 @@ std::string TcpContext::listen(const std::string& text, std::string& bound) {
   TcpAddress address;
   std::string wrong = parse_address(text, address);
   if (!wrong.empty()) return wrong;
-  if (!options_.allow_plaintext && !address.loopback)
+  if (!options_.allow_plaintext && !tls_.configured() && !address.loopback)
     return join({"listen: \"", text,
-                 "\" is reachable from other machines and TLS is not configured; use a loopback "
-                 "address, or set allow_plaintext = true"});
+                 "\" is reachable from other machines and TLS is not configured; add [tls], use a "
+                 "loopback address, or set allow_plaintext = true"});
   UniqueFd socket = open_listener(address);
   if (!socket.valid() || !watch(socket.get(), EPOLLIN | EPOLLET, kListenerBit | listeners_.size()))
     return join({"listen: \"", text, "\": ", std::strerror(errno)});
@@ -117,13 +119,14 @@ int32_t TcpContext::poll(varve_transport_event* events, uint32_t capacity) {
   const bool due = ++polls_without_sockets_ >= kPollsWithoutSockets;
   if ((news || due) && !read_likely()) look_at_sockets();
   if (!accepting_.empty()) accept_peers();
+  if (handshakes_.ready()) go_on_with_handshakes();
   give_turns();
   return shard_.events.take(events);
 }
 
 bool TcpContext::arm() {
   may_have_slept_ = true;
-  return !active_.empty() || !accepting_.empty() || !shard_.events.empty();
+  return !active_.empty() || !accepting_.empty() || handshakes_.ready() || !shard_.events.empty();
 }
 
 // False: nothing was read.
@@ -156,6 +159,8 @@ void TcpContext::look_at_sockets() {
       activate(*made->second);
     } else if (const auto coming = connecting_.find(id); coming != connecting_.end()) {
       finish_connect(id, coming->second);
+    } else {
+      handshakes_.news(id);
     }
   }
   may_have_slept_ = count == kEpollBatch;  // there may be more
@@ -199,7 +204,7 @@ void TcpContext::give_turns() {
 }
 
 bool TcpContext::full() {
-  return connections_.size() + connecting_.size() >= kMaxConnections;
+  return connections_.size() + connecting_.size() + handshakes_.dialed_count() >= kMaxConnections;
 }
 
 void TcpContext::accept_peers() {
@@ -227,14 +232,24 @@ void TcpContext::accept_some(size_t listener) {
     std::string peer = peer_address(socket.get());
     const uint64_t id = ++last_id_;
     if (!watch(socket.get(), EPOLLIN | EPOLLRDHUP | EPOLLET, id)) continue;
+    if (tls_.configured()) {
+      const uint64_t now = now_ms();
+      handshakes_.begin({id, std::move(socket), tls_.current(now, shard_.log),
+                         now + options_.connect_timeout_ms, std::move(peer), false, 0},
+                        now);
+      set_timer();
+      continue;
+    }
     shard_.events.accepted(id);
-    adopt(std::move(socket), id, std::move(peer));
+    adopt(std::move(socket), id, std::move(peer), nullptr);
   }
   accepting_.insert(listener);
 }
 
-void TcpContext::adopt(UniqueFd socket, uint64_t id, std::string peer) {
-  auto connection = std::make_unique<TcpConnection>(shard_, std::move(socket), id, std::move(peer));
+void TcpContext::adopt(UniqueFd socket, uint64_t id, std::string peer,
+                       std::unique_ptr<TlsStream> tls) {
+  auto connection = std::make_unique<TcpConnection>(shard_, std::move(socket), id, std::move(peer),
+                                                    std::move(tls));
   activate(*connection);
   connections_.emplace(id, std::move(connection));
 }
@@ -247,9 +262,39 @@ void TcpContext::finish_connect(uint64_t id, Connecting& connecting) {
     shard_.events.connected(ended.op_id, connect_result(error), 0);
     return;
   }
+  if (tls_.configured()) {
+    const uint64_t now = now_ms();
+    handshakes_.begin({id, std::move(ended.socket), tls_.current(now, shard_.log),
+                       ended.deadline_ms, std::move(ended.peer), true, ended.op_id},
+                      now);
+    return;
+  }
   shard_.events.connected(ended.op_id, VARVE_OK, id);
-  adopt(std::move(ended.socket), id, std::move(ended.peer));
+  adopt(std::move(ended.socket), id, std::move(ended.peer), nullptr);
   connections_.at(id)->ask_for_room(false);
+}
+
+void TcpContext::go_on_with_handshakes() {
+  for (size_t i = 0; i < kHandshakesPerPoll && handshakes_.ready(); ++i) {
+    if (auto ended = handshakes_.step(now_ms())) handshake_ended(*ended);
+  }
+}
+
+void TcpContext::handshake_ended(Handshakes::Ended& ended) {
+  Handshakes::Begun& peer = ended.begun;
+  if (ended.stream == nullptr) {
+    accepting_.merge(starved_);
+    if (peer.dialed) shard_.events.connected(peer.op_id, VARVE_E_NOT_FOUND, 0);
+    return;
+  }
+  if (!peer.dialed && full()) return;
+  const std::string& name = ended.stream->peer().name;
+  if (peer.dialed)
+    shard_.events.connected(peer.op_id, VARVE_OK, peer.id, name);
+  else
+    shard_.events.accepted(peer.id, name);
+  adopt(std::move(peer.socket), peer.id, std::move(peer.peer), std::move(ended.stream));
+  connections_.at(peer.id)->ask_for_room(false);
 }
 
 void TcpContext::end_late_connects() {
@@ -261,12 +306,13 @@ void TcpContext::end_late_connects() {
     shard_.events.connected(entry.second.op_id, VARVE_E_NOT_FOUND, 0);
     return true;
   });
+  while (auto late = handshakes_.end_late(now)) handshake_ended(*late);
   set_timer();
 }
 
 // To the earliest deadline; a timer that is left on when all connects have ended does no harm.
 void TcpContext::set_timer() {
-  uint64_t earliest = UINT64_MAX;
+  uint64_t earliest = handshakes_.earliest_deadline_ms();
   for (const auto& [id, connecting] : connecting_)
     earliest = std::min(earliest, connecting.deadline_ms);
   if (earliest == UINT64_MAX) return;

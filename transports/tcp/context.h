@@ -6,8 +6,10 @@
 // a few polls; what it has not seen keeps wait_fd readable. So a request and its reply cost each
 // side one recvmsg and one sendmsg, and an epoll_wait when it could not be guessed who was next.
 //
+// With TLS the host is told of a connection when its handshake is done (handshakes.h).
+//
 // Thread rule: the shard's thread. Nothing blocks.
-// Ownership: owns its sockets; options and log outlive it.
+// Ownership: owns its sockets; options, tls and log outlive it.
 // Errors: VARVE_E_... as plugins/abi/transport.h says.
 #pragma once
 
@@ -21,13 +23,14 @@
 
 #include "plugins/sdk/next_reader.h"
 #include "transports/tcp/connection.h"
+#include "transports/tcp/handshakes.h"
 #include "transports/tcp/sockets.h"
 
 namespace varve {
 
 class TcpContext {
  public:
-  TcpContext(const TcpOptions& options, const HostLog& log);
+  TcpContext(const TcpOptions& options, PluginTls& tls, const HostLog& log);
   // No descriptors were left.
   bool valid() const { return shard_.epoll.valid() && timer_.valid(); }
 
@@ -59,13 +62,17 @@ class TcpContext {
   void accept_peers();
   void accept_some(size_t listener);
   bool full();
-  void adopt(UniqueFd socket, uint64_t id, std::string peer);
+  void adopt(UniqueFd socket, uint64_t id, std::string peer, std::unique_ptr<TlsStream> tls);
   void finish_connect(uint64_t id, Connecting& connecting);
+  void go_on_with_handshakes();
+  void handshake_ended(Handshakes::Ended& ended);
   void end_late_connects();
   void set_timer();
 
   const TcpOptions& options_;
+  PluginTls& tls_;
   TcpShard shard_;
+  Handshakes handshakes_;
   UniqueFd timer_;  // for the connects
   std::vector<UniqueFd> listeners_;
   std::set<size_t> accepting_;  // listeners that may have more

@@ -13,6 +13,9 @@ inline constexpr int kEpollBatch = 64;               // sockets looked at in one
 inline constexpr uint32_t kPollsWithoutSockets = 4;  // polls before idle sockets get a look
 inline constexpr int kAcceptsPerTurn = 64;
 inline constexpr int kBacklog = 1024;
+// TLS handshakes of peers that have connected to us: the oldest makes room for the newest.
+inline constexpr size_t kMaxHandshakes = 256;
+inline constexpr size_t kHandshakesPerPoll = 8;  // a step of one is up to a millisecond of work
 
 // Per connection.
 inline constexpr size_t kMaxQueuedSends = 256;           // messages until the kernel has taken them
@@ -30,6 +33,6 @@ inline constexpr uint32_t kCopiedPayloadBytes = 16 * 1024;
 // Defaults of the options.
 inline constexpr uint32_t kKeepaliveSeconds = 5;
 inline constexpr uint32_t kUserTimeoutMs = 5'000;
-inline constexpr uint32_t kConnectTimeoutMs = 2'000;
+inline constexpr uint32_t kConnectTimeoutMs = 2'000;  // a TLS handshake included
 
 }  // namespace varve

@@ -24,8 +24,8 @@ struct TcpOptions {
 inline constexpr char kTcpOptionHelp[] =
     "keepalive_s = N   an idle peer is asked for a sign of life after this long (5)\n"
     "user_timeout_ms = N   a peer that takes nothing for this long is gone (5000)\n"
-    "connect_timeout_ms = N   time for a connection to be made (2000)\n"
-    "allow_plaintext = BOOL   listen beyond loopback without TLS (false)\n";
+    "connect_timeout_ms = N   time for a connection to be made, its TLS handshake included (2000)\n"
+    "allow_plaintext = BOOL   no TLS, also beyond loopback (false)\n";
 
 std::string parse_options(std::span<const varve_option> given, TcpOptions& options);
 

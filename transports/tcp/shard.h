@@ -13,6 +13,7 @@
 #include "plugins/sdk/transport_events.h"
 #include "plugins/sdk/transport_memory.h"
 #include "plugins/sdk/unique_fd.h"
+#include "plugins/tls/stream.h"
 #include "transports/tcp/limits.h"
 
 namespace varve {
@@ -26,6 +27,7 @@ struct TcpShard {
   MemoryTable memory;
   ReceiveBuffers buffers;
   TransportEvents events;
+  TlsScratch tls;
   std::vector<uint8_t> read_ahead = std::vector<uint8_t>(kReceiveBytes);
 };
 

@@ -3,6 +3,7 @@
 
 #include "plugins/abi/transport.h"
 #include "plugins/sdk/host.h"
+#include "plugins/tls/plugin_tls.h"
 #include "transports/tcp/context.h"
 #include "transports/tcp/options.h"
 
@@ -10,6 +11,7 @@ struct varve_transport_instance {
   explicit varve_transport_instance(const varve_host* host) : log(host) {}
   varve::HostLog log;
   varve::TcpOptions options;
+  varve::PluginTls tls;
 };
 
 struct varve_transport_context {
@@ -26,7 +28,7 @@ void instance_destroy(varve_transport_instance* instance) {
 int32_t context_create(varve_transport_instance* instance, uint32_t,
                        varve_transport_context** context) {
   std::unique_ptr<varve_transport_context> created(
-      new varve_transport_context{TcpContext(instance->options, instance->log)});
+      new varve_transport_context{TcpContext(instance->options, instance->tls, instance->log)});
   if (!created->tcp.valid()) return VARVE_E_IO;
   *context = created.release();
   return VARVE_OK;
@@ -83,7 +85,7 @@ constexpr varve_transport kTable = {
     {sizeof(varve_transport), VARVE_ABI_MAJOR, VARVE_ABI_MINOR, VARVE_KIND_TRANSPORT, "tcp",
      "0.1.0", "carries messages between nodes over TCP"},
     kTcpOptionHelp,
-    make_instance,
+    make_tls_instance,
     instance_destroy,
     context_create,
     context_destroy,

@@ -117,6 +117,9 @@ size_t TransportSide::poll() {
 }
 
 void TransportSide::happened(const varve_transport_event& event) {
+  const bool begins = event.kind == VARVE_EVENT_CONNECTED || event.kind == VARVE_EVENT_ACCEPTED;
+  if (begins && event.header_bytes > 0)
+    names[event.connection].assign(static_cast<const char*>(event.header), event.header_bytes);
   switch (event.kind) {
     case VARVE_EVENT_CONNECTED:
       REQUIRE(connects_.erase(event.op_id) == 1);

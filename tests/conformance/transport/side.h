@@ -61,7 +61,8 @@ class TransportSide {
   std::deque<Received> received;
   std::map<uint64_t, std::pair<int32_t, uint64_t>> connected;  // op_id -> result, connection
   std::vector<uint64_t> accepted;
-  std::map<uint64_t, int32_t> closed;  // connection -> why
+  std::map<uint64_t, std::string> names;  // connection -> what its peer has proven
+  std::map<uint64_t, int32_t> closed;     // connection -> why
   std::set<uint64_t> open;
   std::set<uint64_t> writable;
   size_t sends_accepted = 0;

@@ -10,6 +10,10 @@
 #include <filesystem>
 #include <sstream>
 
+#ifdef VARVE_TRANSPORT_TLS
+#include "tests/unit/tls/pki.h"
+#endif
+
 namespace varve {
 namespace {
 
@@ -134,6 +138,13 @@ varve_host host_for(std::string* log) {
   host.abi_minor = VARVE_ABI_MINOR;
   host.host = log;
   host.log = write_log;
+#ifdef VARVE_TRANSPORT_TLS
+  static Pki pki;
+  static const TlsFiles files = pki.issue("lab", TlsRole::kNode, "n1");
+  host.tls_ca_file = files.ca.c_str();
+  host.tls_cert_file = files.cert.c_str();
+  host.tls_key_file = files.key.c_str();
+#endif
   return host;
 }
 

@@ -189,11 +189,26 @@ TEST_CASE("nodes talk beyond loopback only when plaintext is allowed, at an addr
   CHECK(with_listen("10.0.0.1:7071", allowed).empty());
   CHECK(contains(with_listen("10.0.0.1:7071"),
                  "node.toml:5:1: transport.listen: \"10.0.0.1:7071\" must be loopback, because "
-                 "nothing is encrypted; allow_plaintext = true"));
+                 "nothing is encrypted without [tls]; allow_plaintext = true"));
   for (const char* listen : {"0.0.0.0:7071", "[::]:7071", "unix:/run/x", "7071", "node1"}) {
     CHECK(contains(with_listen(listen, allowed), "is not \"HOST:PORT\""));
   }
   CHECK(contains(with_listen("10.0.0.1:1", "allow_plaintext = 1\n"), "must be true or false"));
+}
+
+TEST_CASE("certificates come all together, and open listeners to other machines") {
+  const std::string tls = "[tls]\nca_file = \"/a\"\ncert_file = \"/b\"\nkey_file = \"/c\"\n";
+  const std::string cluster = "[metadata]\nuse = \"m\"\n[transport]\nuse = \"tcp\"\n";
+  CHECK(errors_of(tls + kGroup).empty());
+  CHECK(errors_of(cluster + "listen = \"10.0.0.1:7071\"\n" + kGroup + tls).empty());
+  const TlsConfig read = read_node_config(tls + kGroup).config.tls;
+  CHECK((read.ca_file == "/a" && read.cert_file == "/b" && read.key_file == "/c"));
+  CHECK_FALSE(read_node_config(kGroup).config.tls.configured());
+  CHECK(contains(errors_of(std::string("[tls]\nca_file = \"/a\"\n") + kGroup),
+                 "node.toml:1:2: tls.cert_file: missing; must be the absolute path of a PEM file"));
+  CHECK(contains(errors_of(std::string("[tls]\nca_file = \"a\"\n") + kGroup),
+                 "tls.ca_file: must be the absolute path"));
+  CHECK(contains(errors_of(tls + "key = \"/d\"\n" + kGroup), "tls.key: unknown key"));
 }
 
 TEST_CASE("names and paths of disk groups are not shared") {

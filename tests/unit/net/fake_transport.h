@@ -80,6 +80,9 @@ class FakeTransport final : public Transport {
   Status send(ConnectionId connection, std::span<const std::byte> header,
               std::span<const std::span<const std::byte>> slices, uint64_t op_id) override;
 
+  std::string peer_name(ConnectionId) const override { return proven; }
+
+  std::string proven;  // what all its peers have proven to be
   int connect_count = 0;
   size_t posted_count() const { return posted_.size(); }
   size_t connection_count() const;

@@ -208,6 +208,38 @@ TEST_CASE("a new address is tried at once") {
   CHECK(nodes.results == std::vector{kOk});
 }
 
+TEST_CASE("a node whose certificate is that of another is refused, whoever dials") {
+  {
+    TwoNodes nodes;
+    nodes.one.peers->set_address(NodeId{2}, nodes.two.address, "n2");
+    nodes.two.peers->set_address(NodeId{1}, nodes.one.address, "n1");
+    nodes.one.transport->proven = "n2";
+    nodes.two.transport->proven = "n1";
+    CHECK(nodes.run(nodes.prepare(7, nodes.in(kSecond))) == kOk);
+  }
+  for (const bool dialed_is_wrong : {true, false}) {
+    TwoNodes nodes;
+    nodes.one.peers->set_address(NodeId{2}, nodes.two.address, "n2");
+    nodes.two.peers->set_address(NodeId{1}, nodes.one.address, "n1");
+    nodes.one.transport->proven = dialed_is_wrong ? "n3" : "n2";
+    nodes.two.transport->proven = dialed_is_wrong ? "n1" : "n3";
+    CHECK(nodes.run(nodes.prepare(7, nodes.in(kSecond))) == kTimedOut);
+    CHECK(nodes.two.seen.empty());
+  }
+}
+
+TEST_CASE("a node that is not registered yet is let in when it is") {
+  TwoNodes nodes;
+  nodes.two.transport->proven = "n1";
+  nodes.two.peers->set_address(NodeId{1}, nodes.one.address);  // no name
+  nodes.start(nodes.prepare(7, nodes.in(20 * kSecond)));
+  nodes.pass(kSecond);
+  CHECK(nodes.results.empty());
+  nodes.two.peers->set_address(NodeId{1}, nodes.one.address, "n1");
+  nodes.pass(2 * kSecond);
+  CHECK(nodes.results == std::vector{kOk});
+}
+
 TEST_CASE("a late reply is dropped, and the connection stays") {
   TwoNodes nodes;
   nodes.two.keep = true;

@@ -180,8 +180,9 @@ TEST_CASE("what a plugin refuses is told in its words") {
   auto transport = PluginTransport::create(*library, {}, 0);
   REQUIRE(transport.ok());
   CHECK((*transport)->listen("0.0.0.0:0").status().message() ==
-        "listen: \"0.0.0.0:0\" is reachable from other machines and TLS is not configured; use a "
-        "loopback address, or set allow_plaintext = true");
+        "listen: \"0.0.0.0:0\" is reachable from other machines and TLS is not configured; add "
+        "[tls], "
+        "use a loopback address, or set allow_plaintext = true");
 }
 
 }  // namespace varve

@@ -63,7 +63,7 @@ const varve_host kHost{sizeof(varve_host),
 
 // One side: its answer to a message is a message.
 struct Side {
-  Side() : log(&kHost), tcp(options, log) {
+  Side() : log(&kHost), tcp(options, tls, log) {
     REQUIRE(tcp.memory().add(arena.get(), kArenaBytes, &memory) == VARVE_OK);
     for (uint64_t i = 1; i <= 64; ++i) post(i);
   }
@@ -106,6 +106,7 @@ struct Side {
   std::unique_ptr<char, decltype(&std::free)> arena{
       static_cast<char*>(std::aligned_alloc(4096, kArenaBytes)), &std::free};
   TcpOptions options;
+  PluginTls tls;
   HostLog log;
   TcpContext tcp;
   uint64_t memory = 0;

@@ -1,0 +1,81 @@
+// What plugins that speak TLS share: where their credentials come from, and log lines that
+// strangers cannot make many of.
+//
+// Thread rule: make_tls_instance as instance_create; PluginTls any thread; LogLimiter one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "plugins/sdk/host.h"
+#include "plugins/tls/source.h"
+
+namespace varve {
+
+// The node's TLS files, if the operator has given some and has not asked for plain text.
+class PluginTls {
+ public:
+  std::string open(const varve_host* host) {
+    const varve_host known = copy_table(host);
+    if (known.tls_cert_file == nullptr) return {};
+    return source_.open({known.tls_ca_file, known.tls_cert_file, known.tls_key_file});
+  }
+  bool configured() const { return source_.configured(); }
+  // The newest; null without TLS.
+  std::shared_ptr<const TlsCredentials> current(uint64_t now_ms, const HostLog& log) {
+    TlsSource::Current current = source_.current(static_cast<int64_t>(now_ms));
+    if (!current.news.empty() && current.bad) log.warn(current.news);
+    if (!current.news.empty() && !current.bad) log.info(current.news);
+    return std::move(current.credentials);
+  }
+
+ private:
+  TlsSource source_;
+};
+
+// make_instance for an Instance that has also `tls`, a PluginTls, and options.allow_plaintext.
+template <typename Instance>
+int32_t make_tls_instance(const varve_host* host, const varve_option* options,
+                          uint32_t option_count, Instance** instance, char* why,
+                          uint32_t why_bytes) {
+  Instance* made = nullptr;
+  const int32_t result = make_instance(host, options, option_count, &made, why, why_bytes);
+  if (result != VARVE_OK) return result;
+  std::unique_ptr<Instance> owner(made);
+  if (!made->options.allow_plaintext) {
+    const std::string wrong = made->tls.open(host);
+    if (!wrong.empty()) return explain(why, why_bytes, wrong), VARVE_E_INVALID;
+  }
+  *instance = owner.release();
+  return VARVE_OK;
+}
+
+// At most kLinesMax lines in kWindowMs; how many were left out is said later.
+class LogLimiter {
+ public:
+  void warn(uint64_t now_ms, const HostLog& log, const std::string& text) {
+    if (now_ms >= window_end_ms_) {
+      window_end_ms_ = now_ms + kWindowMs;
+      lines_ = 0;
+    }
+    if (lines_ >= kLinesMax) {
+      ++left_out_;
+      return;
+    }
+    ++lines_;
+    const uint64_t more = std::exchange(left_out_, 0);
+    log.warn(more == 0 ? text : join({text, " (", std::to_string(more), " lines were left out)"}));
+  }
+
+ private:
+  static constexpr uint64_t kWindowMs = 10'000;
+  static constexpr uint32_t kLinesMax = 20;
+
+  uint64_t window_end_ms_ = 0;
+  uint32_t lines_ = 0;
+  uint64_t left_out_ = 0;
+};
+
+}  // namespace varve
