@@ -71,7 +71,7 @@ class LogLimiter {
 
  private:
   static constexpr uint64_t kWindowMs = 10'000;
-  static constexpr uint32_t kLinesMax = 20;
+  static constexpr uint32_t kLinesMax = 50;
 
   uint64_t window_end_ms_ = 0;
   uint32_t lines_ = 0;

@@ -36,10 +36,11 @@ def until(what, condition, seconds=30):
 class Cluster:
     """`nodes` with one disk group each. Use in a `with`: everything is gone behind it. `network`:
     not on loopback; has a transport, and an address and a launcher for each node. `metadata`: where
-    the records are, which outlives the cluster; by default a file of its own."""
+    the records are, which outlives the cluster; by default a file of its own. `more`: of a node's
+    number, what its config and its service have besides."""
 
     def __init__(self, node_count=3, disk_size="512MiB", disk_options="", network=None,
-                 metadata=None):
+                 metadata=None, host="127.0.0.1", more=lambda _: ("", "")):
         self.own = contextlib.ExitStack()
         self.metadata = metadata or self.own.enter_context(Sqlite())
         self.work = tempfile.mkdtemp(prefix="varve.", dir="/var/tmp")
@@ -49,13 +50,16 @@ class Cluster:
             transport, addresses = network.transport, network.addresses
             options = "allow_plaintext = true"
         else:
-            addresses = [f"127.0.0.1:{port}" for port in free_ports(node_count)]
+            shown = f"[{host}]" if ":" in host else host
+            addresses = [f"{shown}:{port}" for port in free_ports(node_count, host)]
             transport, options = "tcp", ""
         for number, address in enumerate(addresses, start=1):
             sections = SECTIONS.format(metadata=self.metadata.section, address=address,
                                        transport=transport, options=options)
-            self.nodes.append(Node(name=f"n{number}", sections=sections,
-                                   disk_options=disk_options))
+            section, service = more(number)
+            self.nodes.append(Node(name=f"n{number}", sections=sections + section,
+                                   options=service, disk_options=disk_options))
+            self.nodes[-1].address = address
             if network:
                 self.nodes[-1].launcher = network.launchers[number - 1]
 
