@@ -36,10 +36,10 @@ std::span<const uint8_t> as_bytes(const std::string& text) {
 
 }  // namespace
 
-Connection::Connection(NbdShard& shard, UniqueFd socket)
+Connection::Connection(NbdShard& shard, UniqueFd socket, bool needs_tls)
     : shard_(shard),
       socket_(std::move(socket)),
-      handshake_(handshake_out_),
+      handshake_(handshake_out_, needs_tls),
       handshake_deadline_ms_(now_ms() + shard.handshake_timeout_ms) {
   shard_.deadlines.want(handshake_deadline_ms_);
 }
@@ -62,6 +62,8 @@ bool Connection::turn() {
   bool more = receive();
   const uint32_t before = in_flight_;
   send();
+  go_on_with_tls();
+  if (phase_ == Phase::kHandshake && tls_ != nullptr && readable_) more = true;
   if (stall_ == Stall::kOwnLimit && in_flight_ < before) more = true;
   if (phase_ == Phase::kDraining && in_flight_ == 0 && nothing_to_send()) end("");
   return more && socket_.valid();
@@ -86,6 +88,7 @@ void Connection::end(const char* why) {
   if (!socket_.valid()) return;
   if (*why != '\0') shard_.log.info(join({"client of \"", handshake_.wanted(), "\": ", why}));
   drain();
+  if (tls_ != nullptr) tls_->say_end();
   socket_.reset();
   for (Operation* operation : out_) give_back(operation);
   out_.clear();
@@ -129,6 +132,9 @@ void Connection::follow(Handshake::Step step) {
       break;
     case Handshake::Step::kList:
       list_volumes(kFirstListBytes);
+      break;
+    case Handshake::Step::kStartTls:
+      phase_ = Phase::kTls;  // once the answer has left
       break;
     case Handshake::Step::kTransmit:
       shard_.log.debug(join({"a client uses \"", handshake_.wanted(), "\""}));

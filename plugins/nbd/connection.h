@@ -12,8 +12,10 @@
 // connection.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,7 +29,8 @@ namespace varve {
 
 class Connection {
  public:
-  Connection(NbdShard& shard, UniqueFd socket);
+  // `needs_tls`: plain text is good for STARTTLS only.
+  Connection(NbdShard& shard, UniqueFd socket, bool needs_tls);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -47,6 +50,10 @@ class Connection {
   bool stalled_by_host() const { return stall_ == Stall::kHost; }
   // The socket is closed and the host holds nothing.
   bool finished() const { return !socket_.valid() && at_host_ == 0; }
+  // Has not chosen a volume yet.
+  bool in_handshake() const { return phase_ == Phase::kHandshake || phase_ == Phase::kTls; }
+  // Another client needs the room.
+  void give_way() { refuse_client(shard_.silence, "too many clients are in their handshakes"); }
   int socket() const { return socket_.get(); }
 
   // For the server: which of its lines this connection stands in.
@@ -54,7 +61,7 @@ class Connection {
   bool in_line = false;  // for the host's memory or room
 
  private:
-  enum class Phase : uint8_t { kHandshake, kTransmission, kDraining };
+  enum class Phase : uint8_t { kHandshake, kTls, kTransmission, kDraining };
   enum class Stall : uint8_t { kNone, kOwnLimit, kHost };
 
   // connection_receive.cc
@@ -82,16 +89,29 @@ class Connection {
   void refuse(Operation& operation, const NbdRefusal& refusal);
   void give_back(Operation* operation);
   void end(const char* why);
+  // What to say of a socket that failed.
+  const char* lost(int error) const {
+    return error == EPROTO ? tls_->why().c_str() : "connection lost";
+  }
+
+  // connection_tls.cc
+  void begin_tls(bool more_has_come);
+  void go_on_with_tls();
+  void refuse_client(LogLimiter& lines, const char* why);
 
   // connection_send.cc
   void send();
   bool send_once();
   void sent(size_t bytes);
-  bool nothing_to_send() const { return handshake_at_ == handshake_out_.size() && out_.empty(); }
+  bool nothing_to_send() const {
+    return handshake_at_ == handshake_out_.size() && out_.empty() &&
+           (tls_ == nullptr || !tls_->has_unsent());
+  }
   void ask_for_room(bool on);
 
   NbdShard& shard_;
   UniqueFd socket_;
+  std::unique_ptr<TlsStream> tls_;  // null: plain text
   Phase phase_ = Phase::kHandshake;
   Stall stall_ = Stall::kNone;
   bool readable_ = true;   // as far as we know

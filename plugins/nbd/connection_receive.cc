@@ -24,7 +24,7 @@ bool Connection::may_read() const {
   // A client that does not take the replies to its options gets no more of them.
   const bool held_back = phase_ == Phase::kHandshake && (asks_host_ || blocked_);
   return socket_.valid() && readable_ && !held_back && stall_ == Stall::kNone &&
-         phase_ != Phase::kDraining;
+         phase_ != Phase::kDraining && phase_ != Phase::kTls;
 }
 
 // Goes on with what had to wait: a request that the host had no room for, bytes not parsed.
@@ -58,10 +58,11 @@ bool Connection::read_socket() {
   msghdr message{};
   message.msg_iov = pieces;
   message.msg_iovlen = count;
-  const ssize_t result = ::recvmsg(socket_.get(), &message, 0);
+  const ssize_t result =
+      tls_ == nullptr ? ::recvmsg(socket_.get(), &message, 0) : tls_->receive({pieces, count});
   if (result < 0 && errno == EINTR) return true;
   if (result < 0 && errno == EAGAIN) return readable_ = false;
-  if (result < 0) return end("connection lost"), false;
+  if (result < 0) return end(lost(errno)), false;
   if (result == 0) return drain(), false;
 
   const size_t got = static_cast<size_t>(result);
@@ -71,7 +72,8 @@ bool Connection::read_socket() {
   const std::span<const uint8_t> bytes(buffer, kept + got - direct_got);
   keep_rest(bytes, parse(bytes));
   // Less than asked for: the socket is empty, and epoll will tell when that changes.
-  if (got < direct + ahead && !hung_up_) readable_ = false;
+  const bool broken = tls_ != nullptr && tls_->failed();
+  if (got < direct + ahead && !hung_up_ && !broken) readable_ = false;
   return readable_;
 }
 
@@ -110,6 +112,7 @@ size_t Connection::parse(std::span<const uint8_t> bytes) {
 bool Connection::parse_option(std::span<const uint8_t> bytes, size_t& used) {
   if (asks_host_) return false;
   follow(handshake_.consume(bytes, used, handshake_out_));
+  if (phase_ == Phase::kTls) return begin_tls(used < bytes.size()), false;
   return used > 0 && !asks_host_;
 }
 

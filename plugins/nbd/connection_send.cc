@@ -52,12 +52,15 @@ bool Connection::send_once() {
   msghdr message{};
   message.msg_iov = pieces.vectors.data();
   message.msg_iovlen = pieces.count;
-  const ssize_t result = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+  const ssize_t result = tls_ == nullptr
+                             ? ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL)
+                             : tls_->send(std::span(pieces.vectors).first(pieces.count));
   if (result < 0 && errno == EINTR) return true;
-  if (result < 0 && errno != EAGAIN) return end("connection lost"), false;
+  if (result < 0 && errno != EAGAIN) return end(lost(errno)), false;
   const size_t bytes = result < 0 ? 0 : static_cast<size_t>(result);
   sent(bytes);
-  if (bytes == pieces.bytes) return true;
+  // A stream takes some at a time, and keeps what the socket did not take.
+  if (tls_ == nullptr ? bytes == pieces.bytes : !tls_->has_unsent()) return true;
   blocked_ = true;
   out_watch_.begin(now_ms(), shard_.reply_timeout_ms, sent_bytes_);
   shard_.deadlines.want(out_watch_.deadline_ms());

@@ -67,7 +67,8 @@ OpenError open_error(int32_t result) {
 
 }  // namespace
 
-Handshake::Handshake(std::string& out) {
+Handshake::Handshake(std::string& out, bool needs_tls)
+    : tls_(needs_tls ? Tls::kNeeded : Tls::kNone) {
   append_be(out, kNbdMagic);
   append_be(out, kNbdOptionMagic);
   append_be(out, static_cast<uint16_t>(kNbdHandshakeFixedNewstyle | kNbdHandshakeNoZeroes));
@@ -113,6 +114,9 @@ Handshake::Step Handshake::consume(std::span<const uint8_t> input, size_t& used,
 }
 
 Handshake::Step Handshake::option_arrived(std::span<const uint8_t> data, std::string& out) {
+  const bool allowed = option_ == kNbdOptStartTls || option_ == kNbdOptAbort;
+  if (tls_ == Tls::kNeeded && !allowed)
+    return refuse(kNbdRepErrTlsRequired, "this server wants TLS first: STARTTLS", out);
   switch (option_) {
     case kNbdOptExportName:
       return name_arrived(as_text(data), out);
@@ -135,10 +139,25 @@ Handshake::Step Handshake::option_arrived(std::span<const uint8_t> data, std::st
     case kNbdOptSetMetaContext:
       return read_context_request(data, out);
     case kNbdOptStartTls:
-      return refuse(kNbdRepErrUnsupported, "this server does not speak TLS", out);
+      return start_tls(data, out);
     default:
       return refuse(kNbdRepErrUnsupported, "this server does not know the option", out);
   }
+}
+
+Handshake::Step Handshake::start_tls(std::span<const uint8_t> data, std::string& out) {
+  if (tls_ == Tls::kNone)
+    return refuse(kNbdRepErrUnsupported, "this server does not speak TLS here", out);
+  if (tls_ == Tls::kStarted) return refuse(kNbdRepErrInvalid, "TLS was started already", out);
+  if (!data.empty()) return refuse(kNbdRepErrInvalid, "the STARTTLS option takes no data", out);
+  reply(kNbdRepAck, {}, out);
+  return Step::kStartTls;
+}
+
+void Handshake::tls_started() {
+  tls_ = Tls::kStarted;
+  structured_ = false;
+  context_chosen_ = false;
 }
 
 Handshake::Step Handshake::read_info_request(std::span<const uint8_t> data, std::string& out) {

@@ -7,6 +7,7 @@
 //     kRead:      call again with more bytes
 //     kOpen:      open wanted(), close the volume open before, then call opened()
 //     kList:      ask for the names of all volumes, then call listed()
+//     kStartTls:  send out, begin TLS, then call tls_started(); nothing may have come meanwhile
 //     kTransmit:  the next bytes are requests; the volume opened last is the one
 //     kClose:     send what is in out and close
 //   }
@@ -32,9 +33,10 @@ struct NbdExport {
 
 class Handshake {
  public:
-  enum class Step { kRead, kOpen, kList, kTransmit, kClose };
+  enum class Step { kRead, kOpen, kList, kStartTls, kTransmit, kClose };
 
-  explicit Handshake(std::string& out);
+  // `needs_tls`: every option is refused until TLS was started.
+  explicit Handshake(std::string& out, bool needs_tls = false);
 
   // Reads from `input`; `used` bytes of it are done with. Not to be called while a step waits.
   Step consume(std::span<const uint8_t> input, size_t& used, std::string& out);
@@ -46,12 +48,16 @@ class Handshake {
   // Answers step kList: names that each end in NUL; `result` as above.
   Step listed(int32_t result, std::string_view names, std::string& out);
 
+  // Answers step kStartTls: what was agreed in plain text is forgotten.
+  void tls_started();
+
   bool structured() const { return structured_; }
   // Whether the client may ask for the status of blocks of the volume it chose.
   bool block_status() const { return context_chosen_ && context_volume_ == open_name_; }
 
  private:
   Step option_arrived(std::span<const uint8_t> data, std::string& out);
+  Step start_tls(std::span<const uint8_t> data, std::string& out);
   Step name_arrived(std::string_view name, std::string& out);
   Step read_info_request(std::span<const uint8_t> data, std::string& out);
   Step read_context_request(std::span<const uint8_t> data, std::string& out);
@@ -62,6 +68,9 @@ class Handshake {
   void reply(uint32_t type, std::string_view data, std::string& out);
   uint16_t export_flags() const;
 
+  enum class Tls : uint8_t { kNone, kNeeded, kStarted };
+
+  Tls tls_;
   bool flags_read_ = false;
   bool fixed_ = false;
   bool no_zeroes_ = false;

@@ -92,14 +92,13 @@ std::string parse_timeout(std::string_view key, std::string_view value, uint64_t
   return join({key, ": \"", value, "\" is not a number of milliseconds from 1 to 3600000"});
 }
 
-std::string parse_option(std::string_view key, std::string_view value, NbdOptions& options,
-                         bool& allow_plaintext) {
+std::string parse_option(std::string_view key, std::string_view value, NbdOptions& options) {
   if (key == "listen") return parse_listen(value, options.listen.emplace_back());
   if (key == "handshake_timeout_ms") return parse_timeout(key, value, options.handshake_timeout_ms);
   if (key == "request_timeout_ms") return parse_timeout(key, value, options.request_timeout_ms);
   if (key == "allow_plaintext") {
-    allow_plaintext = value == "true";
-    if (allow_plaintext || value == "false") return {};
+    options.allow_plaintext = value == "true";
+    if (options.allow_plaintext || value == "false") return {};
     return join({"allow_plaintext: \"", value, "\" is neither true nor false"});
   }
   return join({key,
@@ -113,17 +112,20 @@ std::string parse_options(std::span<const varve_option> given, NbdOptions& optio
   options = {};
   options.handshake_timeout_ms = kHandshakeTimeoutMs;
   options.request_timeout_ms = kRequestTimeoutMs;
-  bool allow_plaintext = false;
   for (const varve_option& option : given) {
-    std::string wrong = parse_option(option.key, option.value, options, allow_plaintext);
+    std::string wrong = parse_option(option.key, option.value, options);
     if (!wrong.empty()) return wrong;
   }
   if (options.listen.empty()) return join({"listen: missing; ", kForms});
+  return {};
+}
+
+std::string check_plaintext(const NbdOptions& options) {
   for (const ListenAddress& address : options.listen) {
-    if (!allow_plaintext && !is_loopback(address))
+    if (!options.allow_plaintext && !is_loopback(address))
       return join({"listen: \"", address.text,
-                   "\" is reachable from other machines and TLS is not configured; use a loopback "
-                   "address or a unix socket, or set allow_plaintext = true"});
+                   "\" is reachable from other machines and TLS is not configured; add [tls], use "
+                   "a loopback address or a unix socket, or set allow_plaintext = true"});
   }
   return {};
 }

@@ -39,6 +39,7 @@ inline constexpr uint32_t kNbdRepMetaContext = 4;
 inline constexpr uint32_t kNbdRepErrUnsupported = 0x80000001;
 inline constexpr uint32_t kNbdRepErrPolicy = 0x80000002;
 inline constexpr uint32_t kNbdRepErrInvalid = 0x80000003;
+inline constexpr uint32_t kNbdRepErrTlsRequired = 0x80000005;
 inline constexpr uint32_t kNbdRepErrUnknown = 0x80000006;
 inline constexpr uint32_t kNbdRepErrShutdown = 0x80000007;
 inline constexpr uint32_t kNbdRepErrTooBig = 0x80000009;

@@ -19,11 +19,18 @@ constexpr uint64_t kFirstAddress = 4096;
 constexpr uint64_t kAcceptRestMs = 1000;
 constexpr uint32_t kAcceptsPerTurn = 64;
 
+// The file's rights say who may connect to it.
+bool is_unix(int socket) {
+  int domain = 0;
+  socklen_t bytes = sizeof(domain);
+  return ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 && domain == AF_UNIX;
+}
+
 }  // namespace
 
-Server::Server(const NbdOptions& options, Listeners& listeners, const HostLog& log,
+Server::Server(const NbdOptions& options, PluginTls& tls, Listeners& listeners, const HostLog& log,
                const varve_service_host* host, void* host_context)
-    : options_(options), listeners_(listeners), shard_(host, host_context, log) {
+    : options_(options), listeners_(listeners), shard_(host, host_context, log, &tls) {
   shard_.handshake_timeout_ms = options.handshake_timeout_ms;
   shard_.request_timeout_ms = options.request_timeout_ms;
   shard_.reply_timeout_ms = options.request_timeout_ms;
@@ -157,14 +164,30 @@ void Server::accept_clients(int listener) {
       continue;
     }
     const int fd = socket.get();
-    auto& connection =
-        connections_.emplace_back(std::make_unique<Connection>(shard_, std::move(socket)));
+    make_room();
+    const bool needs_tls = shard_.tls->configured() && !is_unix(fd);
+    auto& connection = connections_.emplace_back(
+        std::make_unique<Connection>(shard_, std::move(socket), needs_tls));
     epoll_event interest{};
     interest.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
     interest.data.ptr = connection.get();
     ::epoll_ctl(shard_.epoll.get(), EPOLL_CTL_ADD, fd, &interest);
     activate(connection.get());
   }
+}
+
+// Somebody who opens many connections and says nothing keeps no client out.
+void Server::make_room() {
+  Connection* oldest = nullptr;
+  size_t count = 0;
+  for (const auto& connection : connections_) {
+    if (!connection->in_handshake()) continue;
+    if (oldest == nullptr) oldest = connection.get();
+    ++count;
+  }
+  if (count < kMaxHandshakes) return;
+  oldest->give_way();
+  may_finish_ = true;
 }
 
 void Server::activate(Connection* connection) {

@@ -21,7 +21,7 @@ namespace varve {
 
 class Server {
  public:
-  Server(const NbdOptions& options, Listeners& listeners, const HostLog& log,
+  Server(const NbdOptions& options, PluginTls& tls, Listeners& listeners, const HostLog& log,
          const varve_service_host* host, void* host_context);
   ~Server();
 
@@ -42,6 +42,7 @@ class Server {
   uint32_t take_sockets();
   uint32_t give_turns();
   void accept_clients(int listener);
+  void make_room();
   void listen(bool on);
   void time_passed();
   void retry_stalled();

@@ -12,14 +12,19 @@
 #include "plugins/nbd/operation.h"
 #include "plugins/sdk/host.h"
 #include "plugins/sdk/unique_fd.h"
+#include "plugins/tls/plugin_tls.h"
+#include "plugins/tls/stream.h"
 
 namespace varve {
 
 struct NbdShard {
-  NbdShard(const varve_service_host* service_host, void* context, const HostLog& host_log)
+  // `of_tls`: null where nobody speaks it.
+  NbdShard(const varve_service_host* service_host, void* context, const HostLog& host_log,
+           PluginTls* of_tls)
       : host(copy_table(service_host)),
         host_context(context),
         log(host_log),
+        tls(of_tls),
         operations(host, host_context),
         receive_buffer(kReceiveBytes) {}
   NbdShard(const NbdShard&) = delete;
@@ -28,6 +33,10 @@ struct NbdShard {
   varve_service_host host;
   void* host_context;
   const HostLog& log;
+  PluginTls* tls;
+  TlsScratch tls_scratch;
+  LogLimiter refusals;
+  LogLimiter silence;  // apart, so that those who say nothing hide nobody
   OperationPool operations;
   Deadlines deadlines;
   UniqueFd epoll;

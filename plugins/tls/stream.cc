@@ -114,7 +114,7 @@ TlsStream::Handshake TlsStream::handshake() {
   if (result != 1 && SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ) fail(result);
   keep_input();
   if (!flush()) socket_error_ = errno;
-  if (socket_error_ != 0 && !failed()) why_ = std::strerror(socket_error_);
+  if (socket_error_ != 0 && !failed()) why_ = describe(SSL_ERROR_SYSCALL);
   if (failed()) return Handshake::kFailed;
   return result == 1 && !has_unsent() ? Handshake::kDone : Handshake::kGoesOn;
 }
@@ -264,11 +264,11 @@ void TlsStream::fail(int result) {
 
 std::string TlsStream::describe(int error) const {
   if (!verdict_.empty()) return verdict_;
+  if (socket_error_ == ECONNRESET || socket_error_ == EPIPE) return kTlsHungUp;
   if (socket_error_ != 0) return std::strerror(socket_error_);
   const unsigned long code = ERR_peek_error();
   const int reason = ERR_GET_REASON(code);
-  if (error != SSL_ERROR_SSL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-    return "it has hung up in the TLS handshake";
+  if (error != SSL_ERROR_SSL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return kTlsHungUp;
   if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) return "it shows no certificate";
   constexpr std::array kNoTls = {SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST,
                                  SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_HTTPS_PROXY_REQUEST,

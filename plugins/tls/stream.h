@@ -32,6 +32,9 @@ struct TlsScratch {
   std::vector<uint8_t> record = std::vector<uint8_t>(16 * 1024);
 };
 
+// why() of a peer that has left in the middle: nothing to tell an operator when there are many.
+inline constexpr const char* kTlsHungUp = "it has hung up in the TLS handshake";
+
 class TlsStream {
  public:
   enum class Side : uint8_t { kServer, kClient };

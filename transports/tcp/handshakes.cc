@@ -24,9 +24,9 @@ void Handshakes::make_room(uint64_t now_ms) {
   if (all_.size() - dialed_count_ < kMaxHandshakes) return;
   const auto oldest = std::find_if(
       all_.begin(), all_.end(), [](const auto& running) { return !running.second.begun.dialed; });
-  refusals_.warn(now_ms, shard_.log,
-                 join({"peer ", oldest->second.begun.peer,
-                       ": gives way, because there are too many TLS handshakes at a time"}));
+  silence_.warn(now_ms, shard_.log,
+                join({"peer ", oldest->second.begun.peer,
+                      ": gives way, because there are too many TLS handshakes at a time"}));
   all_.erase(oldest);
 }
 
@@ -46,8 +46,9 @@ std::optional<Handshakes::Ended> Handshakes::step(uint64_t now_ms) {
   const TlsStream::Handshake state = running.stream->handshake();
   if (state == TlsStream::Handshake::kDone) return take(found);
   if (state == TlsStream::Handshake::kFailed) {
-    refusals_.warn(now_ms, shard_.log,
-                   join({"peer ", running.begun.peer, ": ", running.stream->why()}));
+    const std::string& why = running.stream->why();
+    (why == kTlsHungUp ? silence_ : refusals_)
+        .warn(now_ms, shard_.log, join({"peer ", running.begun.peer, ": ", why}));
     running.stream.reset();
     return take(found);
   }
@@ -65,8 +66,8 @@ std::optional<Handshakes::Ended> Handshakes::end_late(uint64_t now_ms) {
     return running.second.begun.deadline_ms <= now_ms;
   });
   if (late == all_.end()) return std::nullopt;
-  refusals_.warn(now_ms, shard_.log,
-                 join({"peer ", late->second.begun.peer, ": no TLS handshake in time"}));
+  silence_.warn(now_ms, shard_.log,
+                join({"peer ", late->second.begun.peer, ": no TLS handshake in time"}));
   late->second.stream.reset();
   return take(late);
 }

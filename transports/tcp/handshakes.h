@@ -67,6 +67,7 @@ class Handshakes {
   std::deque<uint64_t> ready_;
   size_t dialed_count_ = 0;
   LogLimiter refusals_;
+  LogLimiter silence_;  // apart, so that those who say nothing hide nobody
 };
 
 }  // namespace varve

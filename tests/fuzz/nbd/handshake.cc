@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "plugins/abi/plugin.h"
 #include "plugins/nbd/limits.h"
@@ -47,10 +48,12 @@ Step answer(Handshake& handshake, Step step, std::string& out) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  const size_t piece = size_t{1} + data[0];
+  const bool needs_tls = (data[0] & 128) == 0;
+  const size_t piece = size_t{1} + (data[0] & 127);
   const std::span<const uint8_t> input(data + 1, size - 1);
   std::string out;
-  Handshake handshake(out);
+  Handshake handshake(out, needs_tls);
+  bool in_tls = !needs_tls;
   out.clear();
   size_t begin = 0;
   size_t end = 0;
@@ -62,6 +65,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       step = handshake.consume(input.subspan(begin, end - begin), used, out);
       require(used <= end - begin);
       begin += used;
+      require(in_tls || step == Step::kRead || step == Step::kStartTls || step == Step::kClose);
+      if (step == Step::kStartTls) {
+        require(!std::exchange(in_tls, true));
+        handshake.tls_started();
+        step = Step::kRead;
+      }
       step = answer(handshake, step, out);
     }
     require(step != Step::kRead || end - begin < varve::kReceiveBytes);

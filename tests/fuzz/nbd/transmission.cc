@@ -72,7 +72,9 @@ void check_replies(const std::string& got) {
 
 struct Session {
   explicit Session(uint8_t manner)
-      : log(host.host()), shard(host.service_host(), &host, log), structured((manner & 1) != 0) {
+      : log(host.host()),
+        shard(host.service_host(), &host, log, nullptr),
+        structured((manner & 1) != 0) {
     host.add_volume("v", 64 << 10, (manner & 2) != 0);
     if ((manner & 4) != 0) host.refuse_every(3);
     if ((manner & 8) != 0) host.set_buffer_budget(64 << 10);
@@ -82,7 +84,7 @@ struct Session {
     int pair[2];
     require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
     client = varve::UniqueFd(pair[0]);
-    connection = std::make_unique<varve::Connection>(shard, varve::UniqueFd(pair[1]));
+    connection = std::make_unique<varve::Connection>(shard, varve::UniqueFd(pair[1]), false);
   }
 
   // One turn of server and client; news are always assumed.

@@ -74,7 +74,7 @@ struct Session {
     require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
     peer = varve::UniqueFd(pair[0]);
     connection = std::make_unique<varve::TcpConnection>(shard, varve::UniqueFd(pair[1]),
-                                                        kConnection, "fuzzer");
+                                                        kConnection, "fuzzer", nullptr);
     require(shard.memory.add(arena(), kArenaBytes, &memory) == VARVE_OK);
   }
 

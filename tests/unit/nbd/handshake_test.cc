@@ -109,6 +109,57 @@ TEST_CASE("an unknown option is refused and the handshake goes on") {
   CHECK(client.ask(kNbdOptGo, info_request("v")) == Step::kOpen);
 }
 
+TEST_CASE("where TLS is needed, every option is refused until it was started") {
+  std::string out;
+  Handshake handshake(out, true);
+  out.clear();
+  const auto ask = [&](uint32_t option, const std::string& data) {
+    std::string bytes;
+    append_be(bytes, kNbdOptionMagic);
+    append_be(bytes, option);
+    append_be(bytes, static_cast<uint32_t>(data.size()));
+    bytes += data;
+    out.clear();
+    size_t used = 0;
+    return handshake.consume({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, used,
+                             out);
+  };
+  const auto replied = [&] {
+    REQUIRE(out.size() >= kNbdOptionReplyHeaderBytes);
+    return load_be<uint32_t>(reinterpret_cast<const uint8_t*>(out.data()) + 12);
+  };
+  size_t used = 0;
+  const std::string flags("\0\0\0\3", 4);
+  handshake.consume({reinterpret_cast<const uint8_t*>(flags.data()), 4}, used, out);
+  for (const uint32_t option : {kNbdOptList, kNbdOptInfo, kNbdOptGo, kNbdOptStructuredReply,
+                                kNbdOptListMetaContext, kNbdOptSetMetaContext, 4711u}) {
+    CHECK(ask(option, info_request("v")) == Step::kRead);
+    CHECK(replied() == kNbdRepErrTlsRequired);
+  }
+  CHECK(ask(kNbdOptStartTls, "x") == Step::kRead);
+  CHECK(replied() == kNbdRepErrInvalid);
+  CHECK(ask(kNbdOptStartTls, "") == Step::kStartTls);
+  CHECK(replied() == kNbdRepAck);
+  handshake.tls_started();
+  CHECK_FALSE(handshake.structured());
+  CHECK(ask(kNbdOptStartTls, "") == Step::kRead);
+  CHECK(replied() == kNbdRepErrInvalid);
+  CHECK(ask(kNbdOptGo, info_request("v")) == Step::kOpen);
+}
+
+TEST_CASE("the oldest way to name an export ends the connection where TLS is needed") {
+  std::string out;
+  Handshake handshake(out, true);
+  std::string bytes("\0\0\0\3", 4);
+  append_be(bytes, kNbdOptionMagic);
+  append_be(bytes, kNbdOptExportName);
+  append_be(bytes, uint32_t{1});
+  bytes += "v";
+  size_t used = 0;
+  CHECK(handshake.consume({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, used,
+                          out) == Step::kClose);
+}
+
 TEST_CASE("go opens the volume, tells its size and block sizes, and enters transmission") {
   Client client;
   client.ask(kNbdOptGo, info_request("v", {kNbdInfoName, kNbdInfoDescription}));

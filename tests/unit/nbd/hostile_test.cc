@@ -225,7 +225,7 @@ TEST_CASE("more connections than allowed are closed at once, and others are serv
     std::vector<RawClient> clients;
     for (size_t i = 0; i < kMaxConnections; ++i) {
       clients.emplace_back(served.path());
-      REQUIRE(clients.back().take(18).size() == 18);
+      clients.back().choose("v");
     }
     RawClient refused(served.path());
     CHECK(refused.take(18).empty());
@@ -235,6 +235,25 @@ TEST_CASE("more connections than allowed are closed at once, and others are serv
     RawClient client(served.path());
     return client.take(18).size() == 18;
   }));
+}
+
+TEST_CASE("who opens many connections and says nothing keeps no client out") {
+  TestHost host;
+  host.add_volume("v", kSize);
+  Served served(host);
+  RawClient before(served.path());
+  before.choose("v");
+  std::vector<RawClient> silent;
+  for (size_t i = 0; i < kMaxHandshakes + 10; ++i) {
+    silent.emplace_back(served.path());
+    REQUIRE(silent.back().take(18).size() == 18);
+  }
+  // The oldest have had to go.
+  for (size_t i = 0; i < 10; ++i) CHECK(silent[i].closed());
+  RawClient after(served.path());
+  after.choose("v");
+  before.give(request(kNbdCmdFlush, 1, 0, 0));
+  CHECK(before.take(kNbdSimpleReplyBytes).size() == kNbdSimpleReplyBytes);
 }
 
 TEST_CASE("a socket file that nobody answers on is replaced, others are left alone") {
