@@ -47,9 +47,8 @@ Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream, uint8_t moves)
     }
     if (slots_.free_count() > floor_slots(stream)) {
       if (const auto slot = slots_.acquire(stream, moves)) co_return *slot;
-    } else if (stream == StreamKind::kRelocated) {
-      co_return ErrorCode::kNoSpace;  // the cleaner must not wait for itself
-    } else if (cleaning_stalled_ && (!relief_ || !relief_())) {
+    } else if (stream == StreamKind::kRelocated ||  // the cleaner must not wait for itself
+               (cleaning_stalled_ && (!relief_ || !relief_()))) {
       co_return ErrorCode::kNoSpace;
     }
     slots_.changed().wake_all();

@@ -119,9 +119,9 @@ Task<Result<std::optional<ColdIndex>>> ColdIndexes::read(uint32_t slot) {
   const size_t length = static_cast<size_t>(*blocks) * kBlockBytes;
   status = co_await read_blocks(first + 1, bytes.span().subspan(kBlockBytes, length - kBlockBytes));
   if (!status.ok()) co_return damaged(slot, "cannot be read");
-  auto index = decode_cold_index(bytes.span().first(length), geometry.seed, slot, slot_blocks);
+  Found index = decode_cold_index(bytes.span().first(length), geometry.seed, slot, slot_blocks);
   if (!index) co_return damaged(slot, "is damaged");
-  co_return Found(std::move(*index));
+  co_return index;
 }
 
 }  // namespace varve

@@ -155,11 +155,7 @@ Task<ColdTier::Did> ColdTier::step() {
 }
 
 Task<Status> ColdTier::retire(uint32_t slot) {
-  if (VARVE_MUTANT(kReuseColdSlotEarly)) {
-    free_.push_back(slot);
-    co_return Status();
-  }
-  VARVE_CO_TRY(co_await indexes_.erase(slot));
+  if (!VARVE_MUTANT(kReuseColdSlotEarly)) VARVE_CO_TRY(co_await indexes_.erase(slot));
   // Nothing that recovery would find there is left.
   writer_.slots().at(slot).data_sequences = {};
   free_.push_back(slot);
