@@ -18,7 +18,7 @@ bool sinks(const Slot& slot, const DemotionQuery& query) {
 }
 
 auto warmth(const Slot& slot) {
-  const bool read = slot.heat * kReadShare > slot.live_blocks;
+  const bool read = uint64_t{slot.heat} * kReadShare > slot.live_blocks;
   return std::tuple(read, -int{slot.moves}, slot.generation);
 }
 
