@@ -80,7 +80,9 @@ Task<void> Cleaner::run() {
 
 Task<Status> Cleaner::clean_pinned(uint32_t victim) {
   writer_.slots().pin(victim);
+  writer_.slots().at(victim).cleaning = true;
   const Status status = co_await clean(victim);
+  writer_.slots().at(victim).cleaning = false;
   writer_.slots().unpin(victim);
   co_return status;
 }
@@ -95,11 +97,13 @@ Task<Status> Cleaner::clean(uint32_t victim) {
                              " is unreadable: its space is won back at the next start"));
     co_return Status();
   }
-  const DataSequences forget_below =
-      VARVE_MUTANT(kDropTrimMemory) ? DataSequences() : writer_.slots().data_sequences(victim);
   size_t entry_index = 0;
   size_t crc_index = 0;
   while (entry_index < footer->entries.size()) {
+    // Looked up each time: what was moved a moment ago lies elsewhere now, and may be what a mark
+    // in the next window hides once a snapshot is gone.
+    const DataSequences forget_below =
+        VARVE_MUTANT(kDropTrimMemory) ? DataSequences() : writer_.slots().data_sequences(victim);
     Window window = collect(victim, *footer, entry_index, crc_index, forget_below);
     if (!window.moves.empty()) VARVE_CO_TRY(co_await move(victim, std::move(window)));
   }

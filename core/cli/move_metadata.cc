@@ -21,7 +21,7 @@
 namespace varve {
 namespace {
 
-void print(std::FILE* stream, const std::string& words) {
+void put_out(std::FILE* stream, const std::string& words) {
   std::fwrite(words.data(), 1, words.size(), stream);
   std::fflush(stream);
 }
@@ -106,14 +106,14 @@ Result<MetadataMoved> move_between(const MetadataConfig& from, const MetadataCon
   OpenStore target(**loop);
   VARVE_TRY(open_source(source, from));
   VARVE_TRY(target.open(to));
-  const auto say = [](const std::string& step) { print(stderr, step + "\n"); };
+  const auto say = [](const std::string& step) { put_out(stderr, step + "\n"); };
   std::optional<Result<MetadataMoved>> moved;
   (*loop)->run(keep(move_metadata(&(*loop)->runtime(), source.end(), target.end(), say), &moved));
   return std::move(*moved);
 }
 
 int refuse(const Status& why) {
-  print(stderr, text("varve: ", why.message(), "\n"));
+  put_out(stderr, text("varve: ", why.message(), "\n"));
   return kExitRefused;
 }
 
@@ -135,7 +135,7 @@ int move_metadata(const Command& command) {
   view.new_config = command.new_config_path;
   view.key_count = moved->key_count;
   view.was_done = moved->was_done;
-  print(stdout, command.json ? moved_body(view) : moved_text(view));
+  put_out(stdout, command.json ? moved_body(view) : moved_text(view));
   return kExitDone;
 }
 

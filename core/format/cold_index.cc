@@ -11,7 +11,7 @@ namespace {
 constexpr uint32_t kEntryBlocksMax = kExtentBlocks;
 
 template <typename Struct>
-void put(std::vector<std::byte>& out, const Struct& value) {
+void append_struct(std::vector<std::byte>& out, const Struct& value) {
   const auto* begin = reinterpret_cast<const std::byte*>(&value);
   out.insert(out.end(), begin, begin + sizeof value);
 }
@@ -29,7 +29,7 @@ uint32_t run_length(const std::vector<Entry>& entries, size_t first) {
   return static_cast<uint32_t>(end - first);
 }
 
-struct Rest {
+struct Unread {
   std::span<const std::byte> bytes;
   template <typename Struct>
   bool take(Struct& value) {
@@ -40,7 +40,7 @@ struct Rest {
   }
 };
 
-bool take_run(Rest& rest, uint32_t& position, uint32_t slot_blocks, std::vector<Entry>& entries) {
+bool take_run(Unread& rest, uint32_t& position, uint32_t slot_blocks, std::vector<Entry>& entries) {
   ColdRun run;
   if (!rest.take(run)) return false;
   for (uint32_t i = 0; i < run.entry_count; ++i) {
@@ -96,14 +96,14 @@ std::vector<std::byte> encode_cold_index(uint32_t slot, uint32_t generation, con
   for (size_t at = 0; at < entries.size();) {
     const Entry& first = entries[at];
     const uint32_t length = run_length(entries, at);
-    put(out, ColdRun{first.volume, first.generation, first.group, first.extent, length});
+    append_struct(out, ColdRun{first.volume, first.generation, first.group, first.extent, length});
     for (const size_t end = at + length; at < end; ++at)
-      put(out, ColdEntry{static_cast<uint32_t>(entries[at].sequence),
-                         static_cast<uint32_t>(entries[at].sequence >> 32), entries[at].offset,
-                         entries[at].count});
+      append_struct(out, ColdEntry{static_cast<uint32_t>(entries[at].sequence),
+                                   static_cast<uint32_t>(entries[at].sequence >> 32),
+                                   entries[at].offset, entries[at].count});
     ++header.run_count;
   }
-  for (const uint32_t crc : content.crcs) put(out, crc);
+  for (const uint32_t crc : content.crcs) append_struct(out, crc);
   out.resize(out.size() + kSealBytes);
   header.bytes = static_cast<uint32_t>(out.size());
   std::memcpy(out.data(), &header, sizeof header);
@@ -129,7 +129,7 @@ std::optional<ColdIndex> decode_cold_index(std::span<const std::byte> bytes, uin
   if (!blocks || *blocks * uint64_t{kBlockBytes} > bytes.size()) return {};
   const auto header = load_struct<ColdIndexHeader>(bytes.data());
   if (!sealed(bytes.first(header.bytes), seed)) return {};
-  Rest rest{bytes.first(header.bytes - kSealBytes).subspan(sizeof header)};
+  Unread rest{bytes.first(header.bytes - kSealBytes).subspan(sizeof header)};
   ColdIndex index{.generation = header.generation, .content = {}};
   uint32_t position = 0;
   for (uint32_t i = 0; i < header.run_count; ++i)

@@ -62,10 +62,10 @@ constexpr bool same_cold_run(const Entry& last, const Entry& entry) {
          last.group == entry.group && last.extent == entry.extent;
 }
 
-// Blocks that an index may take: enough for single blocks that lie close together. One with more
-// runs holds fewer entries.
+// Blocks that an index may take: enough for single blocks that each lie in an extent of their own.
 constexpr uint32_t cold_index_blocks_max(uint32_t slot_blocks) {
-  return (sizeof(ColdIndexHeader) + kSealBytes + 18 * slot_blocks) / kBlockBytes + 1;
+  constexpr uint32_t kWorst = sizeof(ColdRun) + sizeof(ColdEntry) + sizeof(uint32_t);
+  return (sizeof(ColdIndexHeader) + kSealBytes + kWorst * slot_blocks) / kBlockBytes + 1;
 }
 // Between the indexes of two slots, so that none leaves an extent.
 constexpr uint32_t cold_index_stride(uint32_t slot_blocks) {

@@ -87,7 +87,9 @@ void SlotTable::drop_live(uint32_t index, uint32_t blocks, uint32_t marks) {
 void SlotTable::unpin(uint32_t index) {
   Slot& slot = slots_[index];
   VARVE_CHECK(slot.pins > 0);
-  if (--slot.pins == 0 && slot.state == SlotState::kFree) freed_.wake_all();
+  if (--slot.pins > 0 || slot.state != SlotState::kFree) return;
+  WaitList& waiting = index < hot_count_ ? freed_ : changed_;
+  waiting.wake_all();
 }
 
 bool SlotTable::any_sealing() const {

@@ -57,6 +57,7 @@ struct Slot {
   StreamKind stream = StreamKind::kFree;
   bool uncleanable = false;  // the device cannot read all of it: kept until nothing in it is live
   bool sinking = false;      // its blocks are being copied to an HDD: not for the cleaner
+  bool cleaning = false;     // the cleaner is at it: nothing of it sinks
   bool barren = false;       // most of what is live in it may not sink to an HDD
   uint8_t moves = 0;         // relocated: as the segment header says
   uint32_t generation = 0;   // the opening that wrote what lies here; also its age

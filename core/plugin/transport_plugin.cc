@@ -152,7 +152,7 @@ Status TransportPlugin::send(uint64_t connection, std::span<const std::byte> hea
 std::span<const varve_transport_event> TransportPlugin::poll() {
   events_.clear();
   if (!broken()) {
-    std::array<varve_transport_event, kEventBatch> given;
+    std::array<varve_transport_event, kEventBatch> given{};
     const int32_t count = table().poll(context_, given.data(), kEventBatch);
     if (count < 0 || count > static_cast<int32_t>(kEventBatch)) {
       abandon(text("poll returned ", count, " for room for ", kEventBatch, " events"));

@@ -92,11 +92,14 @@ uint32_t StoreCore::attach_cold_device(BlockDevice& device, const Superblock& su
   return first;
 }
 
-Task<Status> StoreCore::load_cold_indexes() {
+Task<Status> StoreCore::load_cold_indexes(ColdHighest* highest) {
   if (geometry_.cold.empty()) co_return Status();
-  VARVE_CO_TRY(co_await tier_.load(
-      [this](uint32_t slot, const ColdIndex& index) { adopt_cold(slot, index); }));
-  co_return Status();
+  co_return co_await tier_.load([this, highest](uint32_t slot, const ColdIndex& index) {
+    highest->generation = std::max(highest->generation, index.generation);
+    for (const Entry& entry : index.content.entries)
+      highest->sequence = std::max(highest->sequence, entry.sequence);
+    adopt_cold(slot, index);
+  });
 }
 
 void StoreCore::adopt_cold(uint32_t slot, const ColdIndex& index) {
@@ -106,8 +109,6 @@ void StoreCore::adopt_cold(uint32_t slot, const ColdIndex& index) {
     map_.apply(entry, slot, crcs);
     crcs += entry.count;
   }
-  // Unlike what the log says of its segments this number was durable, so there is no gap.
-  slots_.set_next_generation(std::max(slots_.next_generation(), index.generation + 1));
 }
 
 Task<Status> StoreCore::flush_devices() {

@@ -53,7 +53,6 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     slot.state = SlotState::kSealing;  // none is freed while the map is being built
     generation = std::max(generation, header.generation);
   }
-  slots_.set_next_generation(generation + kGenerationGap);
 
   Sequence sequence = reader.sequence_max();
   std::vector<SegmentContent> unsealed;
@@ -63,7 +62,11 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
     if (!content.sealed) unsealed.push_back(std::move(content));
   };
   VARVE_CO_TRY(co_await reader.replay(take));
-  VARVE_CO_TRY(co_await load_cold_indexes());
+  ColdHighest cold;
+  VARVE_CO_TRY(co_await load_cold_indexes(&cold));
+  sequence = std::max(sequence, cold.sequence);
+  generation = std::max(generation, cold.generation);
+  slots_.set_next_generation(generation + kGenerationGap);
   map_.forget_old_zeroes();
   const bool in_cluster = (superblock_.incompatible_features & kFeatureCluster) != 0;
   if (sequence > kSequenceMax && !in_cluster)

@@ -142,7 +142,12 @@ class StoreCore : public DurableSink {
   Task<Status> find_cold_devices(const std::vector<BlockDevice*>& given);
   // Its slots become part of the geometry, the slot table and the map. Returns the first.
   uint32_t attach_cold_device(BlockDevice& device, const Superblock& superblock);
-  Task<Status> load_cold_indexes();
+  // The highest numbers that only HDDs still show.
+  struct ColdHighest {
+    Sequence sequence = 0;
+    uint32_t generation = 0;
+  };
+  Task<Status> load_cold_indexes(ColdHighest* highest);
   void adopt_cold(uint32_t slot, const ColdIndex& index);
   Task<Status> flush_devices();
   void set_hot_limits();

@@ -1,6 +1,7 @@
 #include "core/tiering/cold_tier.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 
 #include "core/base/log.h"
@@ -24,7 +25,9 @@ bool before(const ColdMove& a, const ColdMove& b) {
 void sort_in(std::vector<ColdMove>& moves, size_t middle) {
   const auto at = moves.begin() + static_cast<ptrdiff_t>(middle);
   std::sort(at, moves.end(), before);
-  std::inplace_merge(moves.begin(), at, moves.end(), before);
+  std::vector<ColdMove> merged(moves.size());
+  std::merge(moves.begin(), at, at, moves.end(), merged.begin(), before);
+  moves = std::move(merged);
 }
 
 }  // namespace
@@ -132,10 +135,7 @@ std::vector<uint32_t> ColdTier::choose_demotion() const {
 
 Task<ColdTier::Did> ColdTier::step() {
   SlotTable& slots = writer_.slots();
-  for (const uint32_t slot : slots.take_empty_cold()) {
-    const Status retired = co_await retire(slot);
-    if (!retired.ok()) co_return Did::kInVain;
-  }
+  co_await retire_empty();
   Status status;
   const uint64_t sunk_before = sinker_.sunk_blocks();
   const uint64_t live_blocks = slots.hot_live_blocks();
@@ -152,6 +152,15 @@ Task<ColdTier::Did> ColdTier::step() {
   if (!status.ok() || sinker_.sunk_blocks() == sunk_before) co_return Did::kInVain;
   sunk_();
   co_return Did::kSomething;
+}
+
+Task<void> ColdTier::retire_empty() {
+  for (const uint32_t slot : writer_.slots().take_empty_cold()) empty_.push_back(slot);
+  while (!empty_.empty()) {
+    // The next step tries again: the log had no room.
+    if (!(co_await retire(empty_.front())).ok()) co_return;
+    empty_.pop_front();
+  }
 }
 
 Task<Status> ColdTier::retire(uint32_t slot) {
@@ -204,6 +213,17 @@ std::optional<uint32_t> ColdTier::take_free() {
   return slot;
 }
 
+bool ColdTier::wins(const std::vector<uint32_t>& victims, const Sinker::Content& content) const {
+  if (content.moves.empty()) return false;
+  // The last free slot is given up only for one that becomes free.
+  if (!free_.empty() || !writer_.geometry().is_cold(victims.front())) return true;
+  std::map<uint32_t, uint32_t> moved_blocks;
+  for (const ColdMove& move : content.moves) ++moved_blocks[move.from_slot];
+  return std::any_of(victims.begin(), victims.end(), [&](uint32_t victim) {
+    return moved_blocks[victim] >= writer_.slots().at(victim).live_blocks;
+  });
+}
+
 Task<Status> ColdTier::move(std::vector<uint32_t> victims) {
   SlotTable& slots = writer_.slots();
   for (const uint32_t victim : victims) {
@@ -216,7 +236,7 @@ Task<Status> ColdTier::move(std::vector<uint32_t> victims) {
   const std::optional<uint32_t> target = status.ok() ? take_free() : std::nullopt;
   if (target) status = co_await sinker_.copy(*target, moves, content);
   for (const uint32_t victim : victims) slots.unpin(victim);
-  if (target && status.ok() && !content.moves.empty())
+  if (target && status.ok() && wins(victims, content))
     status = co_await sinker_.publish(*target, content);
   if (target && slots.at(*target).state == SlotState::kOpen) slots.release(*target);
   for (const uint32_t victim : victims) slots.at(victim).sinking = false;

@@ -55,11 +55,15 @@ class ColdTier {
 
   Task<void> run();
   Task<Did> step();
+  // Empty slots become free, as far as the log has room for it.
+  Task<void> retire_empty();
   Task<Status> retire(uint32_t slot);
   Task<Status> demote(std::vector<uint32_t> victims);
   Task<Status> pack(std::vector<uint32_t> victims);
   Task<Status> move(std::vector<uint32_t> victims);
   Task<Status> collect_all(const std::vector<uint32_t>& victims, std::vector<ColdMove>& moves);
+  // Whether what was copied is worth being published.
+  bool wins(const std::vector<uint32_t>& victims, const Sinker::Content& content) const;
   // A slot to write to: no index of it is in force, and nobody reads from it.
   std::optional<uint32_t> take_free();
   Task<Status> collect(uint32_t victim, std::vector<ColdMove>& moves);
@@ -78,7 +82,8 @@ class ColdTier {
   const std::function<void()> sunk_;
   ColdIndexes indexes_;
   Sinker sinker_;
-  std::deque<uint32_t> free_;  // no index of theirs is in force
+  std::deque<uint32_t> free_;   // no index of theirs is in force
+  std::deque<uint32_t> empty_;  // nothing in them is live, but their indexes are still there
   uint64_t low_blocks_ = 0;
   uint64_t high_blocks_ = 0;
   bool sinking_ = false;  // between the two limits: on the way down

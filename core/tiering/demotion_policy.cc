@@ -12,7 +12,8 @@ constexpr uint32_t kReadShare = 8;
 constexpr uint32_t kPackLivePercent = 90;
 
 bool sinks(const Slot& slot, const DemotionQuery& query) {
-  if (slot.state != SlotState::kSealed || slot.uncleanable || slot.barren) return false;
+  if (slot.state != SlotState::kSealed || slot.uncleanable || slot.cleaning || slot.barren)
+    return false;
   if (slot.live_blocks == 0) return false;
   return query.urgent || slot.live_blocks * 2 >= query.dense_blocks;
 }

@@ -91,7 +91,7 @@ class Connection {
   void end(const char* why);
   // What to say of a socket that failed.
   const char* lost(int error) const {
-    return error == EPROTO ? tls_->why().c_str() : "connection lost";
+    return tls_ != nullptr && error == EPROTO ? tls_->why().c_str() : "connection lost";
   }
 
   // connection_tls.cc

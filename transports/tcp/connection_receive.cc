@@ -63,7 +63,9 @@ bool TcpConnection::read_socket() {
   take_received(landing, kept + got - direct_got);
   if (result < 0 && error == EINTR) return true;
   if (result < 0 && error == EAGAIN) return readable_ = false;
-  if (result < 0) end(VARVE_E_IO, error == EPROTO ? tls_->why().c_str() : std::strerror(error));
+  if (result < 0)
+    end(VARVE_E_IO,
+        tls_ != nullptr && error == EPROTO ? tls_->why().c_str() : std::strerror(error));
   if (result == 0) end(VARVE_E_CLOSED, nullptr);
   // Less than asked for: the socket is empty, and epoll will tell when that changes.
   const bool broken = tls_ != nullptr && tls_->failed();

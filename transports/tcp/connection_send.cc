@@ -78,7 +78,8 @@ bool TcpConnection::send_once() {
                              : tls_->send(std::span(pieces.vectors).first(pieces.count));
   if (result < 0 && errno == EINTR) return true;
   if (result < 0 && errno != EAGAIN) {
-    end(VARVE_E_IO, errno == EPROTO ? tls_->why().c_str() : std::strerror(errno));
+    end(VARVE_E_IO,
+        tls_ != nullptr && errno == EPROTO ? tls_->why().c_str() : std::strerror(errno));
     return false;
   }
   const uint64_t bytes = result < 0 ? 0 : static_cast<uint64_t>(result);
