@@ -45,6 +45,8 @@ Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream, uint8_t moves)
       co_await unsealed_removed_.wait();
       continue;
     }
+    // The word is out of date: what is being sealed can be cleaned then, and the cleaner will say.
+    if (cleaning_stalled_ && slots_.any_sealing()) cleaning_stalled_ = false;
     if (slots_.free_count() > floor_slots(stream)) {
       if (const auto slot = slots_.acquire(stream, moves)) co_return *slot;
     } else if (stream == StreamKind::kRelocated ||  // the cleaner must not wait for itself
