@@ -72,9 +72,10 @@ class ColdTier {
   bool may_sink(const Entry& entry) const;
   Task<void> load_slot(uint32_t slot, const std::function<void(uint32_t, const ColdIndex&)>* take,
                        Status* status);
-  // Whether a writer waits for a slot of the SSD.
+  // Whether the SSD has no slot left for writers.
   bool urgent() const;
   std::vector<uint32_t> choose_demotion() const;
+  // LogWriter's question, once the cleaner is at its end: will blocks sink all the same?
   bool relief() const;
 
   LogWriter& writer_;
@@ -86,10 +87,10 @@ class ColdTier {
   std::deque<uint32_t> empty_;  // nothing in them is live, but their indexes are still there
   uint64_t low_blocks_ = 0;
   uint64_t high_blocks_ = 0;
-  bool sinking_ = false;  // between the two limits: on the way down
-  bool busy_ = false;
-  bool vain_ = false;  // the last step won nothing: no relief is promised
-  mutable bool promised_ = false;
+  bool sinking_ = false;           // between the two limits: on the way down
+  bool busy_ = false;              // in a step
+  bool vain_ = false;              // the last step won nothing: no relief is promised
+  mutable bool promised_ = false;  // relief() said yes: who waits is woken when that is over
   bool stopping_ = false;
   TieringStats stats_;
   TaskGroup tasks_;
