@@ -73,12 +73,15 @@ class Ear {
   Ear(const Ear&) = delete;
   Ear& operator=(const Ear&) = delete;
 
-  // Waits until `condition` holds; false: it did not in time.
+  // Waits until `condition` holds; false: it did not in time. Looked at when this watch hears
+  // something, and after look_again().
   bool until(std::function<bool()> condition) {
     bool held = false;
     bench_.store->run(listen(&condition, &held));
     return held;
   }
+  // For conditions that something else than this watch brings about.
+  void look_again() { woken_.wake_all(); }
   bool until_heard(uint64_t revision) {
     return until([this, revision] { return last_revision >= revision; });
   }
