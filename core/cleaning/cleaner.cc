@@ -234,17 +234,8 @@ LogStream& Cleaner::stream_for(uint32_t victim) const {
 Task<Status> Cleaner::move(uint32_t victim, Window window) {
   AlignedBuffer buffer;
   co_await read_window(victim, window, buffer);
-  Latch done(writer_.runtime().ready, window.moves.size());
-  LogStream& stream = stream_for(victim);
-  for (Append& move : window.moves) {
-    move.done = &done;
-    stats_.relocated_blocks += move.entry.data_blocks();
-    stream.append(move);
-  }
-  co_await done;
-  for (const Append& move : window.moves)
-    if (move.result != ErrorCode::kOk) co_return move.result;
-  co_return Status();
+  for (const Append& move : window.moves) stats_.relocated_blocks += move.entry.data_blocks();
+  co_return co_await stream_for(victim).append_all(window.moves);
 }
 
 }  // namespace varve

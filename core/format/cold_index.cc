@@ -40,14 +40,14 @@ struct Unread {
   }
 };
 
-bool take_run(Unread& rest, uint32_t& position, uint32_t slot_blocks, std::vector<Entry>& entries) {
+bool take_run(Unread& rest, uint32_t& position, uint32_t data_blocks, std::vector<Entry>& entries) {
   ColdRun run;
   if (!rest.take(run)) return false;
   for (uint32_t i = 0; i < run.entry_count; ++i) {
     ColdEntry stored;
     if (!rest.take(stored) || stored.count == 0) return false;
     if (uint32_t{stored.offset} + stored.count > kExtentBlocks) return false;
-    if (position + stored.count > slot_blocks) return false;
+    if (position + stored.count > data_blocks) return false;
     entries.push_back({.sequence = Sequence{stored.sequence_high} << 32 | stored.sequence_low,
                        .volume = run.volume,
                        .generation = run.generation,
@@ -64,7 +64,7 @@ bool take_run(Unread& rest, uint32_t& position, uint32_t slot_blocks, std::vecto
 }  // namespace
 
 ColdIndexBuilder::ColdIndexBuilder(uint32_t slot_blocks)
-    : slot_blocks_(slot_blocks),
+    : data_blocks_(cold_data_blocks(slot_blocks)),
       bytes_left_(static_cast<size_t>(cold_index_blocks_max(slot_blocks)) * kBlockBytes -
                   sizeof(ColdIndexHeader) - kSealBytes) {}
 
@@ -75,7 +75,7 @@ bool ColdIndexBuilder::add(Entry block, uint32_t crc) {
   size_t bytes = sizeof crc;
   if (!joins) bytes += sizeof(ColdEntry);
   if (first || !same_cold_run(entries.back(), block)) bytes += sizeof(ColdRun);
-  if (block_count() == slot_blocks_ || bytes > bytes_left_) return false;
+  if (block_count() == data_blocks_ || bytes > bytes_left_) return false;
   bytes_left_ -= bytes;
   block.position = static_cast<uint16_t>(block_count());
   content_.crcs.push_back(crc);
@@ -133,7 +133,7 @@ std::optional<ColdIndex> decode_cold_index(std::span<const std::byte> bytes, uin
   ColdIndex index{.generation = header.generation, .content = {}};
   uint32_t position = 0;
   for (uint32_t i = 0; i < header.run_count; ++i)
-    if (!take_run(rest, position, slot_blocks, index.content.entries)) return {};
+    if (!take_run(rest, position, cold_data_blocks(slot_blocks), index.content.entries)) return {};
   if (position != header.block_count) return {};
   if (rest.bytes.size() != header.block_count * sizeof(uint32_t)) return {};
   index.content.crcs.resize(header.block_count);

@@ -5,7 +5,8 @@
 // Bytes: ColdIndexHeader | ColdRun, its ColdEntry x entry_count | ... | crc32c x block_count | seal
 //
 // Data blocks lie in the slot one behind the other, from its beginning, in the order of the
-// entries.
+// entries. At the slot's end lies a second copy of the index, for the day when the first one is
+// damaged.
 #pragma once
 
 #include <bit>
@@ -67,6 +68,10 @@ constexpr uint32_t cold_index_blocks_max(uint32_t slot_blocks) {
   constexpr uint32_t kWorst = sizeof(ColdRun) + sizeof(ColdEntry) + sizeof(uint32_t);
   return (sizeof(ColdIndexHeader) + kSealBytes + kWorst * slot_blocks) / kBlockBytes + 1;
 }
+// Data blocks that a slot has room for, before the copy of its index.
+constexpr uint32_t cold_data_blocks(uint32_t slot_blocks) {
+  return slot_blocks - cold_index_blocks_max(slot_blocks);
+}
 // Between the indexes of two slots, so that none leaves an extent.
 constexpr uint32_t cold_index_stride(uint32_t slot_blocks) {
   return std::bit_ceil(cold_index_blocks_max(slot_blocks));
@@ -84,7 +89,7 @@ class ColdIndexBuilder {
   uint32_t block_count() const { return static_cast<uint32_t>(content_.crcs.size()); }
 
  private:
-  const uint32_t slot_blocks_;
+  const uint32_t data_blocks_;
   size_t bytes_left_;
   Footer content_;
 };

@@ -61,9 +61,10 @@ struct Geometry {
   // What can be sold of the HDDs: packing slots that are almost full of live blocks is dear.
   uint64_t cold_capacity_blocks() const {
     if (cold.empty()) return 0;
-    return uint64_t{cold_slot_count() - kColdReserveSlots} * cold_slot_blocks() * 9 / 10;
+    return uint64_t{cold_slot_count() - kColdReserveSlots} * cold_data_blocks() * 9 / 10;
   }
   uint32_t cold_slot_blocks() const { return cold_segment_bytes / kBlockBytes; }
+  uint32_t cold_data_blocks() const { return varve::cold_data_blocks(cold_slot_blocks()); }
   const ColdSlots& cold_slots_of(uint32_t slot) const {
     return *(std::upper_bound(
                  cold.begin(), cold.end(), slot,

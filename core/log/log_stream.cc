@@ -29,6 +29,18 @@ void LogStream::append(Append& append) {
   work_.wake_one();
 }
 
+Task<Status> LogStream::append_all(std::vector<Append>& appends) {
+  Latch done(writer_.runtime().ready, appends.size());
+  for (Append& each : appends) {
+    each.done = &done;
+    append(each);
+  }
+  co_await done;
+  for (const Append& each : appends)
+    if (each.result != ErrorCode::kOk) co_return each.result;
+  co_return Status();
+}
+
 bool LogStream::fits(uint32_t entry_count, uint32_t data_blocks) const {
   const Footer& footer = segment_->footer;
   const uint32_t entries = static_cast<uint32_t>(footer.entries.size()) + entry_count;

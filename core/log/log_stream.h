@@ -35,6 +35,8 @@ class LogStream {
 
   // Puts `append` behind the others; its latch is counted down when it is durable or has failed.
   void append(Append& append);
+  // The same for all of them; ends when the last one is answered. What failed first, or kOk.
+  Task<Status> append_all(std::vector<Append>& appends);
 
   // Ends when everything appended so far is durable, or has failed.
   Task<void> drained();

@@ -26,15 +26,7 @@ Append StoreCore::make_append(GroupStamp stamp, VolumeId id, BlockRange piece, E
 }
 
 Task<Status> StoreCore::append_all(std::vector<Append>& appends) {
-  Latch done(runtime_.ready, appends.size());
-  for (Append& append : appends) {
-    append.done = &done;
-    writer_.stream(StreamKind::kUser).append(append);
-  }
-  co_await done;
-  for (const Append& append : appends)
-    if (append.result != ErrorCode::kOk) co_return append.result;
-  co_return Status();
+  return writer_.stream(StreamKind::kUser).append_all(appends);
 }
 
 Task<Status> StoreCore::write(GroupStamp stamp, VolumeId id, BlockRange range,

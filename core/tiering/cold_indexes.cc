@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/base/aligned_buffer.h"
+#include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/log/log_stream.h"
 
@@ -33,19 +33,10 @@ Append ColdIndexes::make_append(uint64_t block, uint32_t count, EntryOp op) {
   return append;
 }
 
-Task<Status> ColdIndexes::append_all(std::vector<Append>& appends) {
+LogStream& ColdIndexes::stream() const {
   // Where what lives longest is; it may take the room that cleaning leaves itself, as the slots
   // that are won back by this are more.
-  LogStream& stream = writer_.relocated(writer_.geometry().relocated_streams);
-  Latch done(writer_.runtime().ready, appends.size());
-  for (Append& append : appends) {
-    append.done = &done;
-    stream.append(append);
-  }
-  co_await done;
-  for (const Append& append : appends)
-    if (append.result != ErrorCode::kOk) co_return append.result;
-  co_return Status();
+  return writer_.relocated(writer_.geometry().relocated_streams);
 }
 
 Task<Status> ColdIndexes::write_blocks(uint64_t first, uint32_t begin, uint32_t end,
@@ -60,22 +51,32 @@ Task<Status> ColdIndexes::write_blocks(uint64_t first, uint32_t begin, uint32_t 
     at += count;
   }
   if (appends.empty()) co_return Status();
-  co_return co_await append_all(appends);
+  co_return co_await stream().append_all(appends);
 }
 
-Task<Status> ColdIndexes::write(uint32_t slot, uint32_t generation, const Footer& content) {
+AlignedBuffer ColdIndexes::encode(uint32_t slot, uint32_t generation, const Footer& content) const {
   const Geometry& geometry = writer_.geometry();
   const std::vector<std::byte> encoded =
       encode_cold_index(slot, generation, content, geometry.seed);
-  const auto count = static_cast<uint32_t>(encoded.size() / kBlockBytes);
-  VARVE_CHECK(count <= cold_index_blocks_max(geometry.cold_slot_blocks()));
+  VARVE_CHECK(encoded.size() / kBlockBytes <= cold_index_blocks_max(geometry.cold_slot_blocks()));
   AlignedBuffer bytes(encoded.size());
   std::copy(encoded.begin(), encoded.end(), bytes.data());
+  return bytes;
+}
+
+Task<Status> ColdIndexes::write_copy(uint32_t slot, const AlignedBuffer& index) {
+  const Geometry& geometry = writer_.geometry();
+  const uint64_t offset = geometry.offset(slot, geometry.cold_data_blocks());
+  co_return co_await writer_.device().write(offset, index.span(), /*durable=*/false);
+}
+
+Task<Status> ColdIndexes::write(uint32_t slot, const AlignedBuffer& index) {
+  const auto count = static_cast<uint32_t>(index.size() / kBlockBytes);
   std::vector<uint32_t> crcs(count);
-  crc32c_blocks(bytes.data(), count, crcs.data());
-  const uint64_t first = geometry.index_block(slot);
-  VARVE_CO_TRY(co_await write_blocks(first, 1, count, bytes.data(), crcs.data()));
-  co_return co_await write_blocks(first, 0, 1, bytes.data(), crcs.data());
+  crc32c_blocks(index.data(), count, crcs.data());
+  const uint64_t first = writer_.geometry().index_block(slot);
+  VARVE_CO_TRY(co_await write_blocks(first, 1, count, index.data(), crcs.data()));
+  co_return co_await write_blocks(first, 0, 1, index.data(), crcs.data());
 }
 
 Task<Status> ColdIndexes::erase(uint32_t slot) {
@@ -86,28 +87,42 @@ Task<Status> ColdIndexes::erase(uint32_t slot) {
     if (!reads_as_zeroes(map_.get(kIndexVolume, first + i).kind)) count = i + 1;
   if (count == 0) co_return Status();
   std::vector<Append> appends{make_append(first, count, EntryOp::kZero)};
-  co_return co_await append_all(appends);
+  co_return co_await stream().append_all(appends);
+}
+
+Task<Status> ColdIndexes::read_run(const BlockState& first, std::span<std::byte> into) {
+  writer_.slots().pin(first.slot);
+  const uint64_t offset = writer_.geometry().offset(first.slot, first.position);
+  const Status status = co_await writer_.device().read(offset, into);
+  writer_.slots().unpin(first.slot);
+  co_return status;
 }
 
 Task<Status> ColdIndexes::read_blocks(uint64_t first, std::span<std::byte> into) {
-  for (size_t at = 0; at < into.size(); at += kBlockBytes) {
-    const auto block = into.subspan(at, kBlockBytes);
-    // Looked up each time: the cleaner may have moved it.
-    const BlockState state = map_.get(kIndexVolume, first + at / kBlockBytes);
-    if (state.kind != BlockKind::kData) co_return ErrorCode::kDamaged;
-    writer_.slots().pin(state.slot);
-    const uint64_t offset = writer_.geometry().offset(state.slot, state.position);
-    Status status = co_await writer_.device().read(offset, block);
-    writer_.slots().unpin(state.slot);
-    if (status.ok() && crc32c(block) != state.crc) status = ErrorCode::kDamaged;
-    if (!status.ok()) co_return status;
+  const size_t count = into.size() / kBlockBytes;
+  std::vector<uint32_t> crcs;
+  for (size_t at = 0; at < count;) {
+    // Looked up each time: the cleaner may have moved what comes next.
+    const BlockState state = map_.get(kIndexVolume, first + at);
+    BlockState next = state;
+    crcs.clear();
+    while (at + crcs.size() < count && next.kind == BlockKind::kData && next.slot == state.slot &&
+           next.position == state.position + crcs.size()) {
+      crcs.push_back(next.crc);
+      next = map_.get(kIndexVolume, first + at + crcs.size());
+    }
+    if (crcs.empty()) co_return ErrorCode::kDamaged;
+    const auto run = into.subspan(at * kBlockBytes, crcs.size() * kBlockBytes);
+    VARVE_CO_TRY(co_await read_run(state, run));
+    std::vector<uint32_t> actual(crcs.size());
+    crc32c_blocks(run.data(), actual.size(), actual.data());
+    if (actual != crcs) co_return ErrorCode::kDamaged;
+    at += crcs.size();
   }
   co_return Status();
 }
 
-Task<Result<std::optional<ColdIndex>>> ColdIndexes::read(uint32_t slot) {
-  using Found = std::optional<ColdIndex>;
-  if (!in_force(slot)) co_return Found();
+Task<Result<ColdIndexes::Found>> ColdIndexes::read_log(uint32_t slot) {
   const Geometry& geometry = writer_.geometry();
   const uint32_t slot_blocks = geometry.cold_slot_blocks();
   const uint64_t first = geometry.index_block(slot);
@@ -122,6 +137,44 @@ Task<Result<std::optional<ColdIndex>>> ColdIndexes::read(uint32_t slot) {
   Found index = decode_cold_index(bytes.span().first(length), geometry.seed, slot, slot_blocks);
   if (!index) co_return damaged(slot, "is damaged");
   co_return index;
+}
+
+Task<Result<ColdIndexes::Found>> ColdIndexes::read_copy(uint32_t slot) {
+  const Geometry& geometry = writer_.geometry();
+  const uint32_t slot_blocks = geometry.cold_slot_blocks();
+  AlignedBuffer bytes(static_cast<size_t>(cold_index_blocks_max(slot_blocks)) * kBlockBytes);
+  const uint64_t offset = geometry.offset(slot, geometry.cold_data_blocks());
+  const Status status = co_await writer_.device().read(offset, bytes.span());
+  if (!status.ok()) co_return status;
+  Found index = decode_cold_index(bytes.span(), geometry.seed, slot, slot_blocks);
+  if (!index) co_return ErrorCode::kDamaged;
+  co_return index;
+}
+
+Task<Result<ColdIndexes::Found>> ColdIndexes::read(uint32_t slot) {
+  if (!in_force(slot)) co_return Found();
+  Result<Found> index = co_await read_log(slot);
+  if (index.ok()) co_return index;
+  Result<Found> copy = co_await read_copy(slot);
+  if (!copy.ok()) co_return index;
+  log_warn("tiering", text("the index of the HDDs' slot ", slot,
+                           " is damaged on the SSD; its copy is good, and is used"));
+  if (std::find(damaged_.begin(), damaged_.end(), slot) == damaged_.end()) damaged_.push_back(slot);
+  co_return copy;
+}
+
+Task<Status> ColdIndexes::mend() {
+  while (!damaged_.empty()) {
+    const uint32_t slot = damaged_.back();
+    if (in_force(slot)) {
+      const Result<Found> copy = co_await read_copy(slot);
+      if (!copy.ok()) co_return copy.status();
+      const AlignedBuffer index = encode(slot, (*copy)->generation, (*copy)->content);
+      VARVE_CO_TRY(co_await write(slot, index));
+    }
+    std::erase(damaged_, slot);
+  }
+  co_return Status();
 }
 
 }  // namespace varve

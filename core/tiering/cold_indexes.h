@@ -1,9 +1,9 @@
 // ColdIndexes: the indexes of the HDDs' slots, kept in the log on the SSD as blocks of
-// kIndexVolume.
+// kIndexVolume, with a copy at the end of the slot itself.
 //
-// Invariant: while the index of a slot is in force (its first block says so), the data that it
-// names lies in the slot, whole and on stable media. So an index is written when its data is, the
-// first block last, and is gone before the slot is written again.
+// Invariant: while the index of a slot is in force (its first block on the SSD says so), the data
+// that it names and the copy lie in the slot, whole and on stable media. So an index is written
+// when they are, the first block last, and is gone before the slot is written again.
 //
 // Thread rule: one shard's thread. Borrows the writer and the map.
 #pragma once
@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/aligned_buffer.h"
 #include "core/format/cold_index.h"
 #include "core/log/log_writer.h"
 #include "core/map/block_map.h"
@@ -28,22 +29,33 @@ class ColdIndexes {
   }
 
   bool in_force(uint32_t slot) const;
-  // Nothing: none is in force. kDamaged: there is one, but it cannot be read.
+  // Nothing: none is in force. kDamaged: there is one, but neither it nor its copy can be read.
   Task<Result<std::optional<ColdIndex>>> read(uint32_t slot);
+  AlignedBuffer encode(uint32_t slot, uint32_t generation, const Footer& content) const;
+  // Into the slot. On stable media after the next flush of its device.
+  Task<Status> write_copy(uint32_t slot, const AlignedBuffer& index);
   // In force when this ends with kOk. kNoSpace, kIoError: it is not.
-  Task<Status> write(uint32_t slot, uint32_t generation, const Footer& content);
+  Task<Status> write(uint32_t slot, const AlignedBuffer& index);
   // Of no force when this ends with kOk.
   Task<Status> erase(uint32_t slot);
+  // Writes again what read() found damaged and knew from the copy.
+  Task<Status> mend();
+  // Where indexes go, and what else the HDDs have to say to the log.
+  LogStream& stream() const;
 
  private:
   Append make_append(uint64_t block, uint32_t count, EntryOp op);
-  Task<Status> append_all(std::vector<Append>& appends);
   Task<Status> write_blocks(uint64_t first, uint32_t begin, uint32_t end, const std::byte* bytes,
                             const uint32_t* crcs);
+  using Found = std::optional<ColdIndex>;
+  Task<Result<Found>> read_log(uint32_t slot);
+  Task<Result<Found>> read_copy(uint32_t slot);
   Task<Status> read_blocks(uint64_t first, std::span<std::byte> into);
+  Task<Status> read_run(const BlockState& first, std::span<std::byte> into);
 
   LogWriter& writer_;
   BlockMap& map_;
+  std::vector<uint32_t> damaged_;  // slots whose index is known from its copy only
   Sequence next_sequence_ = 1;
 };
 

@@ -8,6 +8,7 @@
 #include "core/base/mutant.h"
 #include "core/base/text.h"
 #include "core/log/log_reader.h"
+#include "core/log/log_stream.h"
 
 namespace varve {
 namespace {
@@ -128,7 +129,7 @@ std::vector<uint32_t> ColdTier::choose_demotion() const {
   if (!sinking_ && !urgent() && slots.hot_live_blocks() <= high_blocks_) return {};
   const Geometry& geometry = writer_.geometry();
   const DemotionQuery query{.dense_blocks = geometry.dense_blocks(),
-                            .wanted_blocks = geometry.cold_slot_blocks(),
+                            .wanted_blocks = geometry.cold_data_blocks(),
                             .urgent = urgent()};
   return choose_sinking(slots, query);
 }
@@ -136,7 +137,8 @@ std::vector<uint32_t> ColdTier::choose_demotion() const {
 Task<ColdTier::Did> ColdTier::step() {
   SlotTable& slots = writer_.slots();
   co_await retire_empty();
-  Status status;
+  Status status = co_await indexes_.mend();
+  if (!status.ok()) log_warn("tiering", text("an index is not mended yet: ", status.message()));
   const uint64_t sunk_before = sinker_.sunk_blocks();
   const uint64_t live_blocks = slots.hot_live_blocks();
   sinking_ = live_blocks > (sinking_ ? low_blocks_ : high_blocks_);
@@ -145,7 +147,7 @@ Task<ColdTier::Did> ColdTier::step() {
     status = co_await demote(std::move(victims));
   } else {
     if (free_.size() > kPackingReserve || free_.empty()) co_return Did::kNothing;
-    victims = choose_packing(slots, writer_.geometry().cold_slot_blocks());
+    victims = choose_packing(slots, writer_.geometry().cold_data_blocks());
     if (victims.empty()) co_return Did::kNothing;
     status = co_await pack(std::move(victims));
   }
@@ -189,7 +191,7 @@ Task<Status> ColdTier::pack(std::vector<uint32_t> victims) {
 
 Task<Status> ColdTier::collect_all(const std::vector<uint32_t>& victims,
                                    std::vector<ColdMove>& moves) {
-  const size_t room = writer_.geometry().cold_slot_blocks();
+  const size_t room = writer_.geometry().cold_data_blocks();
   for (const uint32_t victim : victims) {
     const size_t sorted = moves.size();
     VARVE_CO_TRY(co_await collect(victim, moves));
@@ -232,13 +234,14 @@ Task<Status> ColdTier::move(std::vector<uint32_t> victims) {
   }
   std::vector<ColdMove> moves;
   Status status = co_await collect_all(victims, moves);
-  Sinker::Content content{ColdIndexBuilder(writer_.geometry().cold_slot_blocks()), {}};
+  Sinker::Content content{ColdIndexBuilder(writer_.geometry().cold_slot_blocks()), {}, {}, {}};
   const std::optional<uint32_t> target = status.ok() ? take_free() : std::nullopt;
   if (target) status = co_await sinker_.copy(*target, moves, content);
   for (const uint32_t victim : victims) slots.unpin(victim);
   if (target && status.ok() && wins(victims, content))
     status = co_await sinker_.publish(*target, content);
   if (target && slots.at(*target).state == SlotState::kOpen) slots.release(*target);
+  if (status.ok()) status = co_await mark_damaged(content.bad);
   for (const uint32_t victim : victims) slots.at(victim).sinking = false;
   slots.changed().wake_all();  // what is left of the victims is for the cleaner
   if (status.code() == ErrorCode::kIoError && !writer_.failed()) {
@@ -248,11 +251,27 @@ Task<Status> ColdTier::move(std::vector<uint32_t> victims) {
   co_return status;
 }
 
+Task<Status> ColdTier::mark_damaged(const std::vector<ColdMove>& bad) {
+  std::vector<Append> marks;
+  for (const ColdMove& move : bad) {
+    Append& mark = marks.emplace_back();
+    mark.entry = move.entry();
+    mark.entry.op = EntryOp::kDamaged;
+    mark.from_slot = move.from_slot;
+    mark.from_position = move.from_position;
+  }
+  co_return co_await indexes_.stream().append_all(marks);
+}
+
 Task<Status> ColdTier::collect(uint32_t victim, std::vector<ColdMove>& moves) {
   Footer content;
   if (writer_.geometry().is_cold(victim)) {
     Result<std::optional<ColdIndex>> index = co_await indexes_.read(victim);
-    if (!index.ok()) co_return index.status();
+    if (!index.ok()) {
+      writer_.slots().at(victim).uncleanable = true;
+      log_error("tiering", index.status().message());
+      co_return Status();
+    }
     if (*index) content = std::move((*index)->content);
   } else {
     auto footer = co_await LogReader::read_footer(writer_.device(), writer_.geometry(), victim,

@@ -61,6 +61,8 @@ class ColdTier {
   Task<Status> demote(std::vector<uint32_t> victims);
   Task<Status> pack(std::vector<uint32_t> victims);
   Task<Status> move(std::vector<uint32_t> victims);
+  // What failed its checksums goes on as marks that say so: its slot can become empty.
+  Task<Status> mark_damaged(const std::vector<ColdMove>& bad);
   Task<Status> collect_all(const std::vector<uint32_t>& victims, std::vector<ColdMove>& moves);
   // Whether what was copied is worth being published.
   bool wins(const std::vector<uint32_t>& victims, const Sinker::Content& content) const;

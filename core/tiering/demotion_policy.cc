@@ -44,18 +44,18 @@ std::vector<uint32_t> choose_sinking(const SlotTable& slots, const DemotionQuery
   return chosen;
 }
 
-std::vector<uint32_t> choose_packing(const SlotTable& slots, uint32_t slot_blocks) {
+std::vector<uint32_t> choose_packing(const SlotTable& slots, uint32_t data_blocks) {
   std::vector<uint32_t> chosen;
   for (uint32_t slot = slots.hot_count(); slot < slots.count(); ++slot) {
     const Slot& held = slots.at(slot);
-    if (held.state != SlotState::kSealed || held.live_blocks == 0) continue;
-    if (held.live_blocks * 100ull < slot_blocks * uint64_t{kPackLivePercent})
+    if (held.state != SlotState::kSealed || held.live_blocks == 0 || held.uncleanable) continue;
+    if (held.live_blocks * 100ull < data_blocks * uint64_t{kPackLivePercent})
       chosen.push_back(slot);
   }
   std::sort(chosen.begin(), chosen.end(), [&](uint32_t a, uint32_t b) {
     return slots.at(a).live_blocks < slots.at(b).live_blocks;
   });
-  keep_first(slots, slot_blocks, chosen);
+  keep_first(slots, data_blocks, chosen);
   // One alone would only change places.
   if (chosen.size() < 2) chosen.clear();
   return chosen;

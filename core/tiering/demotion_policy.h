@@ -23,6 +23,6 @@ std::vector<uint32_t> choose_sinking(const SlotTable& slots, const DemotionQuery
 
 // Slots of HDDs whose live blocks, packed into one, leave the most room behind. Empty: nothing
 // would be won.
-std::vector<uint32_t> choose_packing(const SlotTable& slots, uint32_t slot_blocks);
+std::vector<uint32_t> choose_packing(const SlotTable& slots, uint32_t data_blocks);
 
 }  // namespace varve

@@ -32,7 +32,7 @@ Task<Status> Sinker::publish(uint32_t slot, const Content& content) {
   SlotTable& slots = writer_.slots();
   for (const Entry& entry : content.index.content().entries)
     slots.at(slot).data_sequences.add(entry);
-  VARVE_CO_TRY(co_await indexes_.write(slot, slots.at(slot).generation, content.index.content()));
+  VARVE_CO_TRY(co_await indexes_.write(slot, content.encoded));
   co_await point(slot, content);
   slots.set_sealed(slot);
   co_return Status();
@@ -46,7 +46,7 @@ Task<Status> Sinker::copy(uint32_t slot, const std::vector<ColdMove>& moves, Con
     Piece piece;
     for (; at < moves.size() && piece.moves.size() < kPieceBlocks; ++at)
       if (map_.live(moves[at].entry(), moves[at].from_slot, 0)) piece.moves.push_back(moves[at]);
-    piece.good.resize(piece.moves.size());
+    piece.read.resize(piece.moves.size());
     piece.buffer = AlignedBuffer(piece.moves.size() * kBlockBytes);
     co_await read(piece);
     const uint32_t position = content.index.block_count();
@@ -58,6 +58,9 @@ Task<Status> Sinker::copy(uint32_t slot, const std::vector<ColdMove>& moves, Con
   }
   co_await writes.done();
   if (!written.ok()) co_return written;
+  const uint32_t generation = writer_.slots().at(slot).generation;
+  content.encoded = indexes_.encode(slot, generation, content.index.content());
+  VARVE_CO_TRY(co_await indexes_.write_copy(slot, content.encoded));
   co_return co_await writer_.device().flush(writer_.geometry().offset(slot, 0));
 }
 
@@ -80,22 +83,47 @@ Task<void> Sinker::read_run(Piece* piece, size_t first, size_t count) {
   const ColdMove& from = piece->moves[first];
   const auto into = piece->buffer.span().subspan(first * kBlockBytes, count * kBlockBytes);
   const uint64_t offset = writer_.geometry().offset(from.from_slot, from.from_position);
-  if (!(co_await writer_.device().read(offset, into)).ok()) co_return;
+  const Status status = co_await writer_.device().read(offset, into);
+  if (status.ok())
+    check(*piece, first, count);
+  else
+    co_await read_singly(*piece, first, count);
+}
+
+Task<void> Sinker::read_singly(Piece& piece, size_t first, size_t count) {
+  for (size_t i = first; i < first + count; ++i) {
+    const ColdMove& move = piece.moves[i];
+    const uint64_t offset = writer_.geometry().offset(move.from_slot, move.from_position);
+    const auto into = piece.buffer.span().subspan(i * kBlockBytes, kBlockBytes);
+    const Status status = co_await writer_.device().read(offset, into);
+    if (status.ok()) {
+      check(piece, i, 1);
+      continue;
+    }
+    writer_.slots().at(move.from_slot).uncleanable = true;
+    log_error("tiering", text("the device cannot read block ", move.block, " of volume ",
+                              move.volume, " in slot ", move.from_slot,
+                              ": the slot is kept until that block is overwritten or trimmed"));
+  }
+}
+
+void Sinker::check(Piece& piece, size_t first, size_t count) {
   std::vector<uint32_t> crcs(count);
-  crc32c_blocks(into.data(), count, crcs.data());
+  crc32c_blocks(piece.buffer.data() + first * kBlockBytes, count, crcs.data());
   for (size_t i = 0; i < count; ++i) {
-    const ColdMove& move = piece->moves[first + i];
-    piece->good[first + i] = crcs[i] == move.crc;
-    if (crcs[i] == move.crc) continue;
-    map_.mark_bad(VolumeId{move.volume}, move.block, move.from_slot, move.from_position);
-    log_error("tiering", text("block ", move.block, " of volume ", move.volume,
-                              " is damaged in slot ", move.from_slot, ": it stays there"));
+    const ColdMove& move = piece.moves[first + i];
+    const bool good = crcs[i] == move.crc;
+    piece.read[first + i] = good ? Read::kGood : Read::kBad;
+    if (!good)
+      log_error("tiering", text("block ", move.block, " of volume ", move.volume,
+                                " is damaged in slot ", move.from_slot));
   }
 }
 
 bool Sinker::pack(Piece& piece, Content& content, uint32_t& packed_blocks) {
   for (size_t i = 0; i < piece.moves.size(); ++i) {
-    if (piece.good[i] == 0) continue;
+    if (piece.read[i] == Read::kBad) content.bad.push_back(piece.moves[i]);
+    if (piece.read[i] != Read::kGood) continue;
     if (!content.index.add(piece.moves[i].entry(), piece.moves[i].crc)) return false;
     content.moves.push_back(piece.moves[i]);
     std::byte* const to = piece.buffer.data() + static_cast<size_t>(packed_blocks) * kBlockBytes;

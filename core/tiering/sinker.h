@@ -40,6 +40,8 @@ class Sinker {
   struct Content {
     ColdIndexBuilder index;
     std::vector<ColdMove> moves;  // one for each block of the index
+    std::vector<ColdMove> bad;    // these failed their checksums
+    AlignedBuffer encoded;        // the index
   };
 
   // Copies as many of `moves`, from the first one on, as the slot has room for, to stable media;
@@ -52,13 +54,16 @@ class Sinker {
   uint64_t sunk_blocks() const { return sunk_blocks_; }
 
  private:
+  enum class Read : uint8_t { kNot, kGood, kBad };
   struct Piece {
     AlignedBuffer buffer;
     std::vector<ColdMove> moves;  // where they go into the buffer: one behind the other
-    std::vector<uint8_t> good;
+    std::vector<Read> read;
   };
   Task<void> read(Piece& piece);
   Task<void> read_run(Piece* piece, size_t first, size_t count);
+  Task<void> read_singly(Piece& piece, size_t first, size_t count);
+  static void check(Piece& piece, size_t first, size_t count);
   // Takes what is good over into `content`, one block behind the other. False: that is full.
   static bool pack(Piece& piece, Content& content, uint32_t& packed_blocks);
   Task<void> write(uint32_t slot, uint32_t position, AlignedBuffer buffer, uint32_t blocks,

@@ -48,12 +48,10 @@ class StoreBench {
     return *loop_.run(store_->add_cold_device(*hdd_, {}));
   }
   uint64_t hdd_writes() const { return hdd_->writes_submitted(); }
-  // Flips a bit of a byte.
-  void spoil_hdd(uint64_t offset) {
-    DiskState disk{hdd_->image(), {}};
-    disk.image[offset] ^= std::byte{1};
-    hdd_->insert(std::move(disk));
-  }
+  using Change = uint64_t (*)(DiskImage& image);
+  // While the store is closed. What `change` returns.
+  uint64_t spoil_ssd(Change change) { return spoil(device_, change); }
+  uint64_t spoil_hdd(Change change) { return spoil(*hdd_, change); }
   void close() {
     CHECK(loop_.run(store_->close())->ok());
     store_.reset();
@@ -120,6 +118,13 @@ class StoreBench {
     if (!opened->ok()) return opened->status();
     store_ = std::move(**opened);
     return {};
+  }
+
+  static uint64_t spoil(SimDevice& device, Change change) {
+    DiskState disk{device.image(), {}};
+    const uint64_t result = change(disk.image);
+    device.insert(std::move(disk));
+    return result;
   }
 
   SimDevice device_;

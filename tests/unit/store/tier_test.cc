@@ -3,6 +3,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cstring>
 
+#include "core/format/cold_index.h"
 #include "tests/unit/store/store_bench.h"
 
 namespace varve {
@@ -25,6 +26,25 @@ uint64_t count_wrong(StoreBench& bench, VolumeView view, uint64_t count, uint8_t
   for (uint64_t block = 0; block < count; ++block)
     wrong += bench.read(view, block) != static_cast<uint8_t>(block ^ salt);
   return wrong;
+}
+
+// Flips a bit in every index that the device holds.
+uint64_t spoil_indexes(DiskImage& image) {
+  uint64_t count = 0;
+  for (uint64_t at = 0; at + kBlockBytes <= image.size(); at += kBlockBytes) {
+    uint64_t magic = 0;
+    std::memcpy(&magic, image.data() + at, sizeof magic);
+    if (magic != kColdIndexMagic) continue;
+    image[at + sizeof(ColdIndexHeader)] ^= std::byte{1};
+    ++count;
+  }
+  return count;
+}
+
+// Of the first slot of the HDD.
+uint64_t spoil_sixth_block(DiskImage& image) {
+  image[kColdSegmentBytes + 5 * kBlockBytes] ^= std::byte{1};
+  return 1;
 }
 
 }  // namespace
@@ -82,9 +102,78 @@ TEST_CASE("a block that is damaged on the HDD answers so, and no other does") {
   const VolumeId volume = bench.create("a", count);
   fill(bench, volume, count, 0x55);
   bench.close();
-  bench.spoil_hdd(kColdSegmentBytes + 5 * kBlockBytes);  // the first slot begins there
+  bench.spoil_hdd(spoil_sixth_block);
   REQUIRE(bench.open().ok());
   CHECK(count_wrong(bench, volume, count, 0x55) == 1);
+  CHECK(bench.store().stats().damaged_blocks == 1);
+}
+
+TEST_CASE("an index that is damaged on the SSD is known from the HDD, and is mended") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+  const VolumeId volume = bench.create("a", count);
+  fill(bench, volume, count, 0x55);
+  bench.close();
+  CHECK(bench.spoil_ssd(spoil_indexes) > 0);
+  REQUIRE(bench.open().ok());
+  CHECK(count_wrong(bench, volume, count, 0x55) == 0);
+  fill(bench, volume, count / 4, 0xaa);  // what is packed meanwhile reads indexes, too
+  bench.settle();
+  CHECK(count_wrong(bench, volume, count / 4, 0xaa) == 0);
+  bench.close();
+  // Mended: the copies are not needed any more.
+  CHECK(bench.spoil_hdd(spoil_indexes) > 0);
+  REQUIRE(bench.open().ok());
+  CHECK(bench.store().stats().damaged_blocks == 0);
+  CHECK(count_wrong(bench, volume, count / 4, 0xaa) == 0);
+}
+
+TEST_CASE("an index that is damaged in both places keeps the disk group closed, in words") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+  fill(bench, bench.create("a", count), count, 0x55);
+  bench.close();
+  CHECK(bench.spoil_ssd(spoil_indexes) > 0);
+  CHECK(bench.spoil_hdd(spoil_indexes) > 0);
+  const Status opened = bench.open();
+  CHECK(opened.code() == ErrorCode::kDamaged);
+  CHECK_THAT(std::string(opened.message()), ContainsSubstring("the index of the HDDs' slot"));
+}
+
+TEST_CASE("a damaged block does not keep its HDD slot from becoming empty") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+  const VolumeId volume = bench.create("a", count);
+  fill(bench, volume, count, 0x55);
+  bench.close();
+  bench.spoil_hdd(spoil_sixth_block);
+  REQUIRE(bench.open().ok());
+  uint64_t bad = 0;
+  while (bad < count && bench.read(volume, bad) >= 0) ++bad;
+  REQUIRE(bad < count);
+  // All but a few are written again and again: what the HDD held is packed.
+  for (uint8_t round = 0; round < 6; ++round)
+    for (uint64_t block = 0; block < count; ++block)
+      if (block % 16 != bad % 16)
+        REQUIRE(bench.write(volume, {block, 1}, static_cast<uint8_t>(block ^ round)).ok());
+  bench.settle();
+  CHECK(bench.store().stats().packed_blocks_written > 0);
+  uint64_t lost = 0;
+  for (uint64_t block = bad % 16; block < count; block += 16)
+    lost += bench.read(volume, block) != static_cast<uint8_t>(block ^ 0x55);
+  CHECK(lost == 1);
+  bench.close();
+  bench.spoil_hdd(spoil_sixth_block);  // good again, if anybody still looked there
+  REQUIRE(bench.open().ok());
   CHECK(bench.store().stats().damaged_blocks == 1);
 }
 
