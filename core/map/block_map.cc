@@ -279,10 +279,10 @@ void BlockMap::forget_old_zeroes_of(VolumeId id, VolumeMap& volume,
   for (const Mark& mark : old) forget_zero(id, mark.block, mark.slot, mark.sequence);
 }
 
-void BlockMap::mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position) {
+bool BlockMap::mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position) {
   VolumeMap* const volume = find(id);
   Leaf* const leaf = volume == nullptr ? nullptr : volume->find_leaf(block);
-  if (leaf == nullptr) return;
+  if (leaf == nullptr) return false;
   const uint32_t index = block % kLeafBlocks;
   leaf->generations(index, generations_);
   for (size_t i = 0; i < generations_.size(); ++i) {
@@ -291,8 +291,9 @@ void BlockMap::mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t pos
     if (held.kind != BlockKind::kData || held.slot != slot || held.position != position) continue;
     held.kind = BlockKind::kBad;
     replace(*volume, *leaf, index, place, held);
-    return;
+    return true;
   }
+  return false;
 }
 
 void BlockMap::count(VolumeMap* volume, const BlockState& state) {

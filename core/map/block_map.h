@@ -76,8 +76,9 @@ class BlockMap {
   // The same for all marks at once, at recovery: slots that were freed because their marks could be
   // forgotten, and that were not written since, show these marks again.
   void forget_old_zeroes();
-  // The bytes at (slot, position) of one of the block's versions were found to be bad.
-  void mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position);
+  // The bytes at (slot, position) of one of the block's versions were found to be bad. False: that
+  // was known, or no version lies there any more.
+  bool mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position);
 
   uint64_t live_blocks() const { return live_blocks_; }
   uint64_t live_marks() const { return live_marks_; }

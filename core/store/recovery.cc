@@ -91,6 +91,7 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
   cleaner_.start();
   set_hot_limits();
   if (!geometry_.cold.empty()) tier_.start();
+  scrubber_.start();
   co_return Status();
 }
 

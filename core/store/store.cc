@@ -273,6 +273,18 @@ std::vector<BlockRange> Store::used_ranges(VolumeId id, BlockRange range) const 
   return core_->used_ranges(id, range);
 }
 
+void Store::scrub_every(uint64_t pass_seconds) {
+  core_->scrubber().set_interval(pass_seconds);
+}
+
+void Store::scrub_now(uint64_t bytes_per_second) {
+  core_->scrubber().begin_pass(bytes_per_second);
+}
+
+void Store::on_scrub_found(std::function<void(VolumeId, uint64_t block)> found) {
+  core_->scrubber().set_found(std::move(found));
+}
+
 void Store::count_repair() {
   core_->count_repair();
 }

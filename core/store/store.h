@@ -101,6 +101,15 @@ struct BlockStatusRun {
   bool data = false;  // false: reads as zeroes, takes no space
 };
 
+// Of the checks in the background, since open.
+struct ScrubStats {
+  uint64_t passes_done = 0;
+  uint64_t checked_blocks = 0;
+  uint64_t bad_blocks = 0;        // found, whatever became of them
+  uint64_t slots_left = 0;        // of the pass under way; 0: there is none
+  uint64_t bytes_per_second = 0;  // of it
+};
+
 struct StoreStats {
   uint64_t slot_count = 0;  // of the SSD
   uint64_t free_slot_count = 0;
@@ -118,6 +127,7 @@ struct StoreStats {
   uint64_t write_limit_blocks = 0;
   uint64_t damaged_blocks = 0;  // known to be damaged; reads answer kDamaged
   uint64_t repaired_blocks = 0;
+  ScrubStats scrub;
   // Since open:
   uint64_t user_blocks_written = 0;
   uint64_t relocated_blocks_written = 0;
@@ -239,6 +249,14 @@ class Store {
   Task<Status> trim(VolumeId id, BlockRange range);
   // Appends runs that cover the range, neighbours merged.
   Status block_status(VolumeView view, BlockRange range, std::vector<BlockStatusRun>& runs) const;
+
+  // Everything that is live is read and checked, again and again, a pass in about `pass_seconds`,
+  // though not slower than 1 MiB/s; 0, as after open: never. The first begins at once.
+  void scrub_every(uint64_t pass_seconds);
+  // A pass from now on, at this rate; one that is under way goes on to become it.
+  void scrub_now(uint64_t bytes_per_second);
+  // Called for each block that a pass finds to be bad, from the shard's thread.
+  void on_scrub_found(std::function<void(VolumeId, uint64_t block)> found);
 
   // Ends when space may have become free (or the store is closing): try the write again.
   Task<void> space_freed();

@@ -1,5 +1,7 @@
 #include "core/store/store_core.h"
 
+#include <algorithm>
+
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/log/log_stream.h"
@@ -24,6 +26,7 @@ StoreCore::StoreCore(Runtime& runtime, BlockDevice& device, const Superblock& su
       catalog_(writer_),
       cleaner_(writer_, map_),
       tier_(writer_, map_, [this] { space_.wake_all(); }),
+      scrubber_(writer_, map_, tier_.indexes()),
       views_turn_(runtime.ready),
       devices_turn_(runtime.ready),
       idle_(runtime.ready),
@@ -48,6 +51,7 @@ Task<Status> StoreCore::close() {
   closing_ = true;
   space_.wake_all();
   while (requests_ > 0) co_await idle_.wait();
+  co_await scrubber_.stop();
   co_await tier_.stop();
   co_await cleaner_.stop();
   co_await writer_.stop();
@@ -156,9 +160,13 @@ uint64_t StoreCore::capacity_blocks() const {
   return hot_capacity_blocks() + geometry_.cold_capacity_blocks();
 }
 
+uint64_t StoreCore::user_live_blocks() const {
+  // What is used may be damaged, and then is not live.
+  return map_.live_blocks() - std::min(map_.live_blocks(), map_.used_blocks(kIndexVolume));
+}
+
 uint64_t StoreCore::taken_blocks() const {
-  return map_.live_blocks() - map_.used_blocks(kIndexVolume) + map_.live_marks() / kMarksPerBlock +
-         pending_blocks_;
+  return user_live_blocks() + map_.live_marks() / kMarksPerBlock + pending_blocks_;
 }
 
 StoreStats StoreCore::stats() const {
@@ -173,11 +181,12 @@ StoreStats StoreCore::stats() const {
           .demoted_blocks_written = tier_.stats().demoted_blocks,
           .packed_blocks_written = tier_.stats().packed_blocks,
           .capacity_blocks = capacity_blocks(),
-          .live_blocks = map_.live_blocks() - map_.used_blocks(kIndexVolume),
+          .live_blocks = user_live_blocks(),
           .pending_blocks = pending_blocks_,
           .write_limit_blocks = write_limit_blocks(),
           .damaged_blocks = map_.damaged_blocks(),
           .repaired_blocks = repaired_blocks_,
+          .scrub = scrubber_.stats(),
           .user_blocks_written = user_blocks_,
           .relocated_blocks_written = cleaner_.stats().relocated_blocks,
           .header_blocks_written = log.header_blocks,

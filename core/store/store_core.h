@@ -21,6 +21,7 @@
 #include "core/log/segment_scan.h"
 #include "core/map/block_map.h"
 #include "core/store/catalog.h"
+#include "core/store/scrubber.h"
 #include "core/store/store.h"
 #include "core/tiering/cold_tier.h"
 
@@ -69,6 +70,7 @@ class StoreCore : public DurableSink {
     return taken_blocks() + block_count <= write_limit_blocks();
   }
   void count_repair() { ++repaired_blocks_; }
+  Scrubber& scrubber() { return scrubber_; }
   Sequence log_end(GroupId group) const;
   ChangedPage changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
                       size_t runs_max) const;
@@ -133,6 +135,7 @@ class StoreCore : public DurableSink {
   uint64_t capacity_blocks() const;
   uint64_t write_limit_blocks() const { return capacity_blocks() * 95 / 100; }
   uint64_t reserved_limit_blocks() const { return capacity_blocks() * 98 / 100; }
+  uint64_t user_live_blocks() const;  // without the indexes of HDDs
   uint64_t taken_blocks() const;
   Task<void> give_up_dropped();
 
@@ -166,6 +169,7 @@ class StoreCore : public DurableSink {
   Catalog catalog_;
   Cleaner cleaner_;
   ColdTier tier_;
+  Scrubber scrubber_;
   Sequence next_sequence_ = 1;
   std::unordered_map<uint32_t, Sequence> log_ends_;  // by group
   uint64_t pending_blocks_ = 0;                      // user data on its way into the log

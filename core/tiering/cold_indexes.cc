@@ -159,8 +159,16 @@ Task<Result<ColdIndexes::Found>> ColdIndexes::read(uint32_t slot) {
   if (!copy.ok()) co_return index;
   log_warn("tiering", text("the index of the HDDs' slot ", slot,
                            " is damaged on the SSD; its copy is good, and is used"));
-  if (std::find(damaged_.begin(), damaged_.end(), slot) == damaged_.end()) damaged_.push_back(slot);
+  note_damage(writer_.geometry().index_block(slot));
   co_return copy;
+}
+
+void ColdIndexes::note_damage(uint64_t block) {
+  const Geometry& geometry = writer_.geometry();
+  const uint64_t stride = cold_index_stride(geometry.cold_slot_blocks());
+  const auto slot = geometry.slot_count + static_cast<uint32_t>(block / stride);
+  if (std::find(damaged_.begin(), damaged_.end(), slot) == damaged_.end()) damaged_.push_back(slot);
+  writer_.slots().changed().wake_all();
 }
 
 Task<Status> ColdIndexes::mend() {

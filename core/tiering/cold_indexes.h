@@ -38,7 +38,9 @@ class ColdIndexes {
   Task<Status> write(uint32_t slot, const AlignedBuffer& index);
   // Of no force when this ends with kOk.
   Task<Status> erase(uint32_t slot);
-  // Writes again what read() found damaged and knew from the copy.
+  // A block of kIndexVolume was found to be bad.
+  void note_damage(uint64_t block);
+  // Writes again what is damaged, as far as the copy is good.
   Task<Status> mend();
   // Where indexes go, and what else the HDDs have to say to the log.
   LogStream& stream() const;

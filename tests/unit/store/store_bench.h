@@ -10,6 +10,7 @@
 
 #include "core/base/aligned_buffer.h"
 #include "core/base/crc32c.h"
+#include "core/format/cold_index.h"
 #include "core/store/store.h"
 #include "tests/sim/sim_device.h"
 #include "tests/sim/sim_loop.h"
@@ -18,6 +19,19 @@ namespace varve {
 
 inline constexpr uint32_t kSegmentBytes = 64 * 1024;
 inline constexpr uint32_t kColdSegmentBytes = 4 * kSegmentBytes;
+
+// Flips a bit in every index that the device holds.
+inline uint64_t spoil_indexes(DiskImage& image) {
+  uint64_t count = 0;
+  for (uint64_t at = 0; at + kBlockBytes <= image.size(); at += kBlockBytes) {
+    uint64_t magic = 0;
+    std::memcpy(&magic, image.data() + at, sizeof magic);
+    if (magic != kColdIndexMagic) continue;
+    image[at + sizeof(ColdIndexHeader)] ^= std::byte{1};
+    ++count;
+  }
+  return count;
+}
 
 class StoreBench {
  public:
@@ -49,7 +63,7 @@ class StoreBench {
   }
   uint64_t hdd_writes() const { return hdd_->writes_submitted(); }
   using Change = uint64_t (*)(DiskImage& image);
-  // While the store is closed. What `change` returns.
+  // While nothing is on its way. What `change` returns.
   uint64_t spoil_ssd(Change change) { return spoil(device_, change); }
   uint64_t spoil_hdd(Change change) { return spoil(*hdd_, change); }
   void close() {
@@ -108,6 +122,8 @@ class StoreBench {
   Status trim(VolumeId id, BlockRange range) { return *loop_.run(store_->trim(id, range)); }
   Status remove(VolumeId id) { return *loop_.run(store_->delete_volume(id)); }
   void settle() { CHECK(loop_.drain()); }
+  uint64_t now_ns() const { return runtime_.clock.monotonic_ns(); }
+  void wait_ns(uint64_t time_ns) { loop_.run(wait_until(now_ns() + time_ns)); }
   SimDevice& device() { return device_; }
 
  private:
@@ -120,6 +136,10 @@ class StoreBench {
     return {};
   }
 
+  Task<bool> wait_until(uint64_t deadline_ns) {
+    co_await runtime_.timers.until(deadline_ns);
+    co_return true;
+  }
   static uint64_t spoil(SimDevice& device, Change change) {
     DiskState disk{device.image(), {}};
     const uint64_t result = change(disk.image);

@@ -3,7 +3,6 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cstring>
 
-#include "core/format/cold_index.h"
 #include "tests/unit/store/store_bench.h"
 
 namespace varve {
@@ -26,19 +25,6 @@ uint64_t count_wrong(StoreBench& bench, VolumeView view, uint64_t count, uint8_t
   for (uint64_t block = 0; block < count; ++block)
     wrong += bench.read(view, block) != static_cast<uint8_t>(block ^ salt);
   return wrong;
-}
-
-// Flips a bit in every index that the device holds.
-uint64_t spoil_indexes(DiskImage& image) {
-  uint64_t count = 0;
-  for (uint64_t at = 0; at + kBlockBytes <= image.size(); at += kBlockBytes) {
-    uint64_t magic = 0;
-    std::memcpy(&magic, image.data() + at, sizeof magic);
-    if (magic != kColdIndexMagic) continue;
-    image[at + sizeof(ColdIndexHeader)] ^= std::byte{1};
-    ++count;
-  }
-  return count;
 }
 
 // Of the first slot of the HDD.

@@ -1,0 +1,181 @@
+#include "core/store/scrubber.h"
+
+#include <algorithm>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/log/log_reader.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kRunBlocks = 64;  // 256 KiB
+constexpr uint64_t kSecond = 1000 * kMillisecond;
+// A pass of its own is at least as fast, however little there is.
+constexpr uint64_t kRateMin = 1 << 20;
+
+}  // namespace
+
+Scrubber::Scrubber(LogWriter& writer, BlockMap& map, ColdIndexes& indexes)
+    : writer_(writer),
+      map_(map),
+      indexes_(indexes),
+      buffer_(kRunBlocks * kBlockBytes),
+      wake_(writer.runtime().ready),
+      tasks_(writer.runtime().ready) {}
+
+Scrubber::~Scrubber() = default;
+
+void Scrubber::start() {
+  tasks_.start(run());
+}
+
+Task<void> Scrubber::stop() {
+  stopping_ = true;
+  wake_.wake_all();
+  co_await tasks_.done();
+}
+
+void Scrubber::set_interval(uint64_t pass_seconds) {
+  Runtime& runtime = writer_.runtime();
+  interval_ns_ = pass_seconds * kSecond;
+  next_pass_ns_ = runtime.clock.monotonic_ns();
+  // Who is restarted often does not look at the same slots each time.
+  if (slots_left_ == 0 && interval_ns_ > 0)
+    next_slot_ = static_cast<uint32_t>(runtime.random.below(writer_.slots().count()));
+  wake_.wake_all();
+}
+
+void Scrubber::begin_pass(uint64_t bytes_per_second) {
+  wanted_rate_ = bytes_per_second;
+  // The slot that is being checked comes again.
+  slots_left_ = writer_.slots().count() + (slots_left_ > 0 ? 1 : 0);
+  next_read_ns_ = 0;
+  wake_.wake_all();
+}
+
+uint64_t Scrubber::pass_rate() const {
+  if (wanted_rate_ > 0) return wanted_rate_;
+  const uint64_t seconds = std::max<uint64_t>(interval_ns_ / kSecond, 1);
+  return std::max(map_.live_blocks() * kBlockBytes / seconds, kRateMin);
+}
+
+ScrubStats Scrubber::stats() const {
+  ScrubStats stats = stats_;
+  stats.slots_left = slots_left_;
+  stats.bytes_per_second = slots_left_ > 0 ? pass_rate() : 0;
+  return stats;
+}
+
+Task<void> Scrubber::run() {
+  Runtime& runtime = writer_.runtime();
+  while (!stopping_) {
+    if (slots_left_ == 0) {
+      const uint64_t now_ns = runtime.clock.monotonic_ns();
+      if (interval_ns_ == 0) {
+        co_await wake_.wait();
+      } else if (now_ns < next_pass_ns_) {
+        co_await wake_.wait_until(runtime.timers, next_pass_ns_);
+      } else {
+        next_pass_ns_ = now_ns + interval_ns_;
+        slots_left_ = writer_.slots().count();
+      }
+      continue;
+    }
+    next_slot_ = (next_slot_ + 1) % writer_.slots().count();
+    co_await check_slot(next_slot_);
+    if (stopping_ || --slots_left_ > 0) continue;
+    wanted_rate_ = 0;
+    ++stats_.passes_done;
+  }
+}
+
+Task<void> Scrubber::check_slot(uint32_t slot) {
+  const Slot& held = writer_.slots().at(slot);
+  if (held.state != SlotState::kSealed || held.live_blocks == 0) co_return;
+  const uint32_t generation = held.generation;
+  const std::optional<Footer> content = co_await read_content(slot);
+  if (!content) co_return;
+  const std::vector<Block> blocks = live_blocks(slot, *content);
+  for (size_t first = 0; first < blocks.size();) {
+    // Others in between: the slot may be another's by now.
+    const Slot& now = writer_.slots().at(slot);
+    if (stopping_ || now.state != SlotState::kSealed || now.generation != generation) co_return;
+    size_t count = 1;
+    while (count < kRunBlocks && first + count < blocks.size() &&
+           blocks[first + count].position == blocks[first].position + count)
+      ++count;
+    co_await check_run(slot, std::span(blocks).subspan(first, count));
+    co_await pace(count * kBlockBytes);
+    first += count;
+  }
+}
+
+Task<std::optional<Footer>> Scrubber::read_content(uint32_t slot) {
+  if (writer_.geometry().is_cold(slot)) {
+    Result<std::optional<ColdIndex>> index = co_await indexes_.read(slot);
+    if (index.ok() && *index) co_return std::move((*index)->content);
+    if (!index.ok()) log_error("scrub", index.status().message());
+    co_return std::nullopt;
+  }
+  const uint32_t generation = writer_.slots().at(slot).generation;
+  std::optional<Footer> footer =
+      co_await LogReader::read_footer(writer_.device(), writer_.geometry(), slot, generation);
+  // Recovery reads the batches' headers instead, then.
+  if (!footer) log_warn("scrub", text("the footer of slot ", slot, " is unreadable"));
+  co_return footer;
+}
+
+std::vector<Scrubber::Block> Scrubber::live_blocks(uint32_t slot, const Footer& content) const {
+  std::vector<Block> blocks;
+  const uint32_t* crcs = content.crcs.data();
+  for (const Entry& entry : content.entries) {
+    if (entry.op == EntryOp::kData) {
+      for (uint32_t i = 0; i < entry.count; ++i)
+        if (map_.live(entry, slot, i))
+          blocks.push_back({entry.first_block() + i, entry.volume, crcs[i], entry.position + i});
+    }
+    crcs += entry.data_blocks();
+  }
+  return blocks;
+}
+
+Task<void> Scrubber::check_run(uint32_t slot, std::span<const Block> run) {
+  const auto into = buffer_.span().first(run.size() * kBlockBytes);
+  writer_.slots().pin(slot);
+  const uint64_t offset = writer_.geometry().offset(slot, run.front().position);
+  const Status status = co_await writer_.device().read(offset, into);
+  std::vector<uint32_t> crcs(run.size());
+  crc32c_blocks(into.data(), crcs.size(), crcs.data());
+  for (size_t i = 0; i < run.size(); ++i)
+    if (!status.ok() || crcs[i] != run[i].crc) co_await check_again(slot, run[i]);
+  writer_.slots().unpin(slot);
+  stats_.checked_blocks += run.size();
+}
+
+Task<void> Scrubber::check_again(uint32_t slot, const Block& block) {
+  const auto into = buffer_.span().first(kBlockBytes);
+  const uint64_t offset = writer_.geometry().offset(slot, block.position);
+  const Status status = co_await writer_.device().read(offset, into);
+  if (status.ok() && crc32c(into) == block.crc) co_return;
+  // Only what the map still points at, and did not know yet.
+  if (!map_.mark_bad(VolumeId{block.volume}, block.block, slot, block.position)) co_return;
+  if (VolumeId{block.volume} == kIndexVolume) {
+    indexes_.note_damage(block.block);
+    co_return;
+  }
+  ++stats_.bad_blocks;
+  log_error("scrub", text("block ", block.block, " of volume ", block.volume,
+                          status.ok() ? " is damaged" : " cannot be read", ": slot ", slot));
+  if (found_) found_(VolumeId{block.volume}, block.block);
+}
+
+Task<void> Scrubber::pace(uint64_t bytes) {
+  Runtime& runtime = writer_.runtime();
+  const uint64_t now_ns = runtime.clock.monotonic_ns();
+  next_read_ns_ = std::max(next_read_ns_, now_ns) + bytes * kSecond / pass_rate();
+  while (!stopping_ && runtime.clock.monotonic_ns() < next_read_ns_)
+    co_await wake_.wait_until(runtime.timers, next_read_ns_);
+}
+
+}  // namespace varve
