@@ -262,6 +262,11 @@ class Grammar {
     add_size(add, "--segment-size", segment_size_,
              "a power of two from 64KiB to 256MiB; default: by the device's size");
     on(disk->add_subcommand("list", "all disk groups"), Action::kDiskList);
+    CLI::App* scrub = disk->add_subcommand(
+        "scrub", "read and check all data of a disk group now; goes on when this is interrupted");
+    on(scrub, Action::kDiskScrub);
+    add_name(scrub, "NAME|PATH", "the disk group, by its name or path in the config");
+    add_size(scrub, "--rate", size_, "bytes per second at most; default: 100MiB");
     for (const char* name : {"remove", "replace"}) add_not_built(*disk, name, text("disk ", name));
   }
 

@@ -32,6 +32,7 @@ struct Command {
     kSnapshotChanges,
     kDiskAdd,
     kDiskList,
+    kDiskScrub,
     kClusterInit,
     kClusterMoveMetadata,
     kNodeList,

@@ -197,6 +197,12 @@ std::string add_disk_body(const Command& command) {
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string scrub_body(const Command& command) {
+  Json body = Json::object();
+  if (command.size_bytes != 0) body["bytes_per_second"] = command.size_bytes;
+  return body.dump();
+}
+
 std::string cluster_init_body(const Command& command) {
   Json body = Json::object();
   if (command.copies != 0) body["copies"] = command.copies;

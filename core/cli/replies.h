@@ -17,6 +17,7 @@ std::string create_snapshots_body(const Command& command);
 std::string clone_volume_body(const Command& command);
 std::string rewrap_volume_body(const Command& command);
 std::string add_disk_body(const Command& command);
+std::string scrub_body(const Command& command);
 std::string cluster_init_body(const Command& command);
 std::string attachment_body(const Command& command);
 

@@ -142,6 +142,10 @@ Exchange exchange(HttpClient& client, const Command& command) {
       return {client.get("/v1/disk-groups"), disk_groups_text};
     case Command::Action::kDiskAdd:
       return {client.post("/v1/disk-groups", add_disk_body(command)), nullptr};
+    case Command::Action::kDiskScrub:
+      return {client.post(text("/v1/disk-groups/", path_segment(command.name), "/scrub"),
+                          scrub_body(command)),
+              nullptr};
     case Command::Action::kClusterInit:
       return {client.post("/v1/cluster", cluster_init_body(command)), cluster_text};
     case Command::Action::kNodeList:

@@ -107,6 +107,14 @@ Json to_json(const StoreStats& stats) {
           {"map_bytes", stats.map_bytes}};
 }
 
+Json to_json(const ScrubStats& scrub) {
+  return {{"passes_done", scrub.passes_done},
+          {"checked_bytes", scrub.checked_blocks * kBlockBytes},
+          {"bad_blocks", scrub.bad_blocks},
+          {"slots_left", scrub.slots_left},
+          {"bytes_per_second", scrub.bytes_per_second}};
+}
+
 Json to_json(const GroupStatus& group) {
   Json json = {{"name", group.name},
                {"path", group.path},
@@ -130,6 +138,7 @@ Json to_json(const GroupStatus& group) {
   json["write_failed"] = stats.failed;
   json["waiting_write_count"] = group.waiting_write_count;
   json["volume_count"] = group.volume_count;
+  json["scrub"] = to_json(stats.scrub);
   json["stats"] = to_json(stats);
   return json;
 }
@@ -451,6 +460,17 @@ AdminReply post_disk_groups(AdminBackend& backend, const AdminRequest& request) 
   return reply_json(202, {{"operation", to_json(*operation)}});
 }
 
+AdminReply post_scrub(AdminBackend& backend, const AdminRequest& request) {
+  constexpr uint64_t kRateMax = uint64_t{1} << 40;
+  constexpr uint64_t kRate = 100 << 20;
+  Body body(request.body);
+  const uint64_t rate = body.take_number("bytes_per_second", false, kRateMax);
+  if (Status status = body.status(); !status.ok()) return error_reply(status);
+  const auto operation = backend.scrub(request.name, rate == 0 ? kRate : rate);
+  if (!operation.ok()) return error_reply(operation.status());
+  return reply_json(202, {{"operation", to_json(*operation)}});
+}
+
 AdminReply get_operation(AdminBackend& backend, const AdminRequest& request) {
   const std::string digits = request.name;
   uint64_t id = 0;
@@ -521,6 +541,7 @@ constexpr AdminRoute kRoutes[] = {
     {"GET", "/v1/nodes", "/v1/nodes", get_nodes},
     {"GET", "/v1/disk-groups", "/v1/disk-groups", get_disk_groups},
     {"POST", "/v1/disk-groups", "/v1/disk-groups", post_disk_groups},
+    {"POST", "/v1/disk-groups/{name}/scrub", "/v1/disk-groups/([^/]+)/scrub", post_scrub},
     {"GET", "/v1/operations/{id}", "/v1/operations/([0-9]+)", get_operation},
 };
 

@@ -87,6 +87,13 @@ Result<OperationStatus> ShardBackend::add_disk(const AddDisk& request) {
                                      [this, request] { return node_.add_disk(request); });
 }
 
+Result<OperationStatus> ShardBackend::scrub(const std::string& disk_group,
+                                            uint64_t bytes_per_second) {
+  return call_shard<OperationStatus>(
+      loop_, node_.requests(), kStatusDeadline,
+      [this, disk_group, bytes_per_second] { return node_.scrub(disk_group, bytes_per_second); });
+}
+
 Result<OperationStatus> ShardBackend::operation(uint64_t id) {
   return call_shard<OperationStatus>(loop_, node_.requests(), kStatusDeadline,
                                      [this, id] { return node_.operation(id); });

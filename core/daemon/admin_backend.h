@@ -37,6 +37,8 @@ class AdminBackend {
   virtual Result<VolumeStatus> clone_volume(const CloneVolume& request) = 0;
   virtual Result<ChangesPage> changes(const AskChanges& request) = 0;
   virtual Result<OperationStatus> add_disk(const AddDisk& request) = 0;
+  virtual Result<OperationStatus> scrub(const std::string& disk_group,
+                                        uint64_t bytes_per_second) = 0;
   virtual Result<OperationStatus> operation(uint64_t id) = 0;
   // kUnsupported, this and what follows: the node is in no cluster.
   virtual Result<ClusterInitialised> cluster_init(uint32_t copies) = 0;
@@ -65,6 +67,7 @@ class ShardBackend final : public AdminBackend {
   Result<VolumeStatus> clone_volume(const CloneVolume& request) override;
   Result<ChangesPage> changes(const AskChanges& request) override;
   Result<OperationStatus> add_disk(const AddDisk& request) override;
+  Result<OperationStatus> scrub(const std::string& disk_group, uint64_t bytes_per_second) override;
   Result<OperationStatus> operation(uint64_t id) override;
   Result<ClusterInitialised> cluster_init(uint32_t copies) override;
   Result<std::vector<ClusterNodeStatus>> nodes() override;

@@ -19,6 +19,9 @@ constexpr uint64_t kProgressLogIntervalMs = 2000;
 // next one waits that long before it believes that somebody else has the device.
 constexpr uint64_t kBusyPatienceMs = 5000;
 constexpr int kBusyRetryMs = 10;
+// Within it everything is read and checked once: at this age latent errors are still rare enough
+// for another copy to be good.
+constexpr uint64_t kScrubSeconds = 14 * 24 * 3600;
 
 std::string_view write_cache_name(WriteCache mode) {
   switch (mode) {
@@ -88,6 +91,7 @@ Task<void> DiskGroup::open() {
     co_return;
   }
   store_ = std::move(*store);
+  store_->scrub_every(kScrubSeconds);
   state_ = GroupState::kServing;
   log_opened(now_ms(loop_) - started_ms);
 }

@@ -282,6 +282,13 @@ Task<Result<OperationStatus>> Node::add_disk(AddDisk request) {
     if (!id.ok()) co_return id.status();
     cluster = *id;
   }
+  OperationStatus& operation = add_operation(text("disk add ", (*group)->config().name));
+  (*group)->begin_format();
+  work_.start(run_add_disk(*group, std::move(request), cluster, &operation));
+  co_return operation;
+}
+
+OperationStatus& Node::add_operation(std::string what) {
   while (operations_.size() >= kOperationsKept &&
          operations_.begin()->second.state != OperationStatus::State::kRunning) {
     operations_.erase(operations_.begin());
@@ -289,10 +296,8 @@ Task<Result<OperationStatus>> Node::add_disk(AddDisk request) {
   const uint64_t id = next_operation_id_++;
   OperationStatus& operation = operations_[id];
   operation.id = id;
-  operation.what = text("disk add ", (*group)->config().name);
-  (*group)->begin_format();
-  work_.start(run_add_disk(*group, std::move(request), cluster, &operation));
-  co_return operation;
+  operation.what = std::move(what);
+  return operation;
 }
 
 Task<void> Node::run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,

@@ -71,6 +71,9 @@ class Node {
   Task<Result<ChangesPage>> changes(AskChanges request);
   // Starts the work; its state is in operation(). kNotFound, kAlreadyExists, kBusy.
   Task<Result<OperationStatus>> add_disk(AddDisk request);
+  // A pass over what the disk group holds, at this rate in bytes per second; its state is in
+  // operation(). kNotFound; kBusy: it is not serving.
+  Task<Result<OperationStatus>> scrub(std::string disk_group, uint64_t rate);
   Task<Result<OperationStatus>> operation(uint64_t id);
   // Null: the node stands alone. Good while a request of requests() runs.
   ClusterMember* cluster() { return cluster_.get(); }
@@ -92,6 +95,8 @@ class Node {
   Result<DiskGroup*> group_to_add(const AddDisk& request) const;
   Task<void> run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
                           OperationStatus* operation);
+  OperationStatus& add_operation(std::string what);
+  Task<void> run_scrub(DiskGroup* group, uint64_t rate, OperationStatus* operation);
   bool only_files_are_being_made() const;
 
   UringLoop& loop_;

@@ -71,6 +71,10 @@ TEST_CASE("every command is parsed with its options") {
   CHECK(add.size_bytes == kGiB);
   CHECK(add.segment_bytes == kMiB);
   CHECK(good("disk list").action == Action::kDiskList);
+  const Command scrub = good("disk scrub ssd0 --rate 10MiB");
+  CHECK(scrub.action == Action::kDiskScrub);
+  CHECK(scrub.name == "ssd0");
+  CHECK(scrub.size_bytes == 10 * kMiB);
   CHECK(good("status").action == Action::kStatus);
 }
 

@@ -90,6 +90,13 @@ struct FakeBackend final : AdminBackend {
     asked = text("changes ", request.since, " ", request.until, " ", request.offset);
     return ChangesPage{{{4096, 8192}}, 65536};
   }
+  Result<OperationStatus> scrub(const std::string& disk_group, uint64_t rate) override {
+    scrubbed = disk_group;
+    scrub_rate = rate;
+    return OperationStatus{};
+  }
+  std::string scrubbed;
+  uint64_t scrub_rate = 0;
   Result<OperationStatus> add_disk(const AddDisk& request) override {
     if (!failure.ok()) return failure;
     add = request;
@@ -309,6 +316,11 @@ TEST_CASE("disk groups are added by an operation that can be followed") {
   CHECK(fixture.backend.add.segment_bytes == 65536);
   CHECK(fixture.backend.add.wipe);
   CHECK(has(fixture.get("/v1/operations/5"), "\"state\": \"done\""));
+  CHECK(has(fixture.post("/v1/disk-groups/a/scrub", "{\"bytes_per_second\":4096}"), "operation"));
+  CHECK(fixture.backend.scrubbed == "a");
+  CHECK(fixture.backend.scrub_rate == 4096);
+  CHECK(has(fixture.post("/v1/disk-groups/b/scrub", "{}"), "operation"));
+  CHECK(fixture.backend.scrub_rate == 100 << 20);
   CHECK(has(fixture.get("/v1/disk-groups"), "\"disk_groups\": []"));
 }
 
