@@ -38,19 +38,22 @@ Task<void> Node::run_scrub(DiskGroup* group, uint64_t rate, OperationStatus* ope
   const ScrubStats before = group->store()->stats().scrub;
   operation->progress.total = before.slots_left;
   ScrubStats now = before;
+  uint64_t damaged_blocks = 0;
   while (!stop_asked_ && group->store() != nullptr && now.passes_done == before.passes_done) {
     co_await loop_.runtime().timers.until(loop_.runtime().clock.monotonic_ns() + kLookNs);
     if (group->store() == nullptr) break;
-    now = group->store()->stats().scrub;
+    const StoreStats stats = group->store()->stats();
+    now = stats.scrub;
+    damaged_blocks = stats.damaged_blocks;
     operation->progress.done = before.slots_left - std::min(before.slots_left, now.slots_left);
   }
   const uint64_t checked_bytes = (now.checked_blocks - before.checked_blocks) * kBlockBytes;
   const bool done = now.passes_done != before.passes_done;
   operation->state = done ? OperationStatus::State::kDone : OperationStatus::State::kFailed;
   if (!done) operation->code = ErrorCode::kClosed;
-  operation->message =
-      text("disk group ", name, done ? ": all checked, " : ": stopped, ", size_text(checked_bytes),
-           " read, ", now.bad_blocks - before.bad_blocks, " bad blocks found");
+  operation->message = text("disk group ", name, done ? ": all checked, " : ": stopped, ",
+                            size_text(checked_bytes), " read, ", now.bad_blocks - before.bad_blocks,
+                            " bad blocks found, ", damaged_blocks, " blocks are damaged now");
   log_info("scrub", operation->message);
   operation->step.clear();
   changed_.wake_all();

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import unittest
 
+import nbd
 from node import Node
 
 MIB = 1 << 20
@@ -42,6 +43,12 @@ class BadDisks(unittest.TestCase):
         self.node.must("disk", "add", "disk0", "--size", str(SIZE))
         self.node.must("volume", "create", "vol", "--size", "1MiB")
         self.node.stop()
+
+    def pwrite(self, data, offset):
+        client = nbd.NBD()
+        client.connect_uri(self.node.uri("vol"))
+        client.pwrite(data, offset)
+        client.shutdown()
 
     def assert_refused(self, node, *arguments, words):
         """The command says why not, and the device is as it was."""
@@ -104,6 +111,24 @@ class BadDisks(unittest.TestCase):
             overwrite(self.node.disk, offset, bytes(4096))
         self.node.start()
         self.assertIn("vol", self.node.must("volume", "list"))
+
+    def test_a_scrub_finds_a_flipped_bit(self):
+        self.formatted()
+        self.node.start()
+        content = random.Random(2).randbytes(4096)
+        self.pwrite(content, 8192)
+        self.node.stop()
+        image = pathlib.Path(self.node.disk).read_bytes()
+        self.assertEqual(image.count(content), 1)
+        overwrite(self.node.disk, image.index(content) + 7, bytes([content[7] ^ 1]))
+        self.node.start()
+        said = self.node.must("disk", "scrub", "disk0", "--rate", "1GiB")
+        self.assertIn("1 blocks are damaged now", said)
+        self.assertEqual(self.node.status()["disk_groups"][0]["damaged_blocks"], 1)
+        self.pwrite(bytes(4095) + b"x", 8192)
+        said = self.node.must("disk", "scrub", "disk0", "--rate", "1GiB")
+        self.assertIn("0 blocks are damaged now", said)
+        self.assertEqual(self.node.varve("disk", "scrub", "disk1")[0], 1)
 
     def test_a_store_that_was_cut_off(self):
         self.formatted()
