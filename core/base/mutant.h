@@ -41,6 +41,13 @@ enum class Mutant {
   kForgetGraceTime,   // take over without waiting for leases that were granted
   kTrustReadAfterUnknownCas,  // a read that does not show a change proves that it failed
   kAcceptFormerOffice,        // serve operations that were sent to an earlier primaryship
+  kCutWithoutDrain,           // cut a snapshot while writes are under way
+  kCutVolumesOneByOne,        // let one volume write again before the next one is cut
+  kForgetOldGenerations,      // bring a learner only the newest version of each block
+  kSettleInNewest,            // settle a block in the newest generation instead of its own
+  kFenceWithoutSnapshots,     // a member does not hear of snapshots
+  kTakeUnheardGeneration,     // a member takes blocks of a generation that it was not told of
+  kDropUnlistedSnapshots,     // give up snapshots that the record, as it was seen, does not have
 };
 
 // Set by the test, once, before anything runs.

@@ -298,13 +298,16 @@ std::string snapshots_text(const std::string& body) {
 
 std::string snapshot_text(const std::string& body) {
   const Json snapshot = member(parse(body), "snapshot");
+  const std::string disk_group = string_of(snapshot, "disk_group");
+  std::string space;  // not known in a cluster
+  if (!disk_group.empty())
+    space = text("\nused:        ", size_of(snapshot, "used_bytes"),
+                 "\nof its own:  ", size_of(snapshot, "exclusive_bytes"),
+                 "\ndisk group:  ", disk_group);
   return text("name:        ", snapshot_name(snapshot),
               "\nsize:        ", size_of(snapshot, "size_bytes"), " (",
               number_of(snapshot, "size_bytes"),
-              " bytes)\ncreated:     ", utc_text(number_of(snapshot, "created_seconds")),
-              "\nused:        ", size_of(snapshot, "used_bytes"),
-              "\nof its own:  ", size_of(snapshot, "exclusive_bytes"),
-              "\ndisk group:  ", string_of(snapshot, "disk_group"),
+              " bytes)\ncreated:     ", utc_text(number_of(snapshot, "created_seconds")), space,
               "\nin use:      ", bool_of(snapshot, "in_use") ? "yes" : "no", "\n");
 }
 

@@ -23,6 +23,7 @@ std::string encode_cluster_volume(const ClusterVolume& volume) {
   writer.words("mode", volume.holder_mode == HolderMode::kReadOnly ? "ro" : "rw");
   writer.flag("deleted", volume.deleted);
   writer.number("token", volume.token);
+  put_history(writer, volume.history);
   return writer.take();
 }
 
@@ -45,6 +46,7 @@ Result<ClusterVolume> decode_cluster_volume(std::string_view text) {
   volume.deleted = reader.flag("deleted");
   if (volume.deleted && volume.holder != NodeId{}) reader.fail("deleted", "held by a node");
   volume.token = reader.number("token", 0, UINT64_MAX);
+  volume.history = take_history(reader, volume.id);
   VARVE_TRY(reader.finish());
   return volume;
 }

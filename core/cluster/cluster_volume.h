@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/base/units.h"
+#include "core/cluster/volume_history.h"
 #include "core/format/catalog_record.h"
 
 namespace varve {
@@ -29,6 +30,7 @@ struct ClusterVolume {
   HolderMode holder_mode = HolderMode::kReadWrite;
   bool deleted = false;  // the record stays until every group has forgotten the volume
   uint64_t token = 0;    // random; tells a writer that its change was applied
+  ClusterHistory history;
 
   bool operator==(const ClusterVolume&) const = default;
   // REQUIRES a decoded or created volume: groups is not empty.

@@ -1,57 +1,17 @@
 #include "core/cluster/volume_operations.h"
 
+#include <algorithm>
+
 #include "core/base/size_text.h"
 #include "core/cluster/cluster_birth.h"
 #include "core/cluster/group_record.h"
 #include "core/cluster/planner.h"
 #include "core/cluster/record_key.h"
+#include "core/cluster/volume_lookup.h"
 #include "core/format/catalog_record.h"
 
 namespace varve {
 namespace {
-
-using FoundVolume = Result<Versioned<ClusterVolume>>;
-
-// The volume of this name; revision 0 when there is none.
-Task<FoundVolume> find_volume(CasLoop* loop, std::string name) {
-  const std::string name_key = volume_name_key(name);
-  for (;;) {
-    const Result<MetadataEntry> entry = co_await loop->get(name_key);
-    if (!entry.ok()) co_return entry.status();
-    if (entry->revision == 0) co_return Versioned<ClusterVolume>{};
-    const auto id = parse_id_value(entry->value);
-    if (!id) co_return Status(ErrorCode::kDamaged, text("metadata ", name_key, ": not an id"));
-    FoundVolume found =
-        co_await read_record(loop, record_key(VolumeId{*id}), decode_cluster_volume);
-    if (!found.ok() || (found->exists() && !found->record.deleted)) co_return found;
-    // Deleted between the two reads, unless the name is still there.
-    const Result<MetadataEntry> again = co_await loop->get(name_key);
-    if (!again.ok()) co_return again.status();
-    if (again->revision == entry->revision) {
-      co_return Status(ErrorCode::kDamaged,
-                       text("metadata ", name_key, ": volume ", *id, " does not exist"));
-    }
-  }
-}
-
-Status no_volume(std::string_view name) {
-  return Status(ErrorCode::kNotFound, text("there is no volume \"", name, "\""));
-}
-
-// What a node is called; its id where its record cannot be read.
-Task<std::string> node_words(CasLoop* loop, NodeId node) {
-  const auto found = co_await read_record(loop, record_key(node), decode_node_record);
-  if (found.ok() && found->exists()) co_return found->record.name;
-  co_return text("number ", static_cast<uint32_t>(node));
-}
-
-MetadataTransaction change_of(const Versioned<ClusterVolume>& before, const ClusterVolume& after) {
-  MetadataTransaction transaction;
-  const std::string key = record_key(after.id);
-  transaction.compares.push_back({key, before.revision});
-  transaction.puts.push_back({key, encode_cluster_volume(after)});
-  return transaction;
-}
 
 Status check_size(uint64_t size_bytes) {
   if (volume_size_allowed(size_bytes)) return {};
@@ -164,7 +124,8 @@ Task<Result<VolumeResized>> resize_volume(ClusterContext context, VolumeResize w
     ClusterVolume after = before;
     after.size_bytes = wanted.size_bytes;
     after.token = token;
-    MetadataTransaction transaction = change_of(*found, after);
+    MetadataTransaction transaction;
+    add_change(transaction, *found, after);
     tried = true;
     const Result<bool> applied = co_await loop.commit(std::move(transaction));
     if (!applied.ok()) co_return applied.status();
@@ -194,11 +155,20 @@ Task<Result<ClusterVolume>> delete_volume(ClusterContext context, std::string na
       co_return Status(ErrorCode::kBusy,
                        text("volume \"", name, "\" is attached on node ", holder));
     }
+    const auto& snapshots = found->record.history.snapshots;
+    const auto made = std::count_if(snapshots.begin(), snapshots.end(),
+                                    [](const ClusterSnapshot& held) { return held.pending == 0; });
+    if (made > 0)
+      co_return Status(ErrorCode::kBusy,
+                       text("volume ", name, " has ", made, made == 1 ? " snapshot" : " snapshots",
+                            ": delete ", made == 1 ? "it" : "them", " first"));
     ClusterVolume after = found->record;
+    after.history.forget_pending();
     tried = after.id;
     after.deleted = true;
     after.token = token;
-    MetadataTransaction transaction = change_of(*found, after);
+    MetadataTransaction transaction;
+    add_change(transaction, *found, after);
     MetadataPut name_gone;
     name_gone.key = volume_name_key(name);
     name_gone.remove = true;
@@ -253,10 +223,12 @@ Task<Result<ClusterVolume>> attach_volume(ClusterContext context, VolumeAttachme
     }
     ClusterVolume after = found->record;
     ++after.generation;
+    after.history.forget_pending();  // nobody goes on with it
     after.holder = wanted.node;
     after.holder_mode = wanted.mode;
     after.token = token;
-    MetadataTransaction transaction = change_of(*found, after);
+    MetadataTransaction transaction;
+    add_change(transaction, *found, after);
     const Result<bool> applied = co_await loop.commit(std::move(transaction));
     if (!applied.ok()) co_return applied.status();
     if (*applied) co_return after;
@@ -288,7 +260,8 @@ Task<Result<ClusterVolume>> detach_volume(ClusterContext context, VolumeDetachme
     after.holder = NodeId{};
     after.holder_mode = HolderMode::kReadWrite;
     after.token = token;
-    MetadataTransaction transaction = change_of(*found, after);
+    MetadataTransaction transaction;
+    add_change(transaction, *found, after);
     const Result<bool> applied = co_await loop.commit(std::move(transaction));
     if (!applied.ok()) co_return applied.status();
     if (*applied) co_return after;

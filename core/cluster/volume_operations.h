@@ -50,7 +50,7 @@ struct VolumeResized {
 // the record, tells the groups, and then serves it.
 Task<Result<VolumeResized>> resize_volume(ClusterContext context, VolumeResize wanted);
 
-// The record stays, as deleted, until forget_volume(). kBusy: a node holds it.
+// The record stays, as deleted, until forget_volume(). kBusy: a node holds it, or it has snapshots.
 Task<Result<ClusterVolume>> delete_volume(ClusterContext context, std::string name);
 
 // Removes the record of a deleted volume, when every group has dropped its blocks. Fine when it is

@@ -399,8 +399,10 @@ AdminReply get_snapshot(AdminBackend& backend, const AdminRequest& request) {
   const auto snapshot = backend.snapshot(request.name);
   if (!snapshot.ok()) return error_reply(snapshot.status());
   Json json = to_json(*snapshot);
-  json["used_bytes"] = snapshot->used_bytes;
-  json["exclusive_bytes"] = snapshot->exclusive_bytes;
+  if (!snapshot->disk_group.empty()) {  // not known in a cluster
+    json["used_bytes"] = snapshot->used_bytes;
+    json["exclusive_bytes"] = snapshot->exclusive_bytes;
+  }
   return reply_json(200, {{"snapshot", json}});
 }
 

@@ -27,7 +27,8 @@ class AdminBackend {
   virtual Result<VolumeStatus> rewrap_volume(const RewrapVolume& request) = 0;
   virtual Result<VolumeStatus> delete_volume(const std::string& name,
                                              const std::string& disk_group) = 0;
-  // Snapshots are named VOLUME@SNAPSHOT. kUnsupported: the node is in a cluster.
+  // Snapshots are named VOLUME@SNAPSHOT. kUnsupported, of roll_back() and what follows: the node is
+  // in a cluster.
   virtual Result<std::vector<SnapshotStatus>> create_snapshots(
       const std::vector<std::string>& names) = 0;
   virtual Result<std::vector<SnapshotStatus>> snapshots(const std::string& volume) = 0;

@@ -19,6 +19,7 @@ constexpr uint64_t kLookNs = 500 * kMillisecond;
 constexpr uint64_t kOldAnswersNs = 10'000 * kMillisecond;
 // How long clients' requests may still wait for the cluster when varved is asked to stop.
 constexpr uint64_t kDrainPatienceNs = 5'000 * kMillisecond;
+constexpr uint64_t kLetGoNs = 10 * kMillisecond;
 
 Result<std::unique_ptr<PluginLibrary>> open_library(const std::string& directory,
                                                     const std::string& plugin, uint32_t kind) {
@@ -312,9 +313,22 @@ void ClusterMember::end_waits() {
   if (changed_ != nullptr) changed_->wake_all();
 }
 
+// Some of it may wait for a group whose primary is this node: that ends with the node's part in it.
+Task<void> ClusterMember::let_go_of_volumes() {
+  if (volumes_ == nullptr) co_return;
+  Runtime& runtime = loop_->runtime();
+  TaskGroup letting_go(runtime.ready);
+  letting_go.start(volumes_->drained());
+  const uint64_t end_ns = runtime.clock.monotonic_ns() + kDrainPatienceNs;
+  while (letting_go.running() > 0 && runtime.clock.monotonic_ns() < end_ns)
+    co_await pause(kLetGoNs);
+  if (letting_go.running() > 0) co_await stop_node();
+  co_await letting_go.done();
+}
+
 Task<void> ClusterMember::leave() {
   if (loop_ == nullptr) co_return;
-  if (volumes_ != nullptr) co_await volumes_->drained();
+  co_await let_go_of_volumes();
   co_await tasks_->done();
   joined_ = false;
   if (node_ != nullptr) {
@@ -341,9 +355,10 @@ Result<Uuid> ClusterMember::id() const {
   return id_;
 }
 
-Result<VolumeDirectory::Found> ClusterMember::find(std::string_view) {
+Result<VolumeDirectory::Found> ClusterMember::find(std::string_view name) {
   VARVE_TRY(check_joined());
   Found found;
+  if (name.find('@') != std::string_view::npos) found.generation = 0;  // a snapshot is only read
   found.opener = volumes_.get();
   return found;
 }

@@ -69,6 +69,11 @@ class ClusterMember final : public VolumeDirectory {
   Task<Result<CreatedVolume>> create_volume(CreateVolume request);
   Task<Result<ResizedVolume>> resize_volume(ResizeVolume request);
   Task<Result<VolumeStatus>> delete_volume(std::string name);
+  // Snapshots are named VOLUME@SNAPSHOT. kBusy: another node holds the volume.
+  Task<Result<std::vector<SnapshotStatus>>> create_snapshots(std::vector<std::string> names);
+  Result<std::vector<SnapshotStatus>> snapshots(const std::string& volume) const;
+  Result<SnapshotStatus> snapshot(const std::string& name) const;
+  Task<Result<SnapshotStatus>> delete_snapshot(std::string name);
   Task<Result<AttachmentStatus>> attach(std::string name, bool force);
   Task<Result<AttachmentStatus>> detach(std::string name, bool force);
   Task<Result<std::vector<ClusterNodeStatus>>> nodes();
@@ -88,11 +93,13 @@ class ClusterMember final : public VolumeDirectory {
   bool groups_are_missing() const;
   Task<void> plan();
   Task<void> stop_node();
+  Task<void> let_go_of_volumes();
   Task<void> pause(uint64_t pause_ns);
   Task<void> seen(const ClusterVolume* volume);
   std::string node_words(NodeId id) const;
   bool is_heard(NodeId id) const;
   VolumeStatus status_of(const ClusterVolume& volume) const;
+  SnapshotStatus status_of(const ClusterVolume& volume, const ClusterSnapshot& snapshot) const;
   AttachmentStatus attachment_of(const ClusterVolume& volume) const;
   GroupInSync in_sync_of(const GroupRecord& group) const;
 

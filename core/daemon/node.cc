@@ -210,44 +210,48 @@ Task<Result<VolumeStatus>> Node::delete_volume(std::string name, std::string dis
   co_return co_await volumes_.remove(std::move(name), std::move(disk_group));
 }
 
-Status Node::views_refused() const {
+Status Node::refused_in_clusters(std::string_view what) const {
   if (stop_asked_) return ErrorCode::kClosed;
   if (cluster_ == nullptr) return {};
-  return {ErrorCode::kUnsupported, "snapshots and clones in a cluster: not built yet"};
+  return {ErrorCode::kUnsupported, text(what, " in a cluster: not built yet")};
 }
 
 Task<Result<std::vector<SnapshotStatus>>> Node::create_snapshots(std::vector<std::string> names) {
-  VARVE_CO_TRY(views_refused());
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return co_await cluster_->create_snapshots(std::move(names));
   co_return co_await volumes_.create_snapshots(std::move(names));
 }
 
 Task<Result<std::vector<SnapshotStatus>>> Node::snapshots(std::string volume) {
-  VARVE_CO_TRY(views_refused());
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return cluster_->snapshots(volume);
   co_return volumes_.snapshots(volume);
 }
 
 Task<Result<SnapshotStatus>> Node::snapshot(std::string name) {
-  VARVE_CO_TRY(views_refused());
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return cluster_->snapshot(name);
   co_return co_await volumes_.snapshot(std::move(name));
 }
 
 Task<Result<SnapshotStatus>> Node::delete_snapshot(std::string name) {
-  VARVE_CO_TRY(views_refused());
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return co_await cluster_->delete_snapshot(std::move(name));
   co_return co_await volumes_.delete_snapshot(std::move(name));
 }
 
 Task<Result<VolumeStatus>> Node::roll_back(std::string snapshot) {
-  VARVE_CO_TRY(views_refused());
+  VARVE_CO_TRY(refused_in_clusters("roll-back"));
   co_return co_await volumes_.roll_back(std::move(snapshot));
 }
 
 Task<Result<VolumeStatus>> Node::clone_volume(CloneVolume request) {
-  VARVE_CO_TRY(views_refused());
+  VARVE_CO_TRY(refused_in_clusters("clones"));
   co_return co_await volumes_.clone(std::move(request));
 }
 
 Task<Result<ChangesPage>> Node::changes(AskChanges request) {
-  VARVE_CO_TRY(views_refused());
+  VARVE_CO_TRY(refused_in_clusters("changes between snapshots"));
   co_return co_await volumes_.changes(std::move(request));
 }
 

@@ -61,7 +61,7 @@ class Node {
   Task<Result<ResizedVolume>> resize_volume(ResizeVolume request);
   Task<Result<VolumeStatus>> rewrap_volume(RewrapVolume request);
   Task<Result<VolumeStatus>> delete_volume(std::string name, std::string disk_group);
-  // As NodeVolumes has them. kUnsupported: the node is in a cluster.
+  // As NodeVolumes has them, or ClusterMember. kUnsupported: not in a cluster.
   Task<Result<std::vector<SnapshotStatus>>> create_snapshots(std::vector<std::string> names);
   Task<Result<std::vector<SnapshotStatus>>> snapshots(std::string volume);
   Task<Result<SnapshotStatus>> snapshot(std::string name);
@@ -91,7 +91,7 @@ class Node {
   Task<void> stop_front(std::function<void()> close_front);
   Task<void> close_groups();
   bool services_stopped();
-  Status views_refused() const;
+  Status refused_in_clusters(std::string_view what) const;
   Result<DiskGroup*> group_to_add(const AddDisk& request) const;
   Task<void> run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
                           OperationStatus* operation);

@@ -145,6 +145,7 @@ struct LineageRecord {
   struct Branch {
     Generation first = 0;
     Generation fork = 0;
+    bool operator==(const Branch&) const = default;
   };
   VolumeId volume{};
   Generation newest = 0;  // at least; the log may show a newer one

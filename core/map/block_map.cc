@@ -95,7 +95,8 @@ void BlockMap::give_up_leaf(Leaf& leaf) {
 void BlockMap::sweep_leaf(VolumeMap& volume, Leaf& leaf) {
   for (uint32_t i = 0; i < kLeafBlocks; ++i) drop_unseen(volume, leaf, i);
   const LeafBytes bytes(*this, leaf);
-  if (volume.lineage().plain()) leaf.forget_history();
+  if (!volume.lineage().plain()) return;
+  if (!volume.in_cluster() || leaf.is_of_one_generation()) leaf.forget_history();
 }
 
 const VolumeMap* BlockMap::find(VolumeId id) const {
@@ -110,6 +111,16 @@ VolumeMap* BlockMap::find(VolumeId id) {
 BlockState BlockMap::get(VolumeView view, uint64_t block) const {
   const VolumeMap* const volume = find(view.volume);
   return volume == nullptr ? BlockState{} : get(*volume, view.generation, block);
+}
+
+BlockMap::Found BlockMap::find_version(VolumeView view, uint64_t block) const {
+  for (const VolumeMap* volume = find(view.volume); volume != nullptr; volume = find(view.volume)) {
+    const BlockState state = volume->get(block, view.generation);
+    if (state.kind != BlockKind::kNone)
+      return {state, view.volume, volume->generation_seen(block, view.generation)};
+    view = {volume->base().volume, volume->base().generation};
+  }
+  return {};
 }
 
 bool BlockMap::has_leaf(VolumeId id, uint64_t block) const {
@@ -146,8 +157,12 @@ void BlockMap::add_version(VolumeMap& volume, uint64_t block, Generation generat
   bool made = false;
   Leaf& leaf = volume.leaf(block, made);
   if (made) leaf_bytes_ += leaf.memory_bytes();
+  if (made) leaf.begin(generation);
   const uint32_t index = block % kLeafBlocks;
-  if (volume.lineage().plain() && !leaf.has_history()) {
+  // Members of a group give numbers to old generations, too, when they repair them: there the
+  // number alone does not tell what is newer.
+  const bool by_number = !volume.in_cluster() || generation == leaf.common_generation();
+  if (volume.lineage().plain() && !leaf.has_history() && by_number) {
     const BlockState held = leaf.newest(index);
     if (!supersedes(state, held)) return;
     leaf.set_only(index, generation, state);

@@ -47,6 +47,14 @@ class BlockMap {
     if (state.kind != BlockKind::kNone || !volume.base()) return state;
     return get({volume.base().volume, volume.base().generation}, block);
   }
+  // The same, with where it stands: in the volume or in what it was cloned from. Kind kNone:
+  // nowhere.
+  struct Found {
+    BlockState state;
+    VolumeId volume{};
+    Generation generation = 0;
+  };
+  Found find_version(VolumeView view, uint64_t block) const;
   // False: nothing was ever written in the block's leaf, neither here nor in a clone's ancestors.
   bool has_leaf(VolumeId id, uint64_t block) const;
   bool has_extent(VolumeId id, uint64_t extent) const;

@@ -128,10 +128,36 @@ bool Leaf::has_older(uint32_t index) const {
   return first < end;
 }
 
+BlockState Leaf::of_generation(uint32_t index, Generation generation) const {
+  if (kind_[index] != BlockKind::kNone && newest_generation(index) == generation)
+    return newest(index);
+  const auto [first, end] = older_of(index);
+  for (size_t i = first; i < end; ++i)
+    if (history_->older[i].generation == generation) return history_->older[i].state();
+  return {};
+}
+
+bool Leaf::is_of_one_generation() const {
+  if (history_ == nullptr) return true;
+  if (!history_->older.empty()) return false;
+  bool any = false;
+  Generation seen = 0;
+  for (uint32_t i = 0; i < kLeafBlocks; ++i) {
+    if (kind_[i] == BlockKind::kNone) continue;
+    if (any && history_->newest[i] != seen) return false;
+    any = true;
+    seen = history_->newest[i];
+  }
+  return any;
+}
+
 void Leaf::forget_history() {
   if (history_ == nullptr) return;
   VARVE_CHECK(history_->older.empty());
-  generation_ = *std::max_element(history_->newest.begin(), history_->newest.end());
+  Generation generation = 0;
+  for (uint32_t i = 0; i < kLeafBlocks; ++i)
+    if (kind_[i] != BlockKind::kNone) generation = std::max(generation, history_->newest[i]);
+  generation_ = generation;
   history_.reset();
 }
 

@@ -89,9 +89,17 @@ class Leaf {
   // The version with this number whose bytes or mark are in `slot`.
   VersionPlace find(uint32_t index, Sequence sequence, uint32_t slot) const;
   bool has_older(uint32_t index) const;
+  // The block's version of exactly this generation, if there is one.
+  BlockState of_generation(uint32_t index, Generation generation) const;
 
   // No snapshot is left: generations need not be told apart any more. REQUIRES no older versions.
   void forget_history();
+  // Whether forget_history() would forget nothing: all newest versions are of one generation.
+  bool is_of_one_generation() const;
+  // What the newest versions are of while there is no history.
+  Generation common_generation() const { return generation_; }
+  // REQUIRES an empty leaf: what is to be written first has this generation.
+  void begin(Generation generation) { generation_ = generation; }
   bool has_history() const { return history_ != nullptr; }
   uint64_t memory_bytes() const;
 

@@ -43,6 +43,8 @@ class VolumeMap {
     return groups_.empty() ? GroupId{} : groups_[block / kExtentBlocks % groups_.size()];
   }
 
+  bool in_cluster() const { return !groups_.empty(); }
+
   const Lineage& lineage() const { return lineage_; }
   Lineage& lineage() { return lineage_; }
   const CloneBase& base() const { return base_; }
@@ -55,6 +57,12 @@ class VolumeMap {
     const uint32_t index = block % kLeafBlocks;
     if (view == kHead && lineage_.head_sees_newest()) return leaf->newest(index);
     return leaf->at(index, find_seen(*leaf, index, view));
+  }
+  // Of what get() returns. REQUIRES that it returns something.
+  Generation generation_seen(uint64_t block, Generation view) const {
+    const Leaf& leaf = *find_leaf(block);
+    const uint32_t index = block % kLeafBlocks;
+    return leaf.generation_at(index, find_seen(leaf, index, view));
   }
   // Null when nothing was ever written in the block's leaf.
   const Leaf* find_leaf(uint64_t block) const {

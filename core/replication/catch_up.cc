@@ -17,6 +17,7 @@ Task<bool> Primary::learn(Session* session) {
   const Sequence after = session->position;
   if (!session->ready()) co_return false;
   begin_receiving(*session);
+  uint64_t dropped = store_.snapshots_dropped();
   bool done = co_await send_fences(session);
   if (!done) co_return false;
   if (!VARVE_MUTANT(kAdmitEarly)) {
@@ -25,7 +26,13 @@ Task<bool> Primary::learn(Session* session) {
     done = co_await send_copies(session, after);
     if (!done) co_return false;
   }
-  done = co_await admit_learner(session);
+  // What was given up here meanwhile was not copied as a whole: the learner must not show it.
+  while (dropped != store_.snapshots_dropped()) {
+    dropped = store_.snapshots_dropped();
+    done = co_await send_fences(session);
+    if (!done) co_return false;
+  }
+  done = co_await admit_learner(session, dropped);
   if (!done) co_return false;
   log_info("group", text(static_cast<uint32_t>(group_), ": disk group ",
                          static_cast<uint32_t>(session->member.disk_group), " is in sync again"));
@@ -37,27 +44,29 @@ Task<bool> Primary::send_fences(Session* session) {
     if (fence.group != group_) continue;
     for (const VolumeRecord& record : store_.volume_records()) {
       if (record.id != fence.volume) continue;
-      const bool sent = co_await send_fence(session, fence, record);
+      FencedVolume volume;
+      volume.fence = fence;
+      volume.record = record;
+      volume.history = store_.history(record.id);
+      volume.exact = true;
+      const bool sent = co_await send_fence(session, std::move(volume));
       if (!sent) co_return false;
     }
   }
   co_return true;
 }
 
-Task<bool> Primary::send_fence(Session* session, AttachFence fence, VolumeRecord volume) {
+Task<bool> Primary::send_fence(Session* session, FencedVolume volume) {
+  const FenceMessage message = encode_fence(volume);
   FenceRequest request;
   request.group = group_;
   request.epoch = session->epoch;
-  request.fence = {.volume = volume.id,
-                   .name_bytes = static_cast<uint32_t>(volume.name.size()),
-                   .block_count = volume.blocks,
-                   .attach_generation = fence.generation,
-                   .group_count = static_cast<uint32_t>(volume.groups.size())};
-  const std::span<const std::byte> parts[2] = {std::as_bytes(std::span(volume.groups)),
-                                               std::as_bytes(std::span(volume.name))};
+  request.fence = message.body;
+  request.exact = volume.exact ? 1 : 0;
+  const std::span<const std::byte> part(message.payload);
   const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
-  const auto reply =
-      co_await peers_.call<EmptyReply>(session->member.node, request, Slices(parts), deadline_ns);
+  const auto reply = co_await peers_.call<EmptyReply>(session->member.node, request,
+                                                      Slices(&part, 1), deadline_ns);
   answered(*session, reply.ok() ? ErrorCode::kOk : reply.code());
   co_return reply.ok();
 }
@@ -71,24 +80,25 @@ Task<bool> Primary::rewrite_diverged(Session* session, Sequence after) {
   // what is missing. Its admission waits for all that is on its way.
   for (const ChangedBlocks& run : theirs) {
     for (uint64_t i = 0; i < run.range.count; ++i) {
-      const BlockRange block{run.range.first + i, 1};
-      if (!has_parted(run.volume, block, run.sequence)) continue;
-      tasks_.start(rewrite_parted(run.volume, block));
-      while (session->receiving && !resigned_ && has_parted(run.volume, block, run.sequence))
+      const VersionRange block{run.volume, run.generation, {run.range.first + i, 1}};
+      if (!has_parted(block, run.sequence)) continue;
+      tasks_.start(rewrite_parted(block));
+      while (session->receiving && !resigned_ && has_parted(block, run.sequence))
         co_await pause(kTickNs / 10);
     }
   }
   co_return session->receiving && !resigned_;
 }
 
-// Whether our value of the block has a lower number than `theirs`, and none is on its way.
-bool Primary::has_parted(VolumeId volume, BlockRange block, Sequence theirs) const {
-  return store_.versions(volume, block)[0].sequence < theirs &&
-         !overlaps_uncommitted(volume, block);
+// Whether our value of the block has a lower number than `theirs`, and none is on its way. What
+// nothing shows any more is given up by the learner, too.
+bool Primary::has_parted(const VersionRange& block, Sequence theirs) const {
+  return store_.versions(block)[0].sequence < theirs && !overlaps_uncommitted(block) &&
+         store_.is_shown(block.volume, block.generation, block.range.first);
 }
 
-Task<void> Primary::rewrite_parted(VolumeId volume, BlockRange block) {
-  [[maybe_unused]] const Status status = co_await rewrite(volume, block);
+Task<void> Primary::rewrite_parted(VersionRange block) {
+  [[maybe_unused]] const Status status = co_await rewrite(block);
 }
 
 Task<bool> Primary::send_copies(Session* session, Sequence after) {
@@ -99,6 +109,9 @@ Task<bool> Primary::send_copies(Session* session, Sequence after) {
   do {
     const ChangedPage page = store_.changed(group_, after, volume, block, kChangedRunsMax);
     for (const ChangedBlocks& run : page.runs) {
+      if (VARVE_MUTANT(kForgetOldGenerations) &&
+          run.generation < store_.newest_generation(run.volume))
+        continue;
       if (failed || resigned_ || !session->receiving) break;
       copies.start(send_copy(session, run, &failed));
       co_await copies.below(kCopiesInFlightMax);
@@ -114,7 +127,7 @@ Task<void> Primary::send_copy(Session* session, ChangedBlocks run, bool* failed)
   uint64_t block = run.range.first;
   while (block < run.range.end() && !*failed) {
     const BlockRange left{block, run.range.end() - block};
-    const std::vector<BlockVersion> versions = store_.versions(run.volume, left);
+    const std::vector<BlockVersion> versions = store_.versions({run.volume, run.generation, left});
     const BlockVersion first = versions[0];
     uint64_t count = 1;
     while (count < versions.size() && versions[count].kind == first.kind &&
@@ -126,12 +139,12 @@ Task<void> Primary::send_copy(Session* session, ChangedBlocks run, bool* failed)
       block += count;
       continue;
     }
-    Status status =
-        co_await send_copied_part(session, {run.volume, part, run.sequence}, first.kind);
+    const ChangedBlocks copied{run.volume, part, run.sequence, run.generation};
+    Status status = co_await send_copied_part(session, copied, first.kind);
     // What is damaged here must not leave an older value there: it is repaired under a new number,
     // which the learner gets as a live operation, or the learner is not admitted.
     if (status.code() == ErrorCode::kDamaged)
-      status = co_await repair(run.volume, part);
+      status = co_await repair(run.versions().view(), part);
     else if (status.ok())
       block += count;
     if (!status.ok()) *failed = true;
@@ -146,7 +159,7 @@ Task<Status> Primary::send_copied_part(Session* session, ChangedBlocks part,
   if (kind == BlockVersion::Kind::kDamaged) co_return ErrorCode::kDamaged;
   if (kind == BlockVersion::Kind::kData) {
     data = AlignedBuffer(part.range.count * kBlockBytes);
-    VARVE_CO_TRY(co_await store_.read(part.volume, part.range, data.data()));
+    VARVE_CO_TRY(co_await store_.read_generation(part.versions(), data.data()));
   }
   crcs.resize(data.size() / kBlockBytes);
   crc32c_blocks(data.data(), crcs.size(), crcs.data());
@@ -158,6 +171,7 @@ Task<Status> Primary::send_copied_part(Session* session, ChangedBlocks part,
   request.block_count = static_cast<uint32_t>(part.range.count);
   request.first_block = part.range.first;
   request.op = crcs.empty() ? ReplicateOp::kZero : ReplicateOp::kData;
+  request.generation = part.generation;
   while (session->receiving && !resigned_) {
     request.epoch = session->epoch;
     const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
@@ -172,10 +186,14 @@ Task<Status> Primary::send_copied_part(Session* session, ChangedBlocks part,
   co_return ErrorCode::kStale;
 }
 
-Task<bool> Primary::admit_learner(Session* session) {
+Task<bool> Primary::admit_learner(Session* session, uint64_t dropped) {
   const DiskGroupId id = session->member.disk_group;
   const bool my_turn = co_await take_turn();
   if (!my_turn) co_return false;
+  if (dropped != store_.snapshots_dropped()) {
+    end_turn();
+    co_return false;
+  }
   GroupRecord wanted = seen_.record;
   wanted.in_sync.push_back(id);
   // From here on nothing is acknowledged, and nothing is read, without it (rule 1).

@@ -12,17 +12,6 @@ namespace {
 // A frontend waits this long for one answer; the primary may have to take a member out first.
 constexpr uint64_t kIoDeadlineNs = 4000 * kMillisecond;
 
-VolumeRecord volume_of(const VolumeFence& fence, std::span<const std::byte> payload) {
-  VolumeRecord volume;
-  volume.id = fence.volume;
-  volume.blocks = fence.block_count;
-  volume.groups.resize(fence.group_count);
-  const size_t group_bytes = fence.group_count * sizeof(GroupId);
-  std::memcpy(volume.groups.data(), payload.data(), group_bytes);
-  volume.name.assign(reinterpret_cast<const char*>(payload.data() + group_bytes), fence.name_bytes);
-  return volume;
-}
-
 // What arrived must be what was sent: blocks, then a CRC for each.
 bool checksums_hold(std::span<const std::byte> payload, uint64_t block_count) {
   std::vector<uint32_t> sent(block_count);
@@ -54,7 +43,7 @@ Task<Status> ReplicationNode::io(GroupIo io) {
   if (node != node_) co_return co_await io_there(node, office, io);
   Primary* const primary = primary_of(io.group);
   if (primary == nullptr) co_return ErrorCode::kStale;
-  const IoOrigin origin{node_, office, io.attach_generation, io.connection};
+  const IoOrigin origin{node_, office, io.attach_generation, io.connection, io.generation};
   co_return co_await io_here(primary, origin, io);
 }
 
@@ -66,13 +55,13 @@ Primary* ReplicationNode::primary_of(GroupId group) {
 Task<Status> ReplicationNode::io_here(Primary* primary, IoOrigin origin, GroupIo io) {
   switch (io.kind) {
     case IoKind::kRead:
-      co_return co_await primary->read(origin, io.volume, io.range, io.out);
+      co_return co_await primary->read(origin, {io.volume, io.generation}, io.range, io.out);
     case IoKind::kWrite:
       co_return co_await primary->write(origin, io.volume, io.range, io.data, io.crcs);
     case IoKind::kTrim:
       co_return co_await primary->trim(origin, io.volume, io.range);
     case IoKind::kStatus:
-      co_return co_await primary->status(origin, io.volume, io.range, io.runs);
+      co_return co_await primary->status(origin, {io.volume, io.generation}, io.range, io.runs);
   }
   co_return ErrorCode::kInvalidArgument;
 }
@@ -87,6 +76,7 @@ Task<Status> ReplicationNode::io_there(NodeId node, Epoch office, GroupIo io) {
   request.attach_generation = io.attach_generation;
   request.connection = io.connection;
   request.kind = io.kind;
+  request.generation = io.generation;
   const uint64_t data_blocks = io.kind == IoKind::kWrite ? io.range.count : 0;
   const std::span<const std::byte> parts[2] = {{io.data, data_blocks * kBlockBytes},
                                                std::as_bytes(std::span(io.crcs, data_blocks))};
@@ -113,6 +103,7 @@ Task<void> ReplicationNode::serve_io(IncomingRequest request) {
   Primary* const primary = primary_of(body.group);
   GroupIo io;
   io.kind = body.kind;
+  io.generation = body.generation;
   io.group = body.group;
   io.volume = body.volume;
   io.range = {body.first_block, body.block_count};
@@ -123,7 +114,8 @@ Task<void> ReplicationNode::serve_io(IncomingRequest request) {
     co_await refuse(std::move(request), why);
     co_return;
   }
-  const IoOrigin origin{request.from, body.office, body.attach_generation, body.connection};
+  const IoOrigin origin{request.from, body.office, body.attach_generation, body.connection,
+                        body.generation};
   AlignedBuffer out;
   std::vector<uint32_t> crcs;
   std::vector<BlockStatusRun> runs;
@@ -166,30 +158,29 @@ Task<void> ReplicationNode::reply_io(const IncomingRequest* request, const Group
   co_await peers_.reply(*request, status.code(), reply, Slices(parts));
 }
 
-Task<Status> ReplicationNode::attach(AttachFence fence, VolumeRecord volume) {
-  const auto seen = records_.find(fence.group);
+Task<Status> ReplicationNode::attach(FencedVolume volume) {
+  const GroupId group = volume.fence.group;
+  const auto seen = records_.find(group);
   if (seen == records_.end() || stopping_) co_return ErrorCode::kUnavailable;
   const GroupRecord& record = seen->second.record;
   const GroupMember* const member = record.member(record.primary);
   if (member == nullptr) co_return ErrorCode::kUnavailable;
   if (member->node == node_) {
-    Primary* const primary = primary_of(fence.group);
+    Primary* const primary = primary_of(group);
     if (primary == nullptr || primary->office() != record.office) co_return ErrorCode::kStale;
-    co_return co_await primary->attach(fence, std::move(volume));
+    const Status status = co_await primary->attach(std::move(volume));
+    fence_put();
+    co_return status;
   }
+  const FenceMessage message = encode_fence(volume);
   AttachRequest request;
-  request.group = fence.group;
+  request.group = group;
   request.office = record.office;
-  request.fence = {.volume = volume.id,
-                   .name_bytes = static_cast<uint32_t>(volume.name.size()),
-                   .block_count = volume.blocks,
-                   .attach_generation = fence.generation,
-                   .group_count = static_cast<uint32_t>(volume.groups.size())};
+  request.fence = message.body;
   const NodeId node = member->node;
-  const std::span<const std::byte> parts[2] = {std::as_bytes(std::span(volume.groups)),
-                                               std::as_bytes(std::span(volume.name))};
+  const std::span<const std::byte> part(message.payload);
   const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kIoDeadlineNs;
-  const auto reply = co_await peers_.call<EmptyReply>(node, request, Slices(parts), deadline_ns);
+  const auto reply = co_await peers_.call<EmptyReply>(node, request, Slices(&part, 1), deadline_ns);
   co_return reply.ok() ? Status() : reply.status();
 }
 
@@ -200,9 +191,8 @@ Task<void> ReplicationNode::serve_attach(IncomingRequest request) {
     co_await refuse(std::move(request), ErrorCode::kStale);
     co_return;
   }
-  VolumeRecord volume = volume_of(body.fence, request.payload.bytes());
-  const AttachFence fence{body.group, body.fence.volume, body.fence.attach_generation};
-  const Status status = co_await primary->attach(fence, std::move(volume));
+  FencedVolume volume = decode_fence(body.group, body.fence, request.payload.bytes());
+  const Status status = co_await primary->attach(std::move(volume));
   co_await peers_.reply(request, status.code(), EmptyReply(), Slices());
 }
 

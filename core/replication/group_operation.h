@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/runtime/wait_list.h"
+#include "core/store/store.h"
 #include "core/wire/messages.h"
 
 namespace varve {
@@ -20,6 +21,7 @@ struct GroupOperation : boost::intrusive::list_base_hook<> {
 
   ReplicateOp op = ReplicateOp::kData;
   VolumeId volume{};
+  Generation generation = 0;        // of the volume
   BlockRange range;                 // inside one extent; data: at most kMessageBlocksMax
   const std::byte* data = nullptr;  // unchanged until the end
   const uint32_t* crcs = nullptr;
@@ -38,6 +40,7 @@ struct GroupOperation : boost::intrusive::list_base_hook<> {
   bool overlaps(VolumeId other, BlockRange blocks) const {
     return volume == other && range.first < blocks.end() && blocks.first < range.end();
   }
+  VersionRange versions() const { return {volume, generation, range}; }
 };
 
 }  // namespace varve

@@ -13,12 +13,13 @@ Task<Status> Primary::write(IoOrigin origin, VolumeId volume, BlockRange range,
   Call call(*this);
   while (in_flight_count_ >= kGroupInFlightMax && !resigned_) co_await changed_.wait();
   co_await settled(volume, range);
-  VARVE_CO_TRY(admit(origin, volume));
+  VARVE_CO_TRY(admit_change(origin, volume));
   // Nothing could be acknowledged: the frontend waits, so that no buffer here does.
   if (seen_.record.in_sync.size() < seen_.record.min_in_sync) co_return ErrorCode::kUnavailable;
   if (!store_.has_room(range.count)) co_return ErrorCode::kNoSpace;
   GroupOperation operation(runtime_.ready);
   operation.volume = volume;
+  operation.generation = origin.generation;
   operation.range = range;
   operation.data = data;
   operation.crcs = crcs;
@@ -29,76 +30,88 @@ Task<Status> Primary::trim(IoOrigin origin, VolumeId volume, BlockRange range) {
   Call call(*this);
   while (true) {
     co_await settled(volume, range);
-    VARVE_CO_TRY(admit(origin, volume));
+    VARVE_CO_TRY(admit_change(origin, volume));
     if (!overlaps_uncommitted(volume, range)) break;
     co_await changed_.wait();
   }
   // Every member must log the same: the primary names what there is to trim.
   for (const BlockRange& used : store_.used_ranges(volume, range)) {
-    VARVE_CO_TRY(admit(origin, volume));
+    VARVE_CO_TRY(admit_change(origin, volume));
     GroupOperation operation(runtime_.ready);
     operation.op = ReplicateOp::kZero;
     operation.volume = volume;
+    operation.generation = origin.generation;
     operation.range = used;
     VARVE_CO_TRY(co_await run_operation(&operation));
   }
   co_return Status();
 }
 
-Task<Status> Primary::read(IoOrigin origin, VolumeId volume, BlockRange range, std::byte* out) {
+Task<Status> Primary::read(IoOrigin origin, VolumeView view, BlockRange range, std::byte* out) {
   Call call(*this);
-  VARVE_CO_TRY(admit(origin, volume));
+  VARVE_CO_TRY(admit_read(origin, view));
   for (int attempt = 0;; ++attempt) {
-    co_await settled(volume, range);
-    co_await committed(volume, range);
+    co_await settled(view.volume, range);
+    co_await committed(view.volume, range);
     if (resigned_) co_return ErrorCode::kStale;
-    const Status status = co_await store_.read(volume, range, out);
+    const Status status = co_await store_.read(view, range, out);
     if (status.ok()) break;
     if (status.code() == ErrorCode::kIoError) {
-      VARVE_CO_TRY(co_await read_elsewhere(volume, range, out));
+      VARVE_CO_TRY(co_await read_elsewhere(view, range, out));
       break;
     }
     if (status.code() != ErrorCode::kDamaged || attempt == 3) co_return status;
-    VARVE_CO_TRY(co_await repair(volume, range));
+    VARVE_CO_TRY(co_await repair(view, range));
   }
-  const Status status = co_await still_valid(origin, volume);
+  const Status status = co_await still_valid(origin, view);
   co_return status;
 }
 
 // Checked when replying: whoever took over meanwhile may have acknowledged something newer, and
-// whoever attached meanwhile may have written it here.
-Task<Status> Primary::still_valid(IoOrigin origin, VolumeId volume) {
+// whoever attached meanwhile may have written it here. A snapshot, too: a primary that was deposed
+// may have heard of one, but not of what it shows.
+Task<Status> Primary::still_valid(IoOrigin origin, VolumeView view) {
   while (!resigned_ && !leases_hold())
     co_await changed_.wait_until(runtime_.timers, runtime_.clock.monotonic_ns() + kTickNs);
-  co_return may_use(origin, volume);
+  if (view.generation == kHead) co_return may_use(origin, view.volume);
+  co_return admit_read(origin, view);
 }
 
 // The device cannot read it, now: other members hold the same numbers.
-Task<Status> Primary::read_elsewhere(VolumeId volume, BlockRange range, std::byte* out) {
-  const std::vector<BlockVersion> versions = store_.versions(volume, range);
+Task<Status> Primary::read_elsewhere(VolumeView view, BlockRange range, std::byte* out) {
+  const std::vector<BlockVersion> versions = store_.seen(view, range);
   for (uint64_t i = 0; i < range.count; ++i) {
     std::byte* const to = out + i * kBlockBytes;
     std::memset(to, 0, kBlockBytes);
     if (versions[i].kind != BlockVersion::Kind::kData) continue;
-    const bool fetched = co_await fetch(volume, range.first + i, versions[i].sequence, to);
+    const VersionRange one{versions[i].volume, versions[i].generation, {range.first + i, 1}};
+    const bool fetched = co_await fetch(one, versions[i].sequence, to);
     if (!fetched) co_return ErrorCode::kIoError;
   }
   co_return Status();
 }
 
-Task<Status> Primary::status(IoOrigin origin, VolumeId volume, BlockRange range,
+Task<Status> Primary::status(IoOrigin origin, VolumeView view, BlockRange range,
                              std::vector<BlockStatusRun>* runs) {
   Call call(*this);
-  VARVE_CO_TRY(admit(origin, volume));
-  co_await settled(volume, range);
-  co_await committed(volume, range);
-  VARVE_CO_TRY(co_await still_valid(origin, volume));
-  co_return store_.block_status(volume, range, *runs);
+  VARVE_CO_TRY(admit_read(origin, view));
+  co_await settled(view.volume, range);
+  co_await committed(view.volume, range);
+  VARVE_CO_TRY(co_await still_valid(origin, view));
+  co_return store_.block_status(view, range, *runs);
 }
 
 bool Primary::overlaps_uncommitted(VolumeId volume, BlockRange range) const {
+  if (in_flight_.empty()) return false;
+  for (VolumeId shown = volume; shown != VolumeId{}; shown = store_.base_of(shown))
+    for (const GroupOperation& operation : in_flight_)
+      if (!operation.committed && operation.overlaps(shown, range)) return true;
+  return false;
+}
+
+bool Primary::overlaps_uncommitted(const VersionRange& what) const {
   for (const GroupOperation& operation : in_flight_)
-    if (!operation.committed && operation.overlaps(volume, range)) return true;
+    if (!operation.committed && operation.versions().overlaps(what)) return true;
   return false;
 }
 
@@ -126,7 +139,8 @@ Task<Status> Primary::run_operation(GroupOperation* operation) {
 }
 
 Task<void> Primary::log_here(GroupOperation* operation) {
-  const GroupStamp stamp{group_, operation->sequence, operation->reserved_room};
+  const GroupStamp stamp{group_, operation->sequence, operation->reserved_room,
+                         operation->generation};
   while (true) {
     Status status;
     if (operation->op == ReplicateOp::kData)
@@ -176,6 +190,7 @@ Task<void> Primary::send(Session* session, GroupOperation* operation) {
     request.block_count = static_cast<uint32_t>(operation->range.count);
     request.first_block = operation->range.first;
     request.op = operation->op;
+    request.generation = operation->generation;
     const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
     const auto reply =
         co_await peers_.call<EmptyReply>(session->member.node, request, slices, deadline_ns);

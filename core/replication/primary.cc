@@ -174,7 +174,23 @@ Status Primary::admit(const IoOrigin& origin, VolumeId volume) {
   return {};
 }
 
-Task<Status> Primary::attach(AttachFence fence, VolumeRecord volume) {
+// A frontend writes in the newest generation that it told every group.
+Status Primary::admit_change(const IoOrigin& origin, VolumeId volume) {
+  VARVE_TRY(admit(origin, volume));
+  const Generation newest = store_.newest_generation(volume);
+  if (origin.generation > newest) return ErrorCode::kNotFound;
+  if (origin.generation < newest) return ErrorCode::kStale;
+  return {};
+}
+
+Status Primary::admit_read(const IoOrigin& origin, VolumeView view) {
+  if (view.generation == kHead) return admit(origin, view.volume);
+  if (origin.office != office_ || !serving()) return ErrorCode::kStale;
+  return store_.has_view(view) ? Status() : Status(ErrorCode::kNotFound);
+}
+
+Task<Status> Primary::attach(FencedVolume volume) {
+  const AttachFence fence = volume.fence;
   Call call(*this);
   if (!serving()) co_return ErrorCode::kStale;
   if (fence.generation < fence_of(fence.volume)) co_return ErrorCode::kBusy;
@@ -183,7 +199,7 @@ Task<Status> Primary::attach(AttachFence fence, VolumeRecord volume) {
     std::erase_if(connections_, [&](const auto& held) { return held.first.first == fence.volume; });
     fencing_[fence.volume] = fence.generation;  // from here on older ones are refused
   }
-  VARVE_CO_TRY(co_await store_.put_fence(fence, volume));
+  VARVE_CO_TRY(co_await store_.put_fence(fence, volume.record, volume.history));
   std::vector<DiskGroupId> have{self_};
   while (!resigned_) {
     Session* next = nullptr;
@@ -193,7 +209,7 @@ Task<Status> Primary::attach(AttachFence fence, VolumeRecord volume) {
         next = session.get();
     if (next == nullptr && seen_.record.in_sync.size() >= seen_.record.min_in_sync) break;
     bool sent = false;
-    if (next != nullptr && next->ready()) sent = co_await send_fence(next, fence, volume);
+    if (next != nullptr && next->ready()) sent = co_await send_fence(next, volume);
     if (sent)
       have.push_back(next->member.disk_group);
     else

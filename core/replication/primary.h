@@ -18,12 +18,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/base/aligned_buffer.h"
 #include "core/net/peers.h"
 #include "core/replication/group_operation.h"
 #include "core/replication/record_change.h"
+#include "core/replication/volume_fence.h"
 #include "core/runtime/task_group.h"
 #include "core/store/store.h"
 
@@ -35,6 +37,7 @@ struct IoOrigin {
   Epoch office = 0;
   uint64_t attach_generation = 0;
   uint64_t connection = 0;
+  Generation generation = 0;  // of the volume, that a change is to be written in
 };
 
 struct PrimaryContext {
@@ -62,17 +65,20 @@ class Primary {
   Sequence position() const { return state_.position; }
 
   // Errors of all of these: kStale: the office, or the connection, is over; kBusy: the attach
-  // generation is over, somebody else has the volume; kNotFound: the generation is newer than what
-  // this primary knows: attach first; kNoSpace: try again later; kDamaged. The range lies in one
-  // extent, data is at most kMessageBlocksMax blocks.
+  // generation is over, somebody else has the volume; kNotFound: the attach generation, or that of
+  // the blocks, is newer than what this primary knows: attach first; or there is no such snapshot;
+  // kNoSpace: try again later; kDamaged. The range lies in one extent, data is at most
+  // kMessageBlocksMax blocks.
   Task<Status> write(IoOrigin origin, VolumeId volume, BlockRange range, const std::byte* data,
                      const uint32_t* crcs);
-  Task<Status> read(IoOrigin origin, VolumeId volume, BlockRange range, std::byte* out);
+  // Snapshots are read by whoever asks, whether or not it has the volume.
+  Task<Status> read(IoOrigin origin, VolumeView view, BlockRange range, std::byte* out);
   Task<Status> trim(IoOrigin origin, VolumeId volume, BlockRange range);
-  Task<Status> status(IoOrigin origin, VolumeId volume, BlockRange range,
+  Task<Status> status(IoOrigin origin, VolumeView view, BlockRange range,
                       std::vector<BlockStatusRun>* runs);
-  // When it returns kOk no operation of an older generation changes anything any more.
-  Task<Status> attach(AttachFence fence, VolumeRecord volume);
+  // When it returns kOk no operation of an older attach generation changes anything any more, and
+  // every in-sync member knows the volume's snapshots and newest generation.
+  Task<Status> attach(FencedVolume volume);
 
   // Ends the office in favour of an in-sync member, which need not wait for leases then; without
   // one nothing happens. `leave`: this member is not waited for any more either.
@@ -130,8 +136,10 @@ class Primary {
   uint64_t fence_of(VolumeId volume) const;
   Status may_use(const IoOrigin& origin, VolumeId volume) const;
   Status admit(const IoOrigin& origin, VolumeId volume);
+  Status admit_change(const IoOrigin& origin, VolumeId volume);
+  Status admit_read(const IoOrigin& origin, VolumeView view);
   // What a read returns was the newest, and its attach still held, at the moment this returns.
-  Task<Status> still_valid(IoOrigin origin, VolumeId volume);
+  Task<Status> still_valid(IoOrigin origin, VolumeView view);
   Task<void> pause(uint64_t ns);
   Task<bool> older_ended(VolumeId volume, Sequence up_to);
   void wake_everyone();
@@ -146,8 +154,10 @@ class Primary {
   void evaluate(GroupOperation& operation);
   void evaluate_all();
   void advance_position();
+  // In any generation, of the volume and of what it was cloned from.
   bool overlaps_uncommitted(VolumeId volume, BlockRange range) const;
-  Task<Status> read_elsewhere(VolumeId volume, BlockRange range, std::byte* out);
+  bool overlaps_uncommitted(const VersionRange& what) const;
+  Task<Status> read_elsewhere(VolumeView view, BlockRange range, std::byte* out);
   Task<void> committed(VolumeId volume, BlockRange range);
 
   // membership.cc
@@ -180,28 +190,28 @@ class Primary {
   Task<bool> check_log_ends(Sequence* position);
   Task<bool> collect_from(Session* session, Sequence after, std::vector<ChangedBlocks>* runs);
   Task<void> settle_in_doubt();
-  Task<void> settle_range(VolumeId volume, BlockRange range);
-  // Writes this member's own value of the blocks again, under new numbers.
-  Task<Status> rewrite(VolumeId volume, BlockRange range);
-  Task<Status> adopt_newer(VolumeId volume, uint64_t block, Sequence sequence);
-  Task<Status> rewrite_alike(VolumeId volume, BlockRange range, BlockVersion::Kind kind,
-                             Sequence sequence);
+  Task<void> settle_range(VersionRange what);
+  // Writes what this member shows of the blocks in their generation again, under new numbers.
+  Task<Status> rewrite(VersionRange what);
+  Task<Status> adopt_newer(VersionRange one, Sequence sequence);
+  Task<Status> rewrite_alike(VersionRange what, BlockVersion::Kind kind, Sequence sequence);
 
   // catch_up.cc
   Task<bool> learn(Session* session);
   Task<bool> send_fences(Session* session);
-  Task<bool> send_fence(Session* session, AttachFence fence, VolumeRecord volume);
-  bool has_parted(VolumeId volume, BlockRange block, Sequence theirs) const;
-  Task<void> rewrite_parted(VolumeId volume, BlockRange block);
+  Task<bool> send_fence(Session* session, FencedVolume volume);
+  bool has_parted(const VersionRange& block, Sequence theirs) const;
+  Task<void> rewrite_parted(VersionRange block);
   Task<bool> rewrite_diverged(Session* session, Sequence after);
   Task<bool> send_copies(Session* session, Sequence after);
   Task<void> send_copy(Session* session, ChangedBlocks run, bool* failed);
   Task<Status> send_copied_part(Session* session, ChangedBlocks part, BlockVersion::Kind kind);
-  Task<bool> admit_learner(Session* session);
+  // Not when snapshots were dropped here since `dropped`, which the learner has not heard of.
+  Task<bool> admit_learner(Session* session, uint64_t dropped);
 
   // repair.cc
-  Task<Status> repair(VolumeId volume, BlockRange range);
-  Task<bool> fetch(VolumeId volume, uint64_t block, Sequence sequence, std::byte* out);
+  Task<Status> repair(VolumeView view, BlockRange range);
+  Task<bool> fetch(VersionRange one, Sequence sequence, std::byte* out);
 
   Runtime& runtime_;
   Peers& peers_;
@@ -221,9 +231,10 @@ class Primary {
   bool changing_ = false;     // one change of the record at a time
   bool serving_ = false;
   // Blocks in doubt of which an in-sync member holds a higher number than this one.
-  std::map<std::pair<VolumeId, uint64_t>, Sequence> newer_elsewhere_;
-  // (volume, first block) -> end: clients wait for these until they are settled.
-  std::map<std::pair<VolumeId, uint64_t>, uint64_t> in_doubt_;
+  using BlockKey = std::tuple<VolumeId, Generation, uint64_t>;
+  std::map<BlockKey, Sequence> newer_elsewhere_;
+  // (volume, generation, first block) -> end: clients wait for these until they are settled.
+  std::map<BlockKey, uint64_t> in_doubt_;
   bool resigned_ = false;
   std::vector<std::unique_ptr<Session>> sessions_;
   boost::intrusive::list<GroupOperation> in_flight_;  // by number

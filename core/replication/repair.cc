@@ -12,26 +12,29 @@
 namespace varve {
 
 // kOk: nothing in the range is damaged any more. kDamaged: no member has some block.
-Task<Status> Primary::repair(VolumeId volume, BlockRange range) {
+Task<Status> Primary::repair(VolumeView view, BlockRange range) {
   for (uint64_t block = range.first; block < range.end(); ++block) {
     const BlockRange one{block, 1};
     while (!resigned_) {
-      co_await committed(volume, one);
-      const BlockVersion version = store_.versions(volume, one)[0];
+      co_await committed(view.volume, one);
+      const BlockVersion version = store_.seen(view, one)[0];
       if (version.kind != BlockVersion::Kind::kDamaged) break;
+      // Where it stands, maybe in an earlier generation, or in what a clone was made of.
+      const VersionRange what{version.volume, version.generation, one};
       AlignedBuffer data(kBlockBytes);
-      const bool fetched = co_await fetch(volume, block, version.sequence, data.data());
+      const bool fetched = co_await fetch(what, version.sequence, data.data());
       if (!fetched) {
         log_error("group", text(static_cast<uint32_t>(group_), ": block ", block, " of volume ",
-                                static_cast<uint32_t>(volume), " is damaged on every member"));
+                                static_cast<uint32_t>(what.volume), " is damaged on every member"));
         co_return ErrorCode::kDamaged;
       }
       // Rule 2: only if no client wrote meanwhile.
-      if (overlaps_uncommitted(volume, one)) continue;
-      if (store_.versions(volume, one)[0].sequence != version.sequence) continue;
+      if (overlaps_uncommitted(what)) continue;
+      if (store_.versions(what)[0].sequence != version.sequence) continue;
       const uint32_t crc = crc32c(data.span());
       GroupOperation operation(runtime_.ready);
-      operation.volume = volume;
+      operation.volume = what.volume;
+      operation.generation = what.generation;
       operation.range = one;
       operation.data = data.data();
       operation.crcs = &crc;
@@ -39,13 +42,13 @@ Task<Status> Primary::repair(VolumeId volume, BlockRange range) {
       VARVE_CO_TRY(co_await run_operation(&operation));
       store_.count_repair();
       log_warn("group", text(static_cast<uint32_t>(group_), ": repaired block ", block,
-                             " of volume ", static_cast<uint32_t>(volume)));
+                             " of volume ", static_cast<uint32_t>(what.volume)));
     }
   }
   co_return resigned_ ? Status(ErrorCode::kStale) : Status();
 }
 
-Task<bool> Primary::fetch(VolumeId volume, uint64_t block, Sequence sequence, std::byte* out) {
+Task<bool> Primary::fetch(VersionRange one, Sequence sequence, std::byte* out) {
   // Those that answer come first: a read waits for this.
   std::vector<Session*> asked;
   asked.reserve(sessions_.size());
@@ -56,8 +59,9 @@ Task<bool> Primary::fetch(VolumeId volume, uint64_t block, Sequence sequence, st
     FetchRequest request;
     request.group = group_;
     request.epoch = state_.epoch;
-    request.volume = volume;
-    request.block = block;
+    request.volume = one.volume;
+    request.generation = one.generation;
+    request.block = one.range.first;
     request.sequence = sequence;
     const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
     const auto reply =

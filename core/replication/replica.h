@@ -53,6 +53,7 @@ class Replica {
   // Whether this member may log what a primary of `epoch` sends.
   bool accepts(Epoch epoch) const;
   Task<void> appends_ended();
+  Task<Status> put_fence(FencedVolume volume, bool exact);
   Task<Status> replicate_here(const ReplicateRequest& body, std::span<const std::byte> payload);
   void take_position(Sequence position, Sequence everyone);
   Task<void> keep_position();

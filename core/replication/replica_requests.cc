@@ -1,4 +1,5 @@
 // What a member answers to the primary of its group.
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -61,7 +62,7 @@ Task<void> Replica::replicate(IncomingRequest request) {
 
 Task<Status> Replica::replicate_here(const ReplicateRequest& body,
                                      std::span<const std::byte> payload) {
-  const GroupStamp stamp{context_.group, body.sequence, true};
+  const GroupStamp stamp{context_.group, body.sequence, true, body.generation};
   const BlockRange range{body.first_block, body.block_count};
   if (body.op == ReplicateOp::kZero) co_return co_await store_.zero_as(stamp, body.volume, range);
   // Checked on arrival: what the network damaged is asked for again, not logged.
@@ -87,14 +88,15 @@ Task<void> Replica::changed(IncomingRequest request) {
   ErrorCode result = ErrorCode::kStale;
   if (accepts(body.epoch)) {
     co_await appends_ended();
-    // A leaf may add its 256 blocks to what was asked for.
+    // The last block may add as many runs as it has versions.
     const ChangedPage page = store_.changed(context_.group, body.after, body.volume, body.block,
-                                            kChangedRunsMax - kLeafBlocks);
+                                            kChangedRunsMax - kFenceSnapshotsMax - 1);
     for (const ChangedBlocks& run : page.runs)
       runs.push_back({.volume = run.volume,
                       .block_count = static_cast<uint32_t>(run.range.count),
                       .first_block = run.range.first,
-                      .sequence = run.sequence});
+                      .sequence = run.sequence,
+                      .generation = run.generation});
     reply.volume = page.next_volume;
     reply.block = page.next_block;
     reply.run_count = static_cast<uint32_t>(runs.size());
@@ -109,12 +111,12 @@ Task<void> Replica::fetch(IncomingRequest request) {
   const FetchRequest body = request.as<FetchRequest>();
   AlignedBuffer data(kBlockBytes);
   Status status = ErrorCode::kNotFound;
-  const BlockRange one{body.block, 1};
-  const BlockVersion version = store_.versions(body.volume, one)[0];
+  const VersionRange one{body.volume, body.generation, {body.block, 1}};
+  const BlockVersion version = store_.versions(one)[0];
   const bool same = version.sequence == body.sequence && !stopping_;
   if (same && version.kind == BlockVersion::Kind::kZero) status = ErrorCode::kOk;
   if (same && version.kind == BlockVersion::Kind::kData)
-    status = co_await store_.read(body.volume, one, data.data());
+    status = co_await store_.read_generation(one, data.data());
   const uint32_t crc = crc32c(data.span());
   const std::span<const std::byte> parts[2] = {data.span(),
                                                std::as_bytes(std::span<const uint32_t>(&crc, 1))};
@@ -122,20 +124,30 @@ Task<void> Replica::fetch(IncomingRequest request) {
   co_await context_.peers.reply(request, status.code(), EmptyReply(), slices);
 }
 
+Task<Status> Replica::put_fence(FencedVolume volume, bool exact) {
+  const VolumeHistory& history = volume.history;
+  const Status status = co_await store_.put_fence(volume.fence, volume.record, history);
+  if (!status.ok() || !exact) co_return status;
+  std::vector<Generation> kept;
+  for (const SnapshotRecord& snapshot : history.snapshots) kept.push_back(snapshot.generation);
+  const VolumeHistory held = store_.history(volume.record.id);
+  const bool more =
+      std::any_of(held.snapshots.begin(), held.snapshots.end(), [&](const SnapshotRecord& one) {
+        return one.generation < history.lineage.newest &&
+               std::find(kept.begin(), kept.end(), one.generation) == kept.end();
+      });
+  if (!more) co_return status;
+  co_return co_await store_.keep_snapshots(volume.record.id, history.lineage.newest, kept);
+}
+
 Task<void> Replica::fence(IncomingRequest request) {
   const FenceRequest body = request.as<FenceRequest>();
   Status status = ErrorCode::kStale;
   if (accepts(body.epoch)) {
-    VolumeRecord volume{
-        .id = body.fence.volume, .blocks = body.fence.block_count, .name = {}, .groups = {}};
-    const std::byte* at = request.payload.bytes().data();
-    volume.groups.resize(body.fence.group_count);
-    std::memcpy(volume.groups.data(), at, body.fence.group_count * sizeof(GroupId));
-    volume.name.assign(reinterpret_cast<const char*>(at + body.fence.group_count * sizeof(GroupId)),
-                       body.fence.name_bytes);
+    FencedVolume volume = decode_fence(context_.group, body.fence, request.payload.bytes());
+    if (VARVE_MUTANT(kFenceWithoutSnapshots)) volume.history.snapshots.clear();
     ++append_count_;
-    const AttachFence fence{context_.group, body.fence.volume, body.fence.attach_generation};
-    status = co_await store_.put_fence(fence, std::move(volume));
+    status = co_await put_fence(std::move(volume), body.exact == 1);
     if (--append_count_ == 0) appends_ended_.wake_all();
     // A newer generation, of an attach that this primary has not heard of, refuses even more.
     if (status.code() == ErrorCode::kStale) status = ErrorCode::kOk;

@@ -237,9 +237,11 @@ Task<void> ReplicationNode::serve(IncomingRequest request) {
       break;
     case MessageType::kFence:
       co_await mine->fence(std::move(request));
+      fence_put();
       break;
     case MessageType::kAttach:
       co_await serve_attach(std::move(request));
+      fence_put();
       break;
     case MessageType::kIo:
       co_await serve_io(std::move(request));

@@ -5,6 +5,7 @@
 // stop(), and before that let no call of a frontend be under way.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -25,6 +26,8 @@ struct GroupIo {
   uint64_t attach_generation = 0;
   // Raised whenever an answer was missed: what was sent before is then refused (rule 4).
   uint64_t connection = 0;
+  // Of a change: what it is written in. Of a read: of the snapshot, or kHead: the volume itself.
+  Generation generation = kHead;
   const std::byte* data = nullptr;  // write; with one CRC a block
   const uint32_t* crcs = nullptr;
   std::byte* out = nullptr;                     // read
@@ -45,6 +48,8 @@ class ReplicationNode final : public PeerHandler {
   void set_nodes(std::vector<NodeId> nodes) { nodes_ = std::move(nodes); }
   // When something was last heard of the node, on our clock; our own start if nothing was.
   uint64_t heard_ns(NodeId node) const;
+  // Told after a member of this node has heard of a volume's snapshots, until it is replaced.
+  void set_fence_listener(std::function<void()> listener) { fence_listener_ = std::move(listener); }
   void start();
   bool stopping() const { return stopping_; }
   // Gives every office that this node has to another node, though nothing is wrong here.
@@ -58,7 +63,7 @@ class ReplicationNode final : public PeerHandler {
   // One attempt at the group's primary, wherever it is. kStale, kClosed, kTimedOut, kUnavailable:
   // try again, perhaps elsewhere; other errors as Primary's.
   Task<Status> io(GroupIo io);
-  Task<Status> attach(AttachFence fence, VolumeRecord volume);
+  Task<Status> attach(FencedVolume volume);
   // Ends soon, or when a record changed: try again.
   Task<void> retry_pause();
   // Asks the metadata store for the group's record, for whoever cannot reach the primary.
@@ -72,6 +77,9 @@ class ReplicationNode final : public PeerHandler {
 
  private:
   void add_replica(const SeenRecord& seen);
+  void fence_put() const {
+    if (fence_listener_) fence_listener_();
+  }
   Task<void> run();
   void refresh_old_records();
   std::set<NodeId> beacon_nodes() const;
@@ -99,6 +107,7 @@ class ReplicationNode final : public PeerHandler {
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
   uint64_t beacons_sent_ns_ = 0;
   uint64_t refreshed_ns_ = 0;
+  std::function<void()> fence_listener_;
   bool stopping_ = false;
   WaitList changed_;
   TaskGroup tasks_;

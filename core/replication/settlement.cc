@@ -105,7 +105,8 @@ Task<bool> Primary::collect_from(Session* session, Sequence after,
     for (uint32_t i = 0; i < reply->body.run_count; ++i) {
       ChangedRun run;
       std::memcpy(&run, reply->payload.bytes().data() + i * sizeof run, sizeof run);
-      runs->push_back({run.volume, {run.first_block, run.block_count}, run.sequence});
+      runs->push_back(
+          {run.volume, {run.first_block, run.block_count}, run.sequence, run.generation});
     }
     volume = reply->body.volume;
     block = reply->body.block;
@@ -115,34 +116,41 @@ Task<bool> Primary::collect_from(Session* session, Sequence after,
 
 void Primary::set_in_doubt(const std::vector<ChangedBlocks>& runs) {
   for (const ChangedBlocks& run : runs) {
-    const std::vector<BlockVersion> ours = store_.versions(run.volume, run.range);
+    const std::vector<BlockVersion> ours = store_.versions(run.versions());
     for (uint64_t i = 0; i < ours.size(); ++i) {
       if (ours[i].sequence >= run.sequence) continue;
-      Sequence& newest = newer_elsewhere_[{run.volume, run.range.first + i}];
+      Sequence& newest = newer_elsewhere_[{run.volume, run.generation, run.range.first + i}];
       newest = std::max(newest, run.sequence);
     }
   }
   std::vector<ChangedBlocks> sorted = runs;
   std::sort(sorted.begin(), sorted.end(), [](const ChangedBlocks& a, const ChangedBlocks& b) {
-    return a.volume != b.volume ? a.volume < b.volume : a.range.first < b.range.first;
+    return std::tuple(a.volume, a.generation, a.range.first) <
+           std::tuple(b.volume, b.generation, b.range.first);
   });
   auto last = in_doubt_.end();
   for (const ChangedBlocks& run : sorted) {
-    const bool joins = last != in_doubt_.end() && last->first.first == run.volume &&
+    const bool joins = last != in_doubt_.end() && std::get<VolumeId>(last->first) == run.volume &&
+                       std::get<Generation>(last->first) == run.generation &&
                        run.range.first <= last->second;
     if (joins)
       last->second = std::max(last->second, run.range.end());
     else
-      last = in_doubt_.emplace(std::pair(run.volume, run.range.first), run.range.end()).first;
+      last =
+          in_doubt_.emplace(BlockKey(run.volume, run.generation, run.range.first), run.range.end())
+              .first;
   }
 }
 
+// In any generation, of the volume and of what it was cloned from.
 bool Primary::is_in_doubt(VolumeId volume, BlockRange range) const {
   if (in_doubt_.empty()) return false;
-  auto after = in_doubt_.lower_bound({volume, range.end()});
-  if (after == in_doubt_.begin()) return false;
-  --after;
-  return after->first.first == volume && after->second > range.first;
+  for (VolumeId shown = volume; shown != VolumeId{}; shown = store_.base_of(shown)) {
+    auto at = in_doubt_.lower_bound({shown, 0, 0});
+    for (; at != in_doubt_.end() && std::get<VolumeId>(at->first) == shown; ++at)
+      if (std::get<uint64_t>(at->first) < range.end() && at->second > range.first) return true;
+  }
+  return false;
 }
 
 Task<void> Primary::settled(VolumeId volume, BlockRange range) {
@@ -153,11 +161,16 @@ Task<void> Primary::settle_in_doubt() {
   const auto ranges = in_doubt_;
   TaskGroup settling(runtime_.ready);
   uint64_t block_count = 0;
+  VersionRange last;
   for (const auto& [begin, end] : ranges) {
     if (resigned_) break;
-    const BlockRange range{begin.second, end - begin.second};
-    block_count += range.count;
-    settling.start(settle_range(begin.first, range));
+    const auto& [volume, generation, first] = begin;
+    const VersionRange what{volume, generation, {first, end - first}};
+    block_count += what.range.count;
+    // A later generation may show what an earlier one settles, and a clone what its base does.
+    if (last.volume != volume || last.generation != generation) co_await settling.done();
+    last = what;
+    settling.start(settle_range(what));
     co_await settling.below(kSettlementInFlightMax);
   }
   co_await settling.done();
@@ -167,26 +180,31 @@ Task<void> Primary::settle_in_doubt() {
                          " blocks that were in doubt"));
 }
 
-Task<void> Primary::settle_range(VolumeId volume, BlockRange range) {
+Task<void> Primary::settle_range(VersionRange what) {
   while (!resigned_) {
-    const Status status = co_await rewrite(volume, range);
+    const Status status = co_await rewrite(what);
     if (status.ok() || status.code() == ErrorCode::kNotFound) break;
     co_await pause(kRetryPauseNs);
   }
   if (resigned_) co_return;
-  in_doubt_.erase({volume, range.first});
-  newer_elsewhere_.erase(newer_elsewhere_.lower_bound({volume, range.first}),
-                         newer_elsewhere_.lower_bound({volume, range.end()}));
+  in_doubt_.erase({what.volume, what.generation, what.range.first});
+  newer_elsewhere_.erase(
+      newer_elsewhere_.lower_bound({what.volume, what.generation, what.range.first}),
+      newer_elsewhere_.lower_bound({what.volume, what.generation, what.range.end()}));
   changed_.wake_all();
 }
 
-Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {
+Task<Status> Primary::rewrite(VersionRange what) {
+  const BlockRange range = what.range;
   uint64_t block = range.first;
   while (block < range.end() && !resigned_) {
-    const auto newer = newer_elsewhere_.lower_bound({volume, block});
-    const bool any = newer != newer_elsewhere_.end() && newer->first.first == volume;
-    if (any && newer->first.second == block) {
-      const Status adopted = co_await adopt_newer(volume, block, newer->second);
+    const auto newer = newer_elsewhere_.lower_bound({what.volume, what.generation, block});
+    const bool any = newer != newer_elsewhere_.end() &&
+                     newer->first < BlockKey(what.volume, what.generation, range.end());
+    const uint64_t newer_block = any ? std::get<uint64_t>(newer->first) : range.end();
+    if (any && newer_block == block) {
+      const VersionRange one{what.volume, what.generation, {block, 1}};
+      const Status adopted = co_await adopt_newer(one, newer->second);
       if (adopted.code() != ErrorCode::kNotFound) {
         VARVE_CO_TRY(adopted);
         ++block;
@@ -195,8 +213,9 @@ Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {
     }
     const uint64_t stop =
         std::min({range.end(), round_up(block + 1, kExtentBlocks), block + kMessageBlocksMax,
-                  any && newer->first.second > block ? newer->first.second : range.end()});
-    const std::vector<BlockVersion> versions = store_.versions(volume, {block, stop - block});
+                  newer_block > block ? newer_block : range.end()});
+    // Where this member has nothing in the generation, what an earlier one shows through it.
+    const std::vector<BlockVersion> versions = store_.seen(what.view(), {block, stop - block});
     uint64_t count = 1;
     const auto alike = [&](const BlockVersion& a, const BlockVersion& b) {
       const bool data = a.kind == BlockVersion::Kind::kData;
@@ -206,12 +225,15 @@ Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {
              b.kind != BlockVersion::Kind::kDamaged && !old_number;
     };
     while (count < versions.size() && alike(versions[0], versions[count])) ++count;
-    const BlockRange part{block, count};
+    const VersionRange part{what.volume, what.generation, {block, count}};
+    const bool own = versions[0].volume == what.volume && versions[0].generation == what.generation;
     Status status;
-    if (versions[0].kind == BlockVersion::Kind::kDamaged)
-      status = co_await repair(volume, part);
-    else
-      status = co_await rewrite_alike(volume, part, versions[0].kind, versions[0].sequence);
+    if (versions[0].kind == BlockVersion::Kind::kDamaged) {
+      status = co_await repair(what.view(), part.range);
+      if (status.ok() && !own) continue;  // what shows through it is whole: now this one
+    } else {
+      status = co_await rewrite_alike(part, versions[0].kind, versions[0].sequence);
+    }
     if (status.code() == ErrorCode::kBusy) continue;  // it changed meanwhile
     if (!status.ok() && status.code() != ErrorCode::kDamaged) co_return status;
     block += count;
@@ -221,25 +243,25 @@ Task<Status> Primary::rewrite(VolumeId volume, BlockRange range) {
 
 // Of all in-sync members the highest number counts: one that was acknowledged is among them even
 // when this disk group lost the end of its log without noticing. kNotFound: nobody has it any more.
-Task<Status> Primary::adopt_newer(VolumeId volume, uint64_t block, Sequence sequence) {
-  const BlockRange one{block, 1};
+Task<Status> Primary::adopt_newer(VersionRange one, Sequence sequence) {
   AlignedBuffer data(kBlockBytes);
   for (int attempt = 0; attempt < 40 && !resigned_; ++attempt) {
-    co_await committed(volume, one);
+    co_await committed(one.volume, one.range);
     // Rule 2: settlement and a learner's return may both be at it; the second must not undo what
     // clients have written since the first.
-    if (store_.versions(volume, one)[0].sequence > sequence) co_return Status();
-    const bool fetched = co_await fetch(volume, block, sequence, data.data());
+    if (store_.versions(one)[0].sequence > sequence) co_return Status();
+    const bool fetched = co_await fetch(one, sequence, data.data());
     if (!fetched) {
       co_await pause(kRetryPauseNs);
       continue;
     }
-    const bool changed = store_.versions(volume, one)[0].sequence > sequence;
-    if (changed || overlaps_uncommitted(volume, one)) continue;
+    const bool changed = store_.versions(one)[0].sequence > sequence;
+    if (changed || overlaps_uncommitted(one)) continue;
     const uint32_t crc = crc32c(data.span());
     GroupOperation operation(runtime_.ready);
-    operation.volume = volume;
-    operation.range = one;
+    operation.volume = one.volume;
+    operation.generation = one.generation;
+    operation.range = one.range;
     operation.data = data.data();
     operation.crcs = &crc;
     operation.reserved_room = true;
@@ -249,31 +271,28 @@ Task<Status> Primary::adopt_newer(VolumeId volume, uint64_t block, Sequence sequ
 }
 
 // kBusy: the blocks changed before they could be written.
-Task<Status> Primary::rewrite_alike(VolumeId volume, BlockRange range, BlockVersion::Kind kind,
-                                    Sequence sequence) {
-  const auto sequences = [this, volume, range] {
-    std::vector<Sequence> found;
-    for (const BlockVersion& version : store_.versions(volume, range))
-      found.push_back(version.sequence);
-    return found;
-  };
-  if (overlaps_uncommitted(volume, range)) {
-    co_await committed(volume, range);
+Task<Status> Primary::rewrite_alike(VersionRange what, BlockVersion::Kind kind, Sequence sequence) {
+  const BlockRange range = what.range;
+  if (overlaps_uncommitted(what)) {
+    co_await committed(what.volume, range);
     co_return ErrorCode::kBusy;
   }
   GroupOperation operation(runtime_.ready);
-  operation.volume = volume;
+  operation.volume = what.volume;
+  operation.generation = what.generation;
+  if (VARVE_MUTANT(kSettleInNewest)) operation.generation = store_.newest_generation(what.volume);
   operation.range = range;
   operation.reserved_room = true;
   if (VARVE_MUTANT(kRepairUnderOldNumber)) operation.sequence = sequence;
   AlignedBuffer data;
   std::vector<uint32_t> crcs;
   if (kind == BlockVersion::Kind::kData) {
-    const std::vector<Sequence> before = sequences();
+    const std::vector<BlockVersion> before = store_.seen(what.view(), range);
     data = AlignedBuffer(range.count * kBlockBytes);
-    VARVE_CO_TRY(co_await store_.read(volume, range, data.data()));
+    VARVE_CO_TRY(co_await store_.read_generation(what, data.data()));
     // Rule 2: a new write, which must not hide what a client wrote while this one was read.
-    if (overlaps_uncommitted(volume, range) || sequences() != before) co_return ErrorCode::kBusy;
+    if (overlaps_uncommitted(what) || store_.seen(what.view(), range) != before)
+      co_return ErrorCode::kBusy;
     crcs.resize(range.count);
     crc32c_blocks(data.data(), range.count, crcs.data());
     operation.data = data.data();

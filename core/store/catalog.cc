@@ -190,19 +190,6 @@ Task<Status> Catalog::put_group(MemberState group) {
   co_return co_await change(make);
 }
 
-Task<Status> Catalog::put_fence(AttachFence fence, VolumeRecord volume) {
-  const Change make = [&](CatalogPayload& change) -> Status {
-    if (fence.generation < this->fence(fence.group, fence.volume)) return ErrorCode::kStale;
-    // What comes late knows an older size, and recovery ignores what lies beyond the end.
-    if (const VolumeRecord* held = find(volume.id))
-      volume.blocks = std::max(volume.blocks, held->blocks);
-    change.records.push_back(std::move(volume));
-    change.fences.push_back(fence);
-    return {};
-  };
-  co_return co_await change(make);
-}
-
 Task<Status> Catalog::commit(CatalogPayload change) {
   change.next_volume = content_.next_volume;
   for (const VolumeRecord& record : change.records)

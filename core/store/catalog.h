@@ -71,9 +71,6 @@ class Catalog {
   Task<Status> grow(VolumeId id, uint64_t blocks);
   // kStale: the epoch that is durable is newer. Positions only rise.
   Task<Status> put_group(MemberState group);
-  // Adds the volume when it is not there, and lets it grow to the size that it says. kStale: a
-  // newer generation is durable.
-  Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
   // For a change: the record of a volume with the next number.
   VolumeRecord next_volume(std::string name, uint64_t blocks) const {
     return {VolumeId{content_.next_volume}, blocks, std::move(name), {}};

@@ -2,13 +2,15 @@
 // of groups and attach generations.
 #include <algorithm>
 
+#include "core/base/mutant.h"
 #include "core/store/store_core.h"
 
 namespace varve {
 namespace {
 
-BlockVersion version_of(const BlockState& state) {
-  BlockVersion version{.crc = state.crc, .sequence = state.sequence};
+BlockVersion version_of(const BlockState& state, VolumeId volume, Generation generation) {
+  BlockVersion version{
+      .crc = state.crc, .sequence = state.sequence, .volume = volume, .generation = generation};
   switch (state.kind) {
     case BlockKind::kNone:
       break;
@@ -26,30 +28,20 @@ BlockVersion version_of(const BlockState& state) {
   return version;
 }
 
-// Whether a catalog can hold it and be read again: what comes from a peer must not cost the store.
-bool fence_fits(const AttachFence& fence, const VolumeRecord& volume) {
-  const bool groups_fit =
-      !volume.groups.empty() && volume.groups.size() <= kVolumeGroupsMax &&
-      std::find(volume.groups.begin(), volume.groups.end(), GroupId{}) == volume.groups.end();
-  return groups_fit && fence.group != GroupId{} && volume.id == fence.volume &&
-         volume.id != VolumeId{} && volume.id != VolumeId{UINT32_MAX} && volume.blocks > 0 &&
-         volume.blocks <= kVolumeBlocksMax && volume_name_allowed(volume.name);
-}
-
-// Adds the leaf's changed blocks to the runs.
-void add_changed(VolumeId id, uint64_t first_block, const Leaf& leaf, Sequence after,
-                 std::vector<ChangedBlocks>& runs) {
-  for (uint32_t i = 0; i < kLeafBlocks; ++i) {
-    const Sequence sequence = leaf.newest_sequence(i);
-    if (sequence <= after || leaf.newest_kind(i) == BlockKind::kNone) continue;
-    const uint64_t block = first_block + i;
-    ChangedBlocks* const last = runs.empty() ? nullptr : &runs.back();
-    if (last != nullptr && last->volume == id && last->sequence == sequence &&
-        last->range.end() == block && last->range.count < kLeafBlocks)
-      ++last->range.count;
-    else
-      runs.push_back({id, {block, 1}, sequence});
+// Adds one version of a block, to the run that it continues when that is among the last few.
+void add_changed(const ChangedBlocks& one, std::vector<ChangedBlocks>& runs) {
+  constexpr size_t kLookedAt = 16;
+  const size_t stop = runs.size() > kLookedAt ? runs.size() - kLookedAt : 0;
+  for (size_t i = runs.size(); i-- > stop;) {
+    ChangedBlocks& run = runs[i];
+    if (run.volume != one.volume || run.generation != one.generation ||
+        run.sequence != one.sequence || run.range.end() != one.range.first ||
+        run.range.count >= kLeafBlocks)
+      continue;
+    ++run.range.count;
+    return;
   }
+  runs.push_back(one);
 }
 
 }  // namespace
@@ -75,20 +67,19 @@ Task<Status> StoreCore::put_group(MemberState group) {
   co_return status;
 }
 
-Task<Status> StoreCore::put_fence(AttachFence fence, VolumeRecord volume) {
-  if (!fence_fits(fence, volume)) co_return ErrorCode::kInvalidArgument;
-  if (!enter()) co_return ErrorCode::kClosed;
-  const Status status = co_await catalog_.put_fence(fence, volume);
-  if (status.ok()) map_.add_volume(volume.id, volume.blocks, volume.groups);
-  leave();
-  co_return status;
+Status StoreCore::check_stamped(GroupStamp stamp, VolumeId id, BlockRange range) const {
+  VARVE_TRY(check_range(id, range));
+  // A block of a generation that is not known yet would hide, and end, what a snapshot shows.
+  if (stamp.generation > newest_generation(id) && !VARVE_MUTANT(kTakeUnheardGeneration))
+    return ErrorCode::kNotFound;
+  if (range.count > 0 && range.first / kExtentBlocks != (range.end() - 1) / kExtentBlocks)
+    return ErrorCode::kInvalidArgument;
+  return {};
 }
 
 Task<Status> StoreCore::zero(GroupStamp stamp, VolumeId id, BlockRange range) {
-  VARVE_CO_TRY(check_range(id, range));
+  VARVE_CO_TRY(check_stamped(stamp, id, range));
   if (range.count == 0) co_return Status();
-  if (range.first / kExtentBlocks != (range.end() - 1) / kExtentBlocks)
-    co_return ErrorCode::kInvalidArgument;
   if (writer_.failed()) co_return ErrorCode::kIoError;
   if (!enter()) co_return ErrorCode::kClosed;
   std::vector<Append> appends;
@@ -104,9 +95,9 @@ std::vector<BlockRange> StoreCore::used_ranges(VolumeId id, BlockRange range) co
   const VolumeMap& volume = *map_.find(id);
   for (uint64_t block = range.first; block < range.end();) {
     const uint64_t leaf_end = std::min(range.end(), round_up(block + 1, kLeafBlocks));
-    const Leaf* leaf = volume.find_leaf(block);
-    for (; block < leaf_end && leaf != nullptr; ++block) {
-      if (reads_as_zeroes(leaf->newest_kind(block % kLeafBlocks))) continue;
+    const bool any = map_.has_leaf(id, block);
+    for (; block < leaf_end && any; ++block) {
+      if (reads_as_zeroes(map_.get(volume, kHead, block).kind)) continue;
       const bool joins = !used.empty() && used.back().end() == block && block % kExtentBlocks != 0;
       if (joins)
         ++used.back().count;
@@ -131,25 +122,63 @@ ChangedPage StoreCore::changed(GroupId group, Sequence after, VolumeId volume, u
         at = round_up(at + 1, kExtentBlocks);
         continue;
       }
-      if (page.runs.size() >= runs_max) {
-        page.next_volume = record.id;
-        page.next_block = at;
-        return page;
-      }
       const Leaf* leaf = map->find_leaf(at);
-      if (leaf != nullptr && leaf->sequence_max() > after)
-        add_changed(record.id, at / kLeafBlocks * kLeafBlocks, *leaf, after, page.runs);
-      at = round_up(at + 1, kLeafBlocks);
+      const uint64_t leaf_end = round_up(at + 1, kLeafBlocks);
+      if (leaf == nullptr || leaf->sequence_max() <= after) at = leaf_end;
+      for (; at < leaf_end && at < map->block_count(); ++at) {
+        if (page.runs.size() >= runs_max) {
+          page.next_volume = record.id;
+          page.next_block = at;
+          return page;
+        }
+        add_shown(record.id, *map, at, after, page.runs);
+      }
     }
   }
   return page;
 }
 
-std::vector<BlockVersion> StoreCore::versions(VolumeId id, BlockRange range) const {
+// Versions that nothing shows are left out: each member gives them up when it comes to it.
+void StoreCore::add_shown(VolumeId id, const VolumeMap& volume, uint64_t block, Sequence after,
+                          std::vector<ChangedBlocks>& runs) const {
+  const Leaf& leaf = *volume.find_leaf(block);
+  const uint32_t index = block % kLeafBlocks;
+  if (!leaf.has_older(index) && volume.lineage().head_sees_newest()) {
+    if (leaf.newest_kind(index) != BlockKind::kNone && leaf.newest_sequence(index) > after)
+      add_changed({id, {block, 1}, leaf.newest_sequence(index), leaf.newest_generation(index)},
+                  runs);
+    return;
+  }
+  std::vector<Generation> generations;
+  std::vector<bool> needed;
+  leaf.generations(index, generations);
+  volume.lineage().find_needed(generations, needed);
+  for (size_t i = 0; i < generations.size(); ++i) {
+    const Sequence sequence = leaf.at(index, leaf.place_of(index, i)).sequence;
+    if (needed[i] && sequence > after)
+      add_changed({id, {block, 1}, sequence, generations[i]}, runs);
+  }
+}
+
+std::vector<BlockVersion> StoreCore::versions(VersionRange what) const {
+  std::vector<BlockVersion> versions(what.range.count);
+  const VolumeMap* volume = map_.find(what.volume);
+  for (uint64_t i = 0; i < what.range.count; ++i) {
+    const uint64_t block = what.range.first + i;
+    const Leaf* const leaf = volume == nullptr ? nullptr : volume->find_leaf(block);
+    BlockState state;
+    if (leaf != nullptr) state = leaf->of_generation(block % kLeafBlocks, what.generation);
+    versions[i] = version_of(state, what.volume, what.generation);
+  }
+  return versions;
+}
+
+std::vector<BlockVersion> StoreCore::seen(VolumeView view, BlockRange range) const {
   std::vector<BlockVersion> versions(range.count);
-  const VolumeMap* volume = map_.find(id);
-  if (volume == nullptr) return versions;
-  for (uint64_t i = 0; i < range.count; ++i) versions[i] = version_of(volume->get(range.first + i));
+  for (uint64_t i = 0; i < range.count; ++i) {
+    const BlockMap::Found found = map_.find_version(view, range.first + i);
+    versions[i] = version_of(found.state, found.volume, found.generation);
+  }
   return versions;
 }
 

@@ -238,8 +238,36 @@ std::vector<MemberState> Store::groups() const {
   return groups;
 }
 
-Task<Status> Store::put_fence(AttachFence fence, VolumeRecord volume) {
-  return core_->put_fence(fence, std::move(volume));
+Task<Status> Store::put_fence(AttachFence fence, VolumeRecord volume, VolumeHistory history) {
+  return core_->put_fence(fence, std::move(volume), std::move(history));
+}
+
+VolumeHistory Store::history(VolumeId id) const {
+  return core_->history(id);
+}
+
+Generation Store::newest_generation(VolumeId id) const {
+  return core_->newest_generation(id);
+}
+
+bool Store::has_view(VolumeView view) const {
+  return core_->has_view(view);
+}
+
+VolumeId Store::base_of(VolumeId id) const {
+  return core_->base_of(id);
+}
+
+Task<Status> Store::keep_snapshots(VolumeId id, Generation below, std::vector<Generation> kept) {
+  return core_->keep_snapshots(id, below, std::move(kept));
+}
+
+uint64_t Store::snapshots_dropped() const {
+  return core_->snapshots_dropped();
+}
+
+Task<Status> Store::read_generation(VersionRange what, std::byte* out) {
+  return core_->read_generation(what, out);
 }
 
 uint64_t Store::fence(GroupId group, VolumeId volume) const {
@@ -302,8 +330,16 @@ ChangedPage Store::changed(GroupId group, Sequence after, VolumeId volume, uint6
   return core_->changed(group, after, volume, block, runs_max);
 }
 
-std::vector<BlockVersion> Store::versions(VolumeId id, BlockRange range) const {
-  return core_->versions(id, range);
+std::vector<BlockVersion> Store::versions(VersionRange what) const {
+  return core_->versions(what);
+}
+
+std::vector<BlockVersion> Store::seen(VolumeView view, BlockRange range) const {
+  return core_->seen(view, range);
+}
+
+bool Store::is_shown(VolumeId id, Generation generation, uint64_t block) const {
+  return core_->is_shown(id, generation, block);
 }
 
 }  // namespace varve

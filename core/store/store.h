@@ -146,6 +146,27 @@ struct GroupStamp {
   Sequence sequence = 0;
   // Settlement, repair and catch-up may use room that is refused to clients.
   bool reserved_room = false;
+  Generation generation = 0;  // of the volume, that the blocks are written in
+};
+
+// How the generations of a volume hang together, and which of them are snapshots: what every member
+// of its groups must know before it takes a block of the newest one. Names are the cluster's.
+struct VolumeHistory {
+  LineageRecord lineage;
+  std::vector<SnapshotRecord> snapshots;
+};
+
+// The blocks of a range in one generation of a volume.
+struct VersionRange {
+  VolumeId volume{};
+  Generation generation = 0;
+  BlockRange range;
+
+  VolumeView view() const { return {volume, generation}; }
+  bool overlaps(const VersionRange& other) const {
+    return volume == other.volume && generation == other.generation &&
+           range.first < other.range.end() && other.range.first < range.end();
+  }
 };
 
 struct BlockVersion {
@@ -153,13 +174,21 @@ struct BlockVersion {
   Kind kind = Kind::kNone;
   uint32_t crc = 0;       // of data
   Sequence sequence = 0;  // 0: never written
+  // Where it stands: of a clone's block maybe in what it was cloned from.
+  VolumeId volume{};
+  Generation generation = 0;
+
+  bool operator==(const BlockVersion&) const = default;
 };
 
-// Blocks of one volume that changed in one operation.
+// Versions of blocks that were written in one operation.
 struct ChangedBlocks {
   VolumeId volume{};
   BlockRange range;
   Sequence sequence = 0;
+  Generation generation = 0;
+
+  VersionRange versions() const { return {volume, generation, range}; }
 };
 struct ChangedPage {
   std::vector<ChangedBlocks> runs;
@@ -272,19 +301,33 @@ class Store {
   // epoch of more than 24 bits. Positions never fall.
   Task<Status> put_group(MemberState group);
   std::vector<MemberState> groups() const;
-  // The volume (added when it is not there) and the attach generation of its blocks in one group.
-  // Ends when both are durable. kStale: a newer generation is durable.
-  Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
+  // The volume (added when it is not there), its snapshots and generations, and the attach
+  // generation of its blocks in one group. Ends when all is durable. Snapshots are only added.
+  // kStale: a newer attach generation is durable; kNoSpace: too many snapshots.
+  Task<Status> put_fence(AttachFence fence, VolumeRecord volume, VolumeHistory history = {});
   uint64_t fence(GroupId group, VolumeId volume) const;  // 0: none
   bool has_volume(VolumeId id) const;
+  VolumeHistory history(VolumeId id) const;
+  // What the volume's writes carry; 0 also where it is not known.
+  Generation newest_generation(VolumeId id) const;
+  bool has_view(VolumeView view) const;
+  // What the volume is a clone of; 0: of nothing.
+  VolumeId base_of(VolumeId id) const;
+  // Drops the snapshots of generations below `below` that are not in `kept`. kNotFound.
+  Task<Status> keep_snapshots(VolumeId id, Generation below, std::vector<Generation> kept);
+  // Raised whenever keep_snapshots() has dropped something.
+  uint64_t snapshots_dropped() const;
   std::vector<AttachFence> fences() const;
   std::vector<VolumeRecord> volume_records() const;
 
-  // As write(); the range lies in one extent. The higher number wins, whatever comes first.
+  // As write(); the range lies in one extent. Of one generation the higher number wins, whatever
+  // comes first. kNotFound also: the generation is newer than what put_fence() told.
   Task<Status> write_as(GroupStamp stamp, VolumeId id, BlockRange range, const std::byte* data,
                         const uint32_t* crcs);
   // The whole range reads as zeroes from this number on; remembered also where nothing was written.
   Task<Status> zero_as(GroupStamp stamp, VolumeId id, BlockRange range);
+  // As read(), of what the generation shows, whether or not it is a snapshot.
+  Task<Status> read_generation(VersionRange what, std::byte* out);
   // The parts of the range that a trim must name: they hold something.
   std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
 
@@ -296,13 +339,17 @@ class Store {
 
   // Highest number that the log has of the group.
   Sequence log_end(GroupId group) const;
-  // Blocks of the group with a number above `after`, from (volume, block) on, about `runs_max`
-  // runs.
+  // Versions of the group's blocks with a number above `after`, of all generations that something
+  // shows, from (volume, block) on; ends with the first block that brings it to `runs_max` runs.
   ChangedPage changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
                       size_t runs_max) const;
-  // What each block of the range is now; a read() that is awaited next, without anything in
-  // between, returns these versions.
-  std::vector<BlockVersion> versions(VolumeId id, BlockRange range) const;
+  // What each block of the range is in exactly this generation.
+  std::vector<BlockVersion> versions(VersionRange what) const;
+  // What the view shows of each block, whether or not it is a snapshot; a read that is awaited
+  // next, without anything in between, returns these versions.
+  std::vector<BlockVersion> seen(VolumeView view, BlockRange range) const;
+  // Whether a version of the block in this generation would be shown by anything.
+  bool is_shown(VolumeId id, Generation generation, uint64_t block) const;
 
  private:
   explicit Store(std::unique_ptr<StoreCore> core);

@@ -63,7 +63,14 @@ class StoreCore : public DurableSink {
   Task<void> space_freed();
 
   Task<Status> put_group(MemberState group);
-  Task<Status> put_fence(AttachFence fence, VolumeRecord volume);
+  Task<Status> put_fence(AttachFence fence, VolumeRecord volume, VolumeHistory history);
+  VolumeHistory history(VolumeId id) const;
+  Generation newest_generation(VolumeId id) const;
+  bool has_view(VolumeView view) const;
+  VolumeId base_of(VolumeId id) const;
+  Task<Status> keep_snapshots(VolumeId id, Generation below, std::vector<Generation> kept);
+  uint64_t snapshots_dropped() const { return snapshots_dropped_; }
+  Task<Status> read_generation(VersionRange what, std::byte* out);
   Task<Status> zero(GroupStamp stamp, VolumeId id, BlockRange range);
   std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
   bool has_room(uint64_t block_count) const {
@@ -74,7 +81,9 @@ class StoreCore : public DurableSink {
   Sequence log_end(GroupId group) const;
   ChangedPage changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
                       size_t runs_max) const;
-  std::vector<BlockVersion> versions(VolumeId id, BlockRange range) const;
+  std::vector<BlockVersion> versions(VersionRange what) const;
+  std::vector<BlockVersion> seen(VolumeView view, BlockRange range) const;
+  bool is_shown(VolumeId id, Generation generation, uint64_t block) const;
 
   StoreStats stats() const;
   const Superblock& superblock() const { return superblock_; }
@@ -98,6 +107,8 @@ class StoreCore : public DurableSink {
                    std::vector<BlockStatusRun>& runs) const;
   static void add_run(std::vector<BlockStatusRun>& runs, uint64_t count, bool data);
   Status check_range(VolumeView view, BlockRange range) const;
+  // Of what a member writes: inside one extent, in a generation that put_fence() told.
+  Status check_stamped(GroupStamp stamp, VolumeId id, BlockRange range) const;
   Status check_new_volume(std::string_view name, uint64_t blocks) const;
   // Of what is new only in name: neither volumes nor snapshots on a disk group that is filling up.
   Status check_not_full(std::string_view what) const;
@@ -123,6 +134,11 @@ class StoreCore : public DurableSink {
   Task<Status> drop_volume(VolumeId id);
   bool is_clone_base(VolumeId volume, Generation generation) const;
   Status plan_volume_drop(VolumeId id, CatalogPayload& change) const;
+  Status plan_fence(const AttachFence& fence, const VolumeRecord& volume,
+                    const VolumeHistory& history, CatalogPayload& change) const;
+  void plan_history(const VolumeHistory& history, CatalogPayload& change) const;
+  void add_shown(VolumeId id, const VolumeMap& volume, uint64_t block, Sequence after,
+                 std::vector<ChangedBlocks>& runs) const;
   // The volume's views in the map become those in the catalog; what nobody sees is given up.
   void follow_catalog(VolumeId id);
   void give_up_dropped_soon();
@@ -174,8 +190,9 @@ class StoreCore : public DurableSink {
   std::unordered_map<uint32_t, Sequence> log_ends_;  // by group
   uint64_t pending_blocks_ = 0;                      // user data on its way into the log
   uint64_t repaired_blocks_ = 0;
-  uint64_t user_blocks_ = 0;  // made durable since open
-  uint32_t requests_ = 0;     // in flight
+  uint64_t snapshots_dropped_ = 0;  // how often keep_snapshots() did
+  uint64_t user_blocks_ = 0;        // made durable since open
+  uint32_t requests_ = 0;           // in flight
   bool closing_ = false;
   bool closed_ = false;
   bool dropping_ = false;

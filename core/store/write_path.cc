@@ -14,14 +14,15 @@ constexpr size_t kTrimRunsMax = 256;
 
 Append StoreCore::make_append(GroupStamp stamp, VolumeId id, BlockRange piece, EntryOp op) {
   Append append;
-  append.entry = {.sequence = stamp.group == GroupId{} ? next_sequence_++ : stamp.sequence,
-                  .volume = static_cast<uint32_t>(id),
-                  .generation = map_.find(id)->lineage().newest(),
-                  .group = static_cast<uint32_t>(stamp.group),
-                  .extent = static_cast<uint32_t>(piece.first / kExtentBlocks),
-                  .offset = static_cast<uint16_t>(piece.first % kExtentBlocks),
-                  .count = static_cast<uint16_t>(piece.count),
-                  .op = op};
+  append.entry = {
+      .sequence = stamp.group == GroupId{} ? next_sequence_++ : stamp.sequence,
+      .volume = static_cast<uint32_t>(id),
+      .generation = stamp.group == GroupId{} ? map_.find(id)->lineage().newest() : stamp.generation,
+      .group = static_cast<uint32_t>(stamp.group),
+      .extent = static_cast<uint32_t>(piece.first / kExtentBlocks),
+      .offset = static_cast<uint16_t>(piece.first % kExtentBlocks),
+      .count = static_cast<uint16_t>(piece.count),
+      .op = op};
   return append;
 }
 
@@ -31,7 +32,7 @@ Task<Status> StoreCore::append_all(std::vector<Append>& appends) {
 
 Task<Status> StoreCore::write(GroupStamp stamp, VolumeId id, BlockRange range,
                               const std::byte* data, const uint32_t* crcs) {
-  VARVE_CO_TRY(check_range(id, range));
+  VARVE_CO_TRY(stamp.group == GroupId{} ? check_range(id, range) : check_stamped(stamp, id, range));
   if (range.count == 0) co_return Status();
   if (writer_.failed()) co_return ErrorCode::kIoError;
   const uint64_t limit = stamp.reserved_room ? reserved_limit_blocks() : write_limit_blocks();

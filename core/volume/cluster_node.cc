@@ -1,6 +1,9 @@
 #include "core/volume/cluster_node.h"
 
+#include <algorithm>
+
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 #include "core/base/text.h"
 #include "core/cluster/volume_operations.h"
 #include "core/replication/limits.h"
@@ -12,6 +15,15 @@ namespace {
 constexpr uint64_t kMetadataDeadlineNs = 10'000 * kMillisecond;
 // A node that stops tries for that long to hand its offices over.
 constexpr uint64_t kLeaveNs = 2000 * kMillisecond;
+
+bool is_gone(const SnapshotRecord& held, const ClusterHistory& seen) {
+  // A newer one may be on its way into the record; an older one that it does not have never will.
+  const bool known = held.generation < seen.newest || VARVE_MUTANT(kDropUnlistedSnapshots);
+  return known && std::none_of(seen.snapshots.begin(), seen.snapshots.end(),
+                               [&](const ClusterSnapshot& kept) {
+                                 return kept.generation == held.generation;
+                               });
+}
 
 }  // namespace
 
@@ -28,7 +40,10 @@ ClusterNode::ClusterNode(Runtime& runtime, Transport& transport, MetadataStore& 
               .receive_buffers_large = options_.receive_buffers_large}),
       view_(runtime, metadata),
       replication_(runtime, peers_, metadata, options_.node),
-      tasks_(runtime.ready) {}
+      tasks_(runtime.ready) {
+  // A fence that was on its way for long may bring back a snapshot that was deleted.
+  replication_.set_fence_listener([this] { drop_deleted_snapshots(); });
+}
 
 ClusterNode::~ClusterNode() = default;
 
@@ -60,6 +75,7 @@ Task<void> ClusterNode::leave() {
 }
 
 Task<void> ClusterNode::stop() {
+  replication_.set_fence_listener({});
   co_await view_.stop();
   co_await replication_.stop();
   co_await tasks_.done();
@@ -72,6 +88,7 @@ Task<void> ClusterNode::follow_view() {
     const uint64_t seen = view_.version();
     take_over_records();
     drop_deleted_volumes();
+    drop_deleted_snapshots();
     if (listener_) listener_();
     more = co_await view_.changed_since(seen);
   }
@@ -100,7 +117,38 @@ void ClusterNode::drop_deleted_volumes() {
   }
 }
 
+// What only they showed is given up by every member on its own: nobody asks for it any more.
+void ClusterNode::drop_deleted_snapshots() {
+  for (const auto& [group, replica] : replication_.replicas()) {
+    Store& store = replica->store();
+    for (const VolumeRecord& held : store.volume_records()) {
+      const auto* volume = view_.volume(held.id);
+      if (volume == nullptr || volume->record.deleted) continue;
+      const ClusterHistory& seen = volume->record.history;
+      const std::vector<SnapshotRecord> snapshots = store.history(held.id).snapshots;
+      const bool any =
+          std::any_of(snapshots.begin(), snapshots.end(),
+                      [&](const SnapshotRecord& snapshot) { return is_gone(snapshot, seen); });
+      if (any && dropping_.insert({&store, held.id}).second)
+        tasks_.start(keep_snapshots(&store, held.id, seen));
+    }
+  }
+}
+
+Task<void> ClusterNode::keep_snapshots(Store* store, VolumeId volume, ClusterHistory seen) {
+  std::vector<Generation> kept;
+  for (const ClusterSnapshot& snapshot : seen.snapshots) kept.push_back(snapshot.generation);
+  const Generation below = VARVE_MUTANT(kDropUnlistedSnapshots) ? kHead : seen.newest;
+  const Status status = co_await store->keep_snapshots(volume, below, std::move(kept));
+  if (!status.ok() && status.code() != ErrorCode::kNotFound)
+    log_warn("cluster", text("snapshots of volume ", static_cast<uint32_t>(volume),
+                             " cannot be dropped: ", status.message()));
+  dropping_.erase({store, volume});
+}
+
 Task<void> ClusterNode::drop(Store* store, VolumeId volume) {
+  // A snapshot that was never made, or whose deletion has not come this far.
+  [[maybe_unused]] const Status kept = co_await store->keep_snapshots(volume, kHead, {});
   const Status status = co_await store->delete_volume(volume);
   if (!status.ok() && status.code() != ErrorCode::kNotFound)
     log_warn("cluster", text("volume ", static_cast<uint32_t>(volume),

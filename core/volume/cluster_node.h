@@ -64,7 +64,9 @@ class ClusterNode final : public NodeSilence {
   Task<void> follow_view();
   void take_over_records();
   void drop_deleted_volumes();
+  void drop_deleted_snapshots();
   Task<void> drop(Store* store, VolumeId volume);
+  Task<void> keep_snapshots(Store* store, VolumeId volume, ClusterHistory seen);
 
   Runtime& runtime_;
   MetadataStore& metadata_;

@@ -41,7 +41,11 @@ class ClusterVolumes::Backend final : public BlockBackend {
 };
 
 ClusterVolumes::ClusterVolumes(Runtime& runtime, ClusterNode& node)
-    : runtime_(runtime), node_(node), changed_(runtime.ready), tasks_(runtime.ready) {
+    : runtime_(runtime),
+      node_(node),
+      snapshot_turn_(runtime.ready),
+      changed_(runtime.ready),
+      tasks_(runtime.ready) {
   node_.set_listener([this] { follow_sizes(); });
 }
 
@@ -50,6 +54,7 @@ ClusterVolumes::~ClusterVolumes() {
 }
 
 Task<Result<std::shared_ptr<VolumeShare>>> ClusterVolumes::open(std::string name, bool force) {
+  if (name.find('@') != std::string::npos) co_return co_await open_snapshot(std::move(name));
   for (;;) {
     if (closed_) co_return ErrorCode::kClosed;
     const auto found = entries_.find(name);
@@ -90,6 +95,7 @@ void ClusterVolumes::follow_sizes() {
     std::shared_ptr<VolumeShare> share = entry.share.lock();
     if (share == nullptr || entry.opening || share->backend->lost()) continue;
     const auto* const seen = node_.view().volume(entry.volume->volume().id);
+    if (seen != nullptr) entry.volume->forget_snapshots(seen->record.history);
     if (seen == nullptr || seen->record.size_bytes <= share->size_bytes) continue;
     if (growing_.insert(entry.volume).second)
       tasks_.start(grow(std::move(share), entry.volume, seen->record.size_bytes));
@@ -179,6 +185,8 @@ Task<void> ClusterVolumes::detach_leftovers() {
 }
 
 bool ClusterVolumes::in_use(std::string_view name) const {
+  const auto snapshot = snapshots_.find(name);
+  if (snapshot != snapshots_.end()) return !snapshot->second.expired();
   const auto found = entries_.find(name);
   return found != entries_.end() && !found->second.share.expired();
 }
@@ -195,6 +203,7 @@ void ClusterVolumes::close() {
     if (!entry.share.expired()) entry.volume->close();
     entry.kept.reset();
   }
+  for (ReplicatedSnapshot* const snapshot : open_snapshots_) snapshot->close();
 }
 
 }  // namespace varve

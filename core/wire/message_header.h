@@ -21,7 +21,7 @@
 namespace varve {
 
 inline constexpr uint32_t kWireMagic = 0x57565256;  // "VRVW"
-inline constexpr uint16_t kProtocolVersion = 1;
+inline constexpr uint16_t kProtocolVersion = 2;
 inline constexpr size_t kMessageTypeCount = 9;  // numbered from 1 without a gap
 
 inline constexpr uint8_t kMessageReply = 1;  // a flag

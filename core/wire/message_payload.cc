@@ -21,7 +21,12 @@ Result<uint32_t> replicate_bytes(const ReplicateRequest& request) {
 Result<uint32_t> fence_bytes(const VolumeFence& fence) {
   if (fence.group_count > kMessageGroupsMax) return malformed("a volume of too many groups");
   if (fence.name_bytes > kMessageNameBytesMax) return malformed("a volume with too long a name");
-  return static_cast<uint32_t>(fence.group_count * sizeof(GroupId)) + fence.name_bytes;
+  if (fence.snapshot_count > kFenceSnapshotsMax) return malformed("a volume of too many snapshots");
+  if (fence.branch_count > kFenceBranchesMax) return malformed("a volume of too many branches");
+  return static_cast<uint32_t>(fence.snapshot_count * sizeof(FenceSnapshot) +
+                               fence.branch_count * sizeof(FenceBranch) +
+                               fence.group_count * sizeof(GroupId)) +
+         fence.name_bytes;
 }
 
 Result<uint32_t> io_bytes(const IoWireRequest& request) {
@@ -61,6 +66,7 @@ Result<uint32_t> request_payload_bytes(MessageType type, std::span<const std::by
       return 0u;
     }
     case MessageType::kFence:
+      if (load_body<FenceRequest>(body).exact > 1) return malformed("a fence of unknown flags");
       return fence_bytes(load_body<FenceRequest>(body).fence);
     case MessageType::kAttach:
       return fence_bytes(load_body<AttachRequest>(body).fence);

@@ -86,7 +86,8 @@ struct ReplicateRequest {
   uint32_t block_count = 0;
   uint64_t first_block = 0;
   ReplicateOp op = ReplicateOp::kData;
-  uint8_t reserved[7] = {};
+  uint8_t reserved[3] = {};
+  uint32_t generation = 0;  // of the volume, that the blocks are written in
 };
 
 // Primary to member: make this epoch durable, then say what you have.
@@ -127,37 +128,57 @@ struct ChangedRun {
   uint32_t block_count = 0;
   uint64_t first_block = 0;
   Sequence sequence = 0;  // of all of them
+  uint32_t generation = 0;
+  uint32_t reserved = 0;
 };
 inline constexpr uint32_t kChangedRunsMax = 4096;
 
-// To any member: the bytes of one block under exactly this number. Reply's payload: the block.
-// kNotFound: it has another; kDamaged: it is damaged there, too.
+// To any member: the bytes of one block, of this generation and under exactly this number. Reply's
+// payload: the block. kNotFound: it has another; kDamaged: it is damaged there, too.
 struct FetchRequest {
   static constexpr MessageType kType = MessageType::kFetch;
   GroupId group{};
   Epoch epoch = 0;
   VolumeId volume{};
-  uint32_t reserved = 0;
+  uint32_t generation = 0;
   uint64_t block = 0;
   Sequence sequence = 0;
 };
 
-// What a member must know of a volume. Payload of Fence and Attach: `group_count` GroupId, then
-// `name_bytes` bytes.
+// What a member must know of a volume. Payload of Fence and Attach: `snapshot_count` FenceSnapshot,
+// `branch_count` FenceBranch, `group_count` GroupId, then `name_bytes` bytes.
 struct VolumeFence {
   VolumeId volume{};
   uint32_t name_bytes = 0;
   uint64_t block_count = 0;
   uint64_t attach_generation = 0;
   uint32_t group_count = 0;
+  uint32_t snapshot_count = 0;
+  uint32_t branch_count = 0;
+  uint32_t newest_generation = 0;  // that writes carry
+  VolumeId base{};                 // that it is a clone of; 0: of nothing
+  uint32_t base_generation = 0;
+};
+struct FenceSnapshot {
+  uint64_t block_count = 0;
+  uint64_t created_seconds = 0;
+  uint32_t generation = 0;
   uint32_t reserved = 0;
 };
+struct FenceBranch {
+  uint32_t first = 0;
+  uint32_t fork = 0;
+};
+inline constexpr uint32_t kFenceSnapshotsMax = 1024;
+inline constexpr uint32_t kFenceBranchesMax = 1024;
 // Primary to member: make this durable in the catalog.
 struct FenceRequest {
   static constexpr MessageType kType = MessageType::kFence;
   GroupId group{};
   Epoch epoch = 0;
   VolumeFence fence;
+  uint32_t exact = 0;  // 1: there are no older snapshots than these
+  uint32_t reserved = 0;
 };
 // Frontend to primary: from now on only this generation may use the volume.
 struct AttachRequest {
@@ -180,7 +201,9 @@ struct IoWireRequest {
   uint64_t attach_generation = 0;
   uint64_t connection = 0;  // raised by the frontend when it missed an answer
   IoKind kind = IoKind::kRead;
-  uint8_t reserved[7] = {};
+  uint8_t reserved[3] = {};
+  // Of a change: what it is written in. Of a read: of the snapshot, or UINT32_MAX: the volume.
+  uint32_t generation = 0;
 };
 struct IoWireReply {
   Epoch office = 0;  // as the answering node knows it; 0: it is not the primary
@@ -200,7 +223,7 @@ static_assert(
     kBodiesFit<EmptyReply, HelloRequest, HelloReply, BeaconRequest, BeaconReply, ReplicateRequest,
                PrepareRequest, PrepareReply, ChangedRequest, ChangedReply, FetchRequest,
                FenceRequest, AttachRequest, IoWireRequest, IoWireReply>);
-static_assert(sizeof(GroupClaim) == 24 && sizeof(GroupEpoch) == 8 && sizeof(ChangedRun) == 24 &&
-              sizeof(StatusRun) == 16);
+static_assert(sizeof(GroupClaim) == 24 && sizeof(GroupEpoch) == 8 && sizeof(ChangedRun) == 32 &&
+              sizeof(StatusRun) == 16 && sizeof(FenceSnapshot) == 24 && sizeof(FenceBranch) == 8);
 
 }  // namespace varve

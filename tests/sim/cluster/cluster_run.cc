@@ -137,6 +137,8 @@ ClusterResult run_cluster_seed(const ClusterSetup& setup, uint64_t seed, bool ve
   result.ops = world->workload->ops_done();
   result.ops_failed = world->workload->ops_failed();
   result.reads_checked = world->checker.reads_checked();
+  result.snapshots = world->workload->snapshots_made();
+  result.snapshot_blocks_checked = world->workload->snapshot_blocks_checked();
   result.messages = world->network.messages_delivered();
   result.virtual_ns = world->loop.monotonic_ns();
   result.counts = world->counts;

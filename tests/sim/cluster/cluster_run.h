@@ -38,6 +38,8 @@ struct ClusterResult {
   uint64_t ops = 0;
   uint64_t ops_failed = 0;
   uint64_t reads_checked = 0;  // blocks
+  uint64_t snapshots = 0;      // requests that were answered
+  uint64_t snapshot_blocks_checked = 0;
   uint64_t messages = 0;
   uint64_t virtual_ns = 0;
   ClusterFaultCounts counts;

@@ -14,6 +14,7 @@ ClusterSetup setup_with(PlantedFault fault) {
   setup.device_bytes = RegisterProgram::device_bytes();
   // Short, with many crashes: what is planted is simple.
   setup.adjust = [](NemesisPlan& plan) {
+    plan.snapshots = false;  // it has none
     plan.safety_ns /= 3;
     plan.strength[static_cast<size_t>(FaultClass::kPowerCut)] = 1000;
   };

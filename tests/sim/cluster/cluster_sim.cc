@@ -61,6 +61,13 @@ const std::vector<std::pair<std::string, Mutant>> kMutants = {
     {"forget-grace-time", Mutant::kForgetGraceTime},
     {"trust-read-after-unknown-cas", Mutant::kTrustReadAfterUnknownCas},
     {"accept-former-office", Mutant::kAcceptFormerOffice},
+    {"cut-without-drain", Mutant::kCutWithoutDrain},
+    {"cut-volumes-one-by-one", Mutant::kCutVolumesOneByOne},
+    {"forget-old-generations", Mutant::kForgetOldGenerations},
+    {"settle-in-newest", Mutant::kSettleInNewest},
+    {"fence-without-snapshots", Mutant::kFenceWithoutSnapshots},
+    {"take-unheard-generation", Mutant::kTakeUnheardGeneration},
+    {"drop-unlisted-snapshots", Mutant::kDropUnlistedSnapshots},
 };
 bool set_mutant(const std::string& name) {
   for (const auto& [known, mutant] : kMutants)
@@ -81,6 +88,8 @@ struct Job {
   uint64_t ops = 0;
   uint64_t ops_failed = 0;
   uint64_t reads_checked = 0;
+  uint64_t snapshots = 0;
+  uint64_t snapshot_blocks_checked = 0;
   uint64_t messages = 0;
   uint64_t virtual_ns = 0;
   ClusterFaultCounts counts;
@@ -129,6 +138,8 @@ bool run_one(const Options& options, Board& board, Job& job, uint64_t seed) {
   job.ops += result.ops;
   job.ops_failed += result.ops_failed;
   job.reads_checked += result.reads_checked;
+  job.snapshots += result.snapshots;
+  job.snapshot_blocks_checked += result.snapshot_blocks_checked;
   job.messages += result.messages;
   job.virtual_ns += result.virtual_ns;
   job.counts.add(result.counts);
@@ -164,6 +175,8 @@ bool report(const Options& options, const Board& board, double seconds) {
     sum.ops += job.ops;
     sum.ops_failed += job.ops_failed;
     sum.reads_checked += job.reads_checked;
+    sum.snapshots += job.snapshots;
+    sum.snapshot_blocks_checked += job.snapshot_blocks_checked;
     sum.messages += job.messages;
     sum.virtual_ns += job.virtual_ns;
     sum.counts.add(job.counts);
@@ -184,11 +197,12 @@ bool report(const Options& options, const Board& board, double seconds) {
   }
   std::printf(
       "%s: %lu seeds from %lu (%lu run twice), %lu operations (median %u a seed, %lu failed), %lu "
-      "faults (median %u a seed), %lu blocks read and judged, %lu messages, %.1f simulated hours, "
-      "%.1f s\n",
+      "faults (median %u a seed), %lu blocks read and judged, %lu snapshots, %lu blocks of them "
+      "judged, %lu messages, %.1f simulated hours, %.1f s\n",
       good ? "ok" : "FAILED", sum.seeds, options.first, sum.twice, sum.ops, median(ops),
-      sum.ops_failed, fault_count(sum.counts), median(faults), sum.reads_checked, sum.messages,
-      static_cast<double>(sum.virtual_ns) / 3.6e12, seconds);
+      sum.ops_failed, fault_count(sum.counts), median(faults), sum.reads_checked, sum.snapshots,
+      sum.snapshot_blocks_checked, sum.messages, static_cast<double>(sum.virtual_ns) / 3.6e12,
+      seconds);
   return good;
 }
 

@@ -28,6 +28,9 @@ void ClusterWorkload::start() {
     for (uint32_t i = 0; i < plan_.depth; ++i) tasks_.start(worker(&volume));
     if (plan_.of(FaultClass::kMigrate) > 0) tasks_.start(impatient(&volume));
   }
+  if (!plan_.snapshots) return;
+  tasks_.start(snapshotter());
+  tasks_.start(snapshot_reader());
 }
 
 void ClusterWorkload::start_final_reads() {
@@ -88,7 +91,8 @@ std::optional<uint32_t> ClusterWorkload::draw_node(const Volume& volume) {
 }
 
 Task<void> ClusterWorkload::attach(Volume* volume) {
-  const std::optional<uint32_t> node = draw_node(*volume);
+  const std::optional<uint32_t> near = node_of_others(*volume);
+  const std::optional<uint32_t> node = near ? near : draw_node(*volume);
   if (!node) co_return;
   volume->attaching = true;
   if (volume->owner && volume->owner->node == *node) volume->owner.reset();
@@ -157,10 +161,12 @@ Task<void> ClusterWorkload::write(Volume* volume, Owner owner, BlockRange range,
     fill_block({volume->number, static_cast<uint32_t>(range.first + i), number},
                op->data.data() + i * kBlockBytes);
   }
+  cuts_.begin_write(number, volume->number, range, zeroes);
   co_await perform(volume, owner.node, op);
   using WriteEnd = ClusterChecker::WriteEnd;
   WriteEnd how = op->accepted ? WriteEnd::kIndeterminate : WriteEnd::kRefused;
   if (op->result.ok()) how = WriteEnd::kDone;
+  cuts_.end_write(number, how == WriteEnd::kDone, how == WriteEnd::kRefused);
   std::string wrong = checker_.end_write(number, how);
   if (!wrong.empty()) fail(std::move(wrong));
   ++ops_done_;
@@ -187,6 +193,7 @@ Task<void> ClusterWorkload::read(Volume* volume, Owner owner, BlockRange range) 
     const std::byte* block = op->data.data() + i * kBlockBytes;
     values.push_back(value_of(block, volume->number, static_cast<uint32_t>(range.first + i)));
     if (values.back() == kGarbageValue) found = text("  found: ", describe_block(block), "\n");
+    cuts_.saw(volume->number, range.first + i, values.back());
   }
   std::string wrong = checker_.end_read(number, values);
   if (!wrong.empty()) fail(wrong + found);
@@ -211,23 +218,43 @@ Task<void> ClusterWorkload::final_reads(Volume* volume) {
                 " failed after everything was healed"));
     co_await compare_members(volume, block);
   }
+  co_await final_snapshot_reads(volume);
 }
 
-Task<void> ClusterWorkload::compare_members(Volume* volume, uint64_t block) {
-  std::vector<BlockValue> values;
-  for (uint32_t node = 0; node < nodes_.size(); ++node) {
+// A node may hear late of a snapshot that was the last to be made: it is asked again.
+Task<ClientOpPtr> ClusterWorkload::read_member(Volume* volume, std::string snapshot, uint64_t block,
+                                               uint32_t node) {
+  for (int attempt = 1;; ++attempt) {
     const BlockRange range{block, 1};
     ClientOpPtr op = new_op(*volume, ClientOp::Kind::kReadReplica, range);
+    op->snapshot = snapshot;
     co_await perform(volume, node, op);
+    const bool unheard = !snapshot.empty() && op->result.code() == ErrorCode::kUnavailable;
+    if (!unheard || attempt == kFinalAttempts) co_return op;
+    co_await pause(100 * kMillisecond);
+  }
+}
+
+Task<std::vector<BlockValue>> ClusterWorkload::member_values(Volume* volume, std::string snapshot,
+                                                             uint64_t block) {
+  std::vector<BlockValue> values;
+  for (uint32_t node = 0; node < nodes_.size(); ++node) {
+    const ClientOpPtr op = co_await read_member(volume, snapshot, block, node);
     if (op->result.code() == ErrorCode::kNotFound) continue;
     if (!op->result.ok()) {
-      fail(text("node ", node, " cannot read its block ", block, " of ", volume->name, ": ",
-                op->result.message()));
-      co_return;
+      fail(text("node ", node, " cannot read its block ", block, " of ", volume->name,
+                snapshot.empty() ? "" : "@", snapshot, ": ", op->result.message()));
+      co_return std::vector<BlockValue>();
     }
     values.push_back(value_of(op->data.data(), volume->number, static_cast<uint32_t>(block)));
   }
   if (values.empty()) fail(text("nobody holds block ", block, " of ", volume->name));
+  co_return values;
+}
+
+Task<void> ClusterWorkload::compare_members(Volume* volume, uint64_t block) {
+  const std::vector<BlockValue> values = co_await member_values(volume, {}, block);
+  if (values.empty()) co_return;
   std::string wrong = checker_.check_replicas(volume->number, block, values);
   if (!wrong.empty()) fail(std::move(wrong));
 }

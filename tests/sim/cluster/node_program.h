@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/ids.h"
@@ -50,13 +51,30 @@ class NodeProgram {
   virtual Task<Status> write(std::string volume, BlockRange range, const std::byte* data) = 0;
   virtual Task<Status> trim(std::string volume, BlockRange range) = 0;
 
+  // One snapshot of each of the volumes, all of one instant; this node has attached them.
+  virtual Task<Status> snapshot(std::vector<std::string> volumes, std::string name) {
+    (void)volumes, (void)name;
+    co_return ErrorCode::kUnsupported;
+  }
+  virtual Task<Status> read_snapshot(std::string volume, std::string name, BlockRange range,
+                                     std::byte* out) {
+    (void)volume, (void)name, (void)range, (void)out;
+    co_return ErrorCode::kUnsupported;
+  }
+  virtual Task<Status> delete_snapshot(std::string volume, std::string name) {
+    (void)volume, (void)name;
+    co_return ErrorCode::kUnsupported;
+  }
+
   // Gives what it leads to other nodes, though nothing is wrong.
   virtual void hand_over() {}
 
   // When all is healed: nothing is left to do here, and every member of every group is in sync.
   virtual bool settled() const = 0;
-  // What this node holds itself. kNotFound: it is no in-sync member for that range.
-  virtual Task<Status> read_replica(std::string volume, BlockRange range, std::byte* out) = 0;
+  // What this node holds itself, of the volume or, with a name, of its snapshot. kNotFound: it is
+  // no in-sync member for that range; kUnavailable: it has not heard of the snapshot.
+  virtual Task<Status> read_replica(std::string volume, std::string snapshot, BlockRange range,
+                                    std::byte* out) = 0;
   // For a failure's report: role, epochs, positions. One line.
   virtual std::string state_line() const = 0;
 };

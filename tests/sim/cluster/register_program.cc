@@ -149,7 +149,8 @@ Task<Status> RegisterProgram::trim(std::string volume, BlockRange range) {
   co_return status;
 }
 
-Task<Status> RegisterProgram::read_replica(std::string volume, BlockRange range, std::byte* out) {
+Task<Status> RegisterProgram::read_replica(std::string volume, std::string, BlockRange range,
+                                           std::byte* out) {
   if (!server()) co_return ErrorCode::kNotFound;
   for (uint64_t i = 0; i < range.count; ++i) {
     const uint64_t place = place_of(volume_index(volume), range.first + i);

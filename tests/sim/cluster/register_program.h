@@ -44,7 +44,8 @@ class RegisterProgram : public NodeProgram, private TransportSink {
   Task<Status> write(std::string volume, BlockRange range, const std::byte* data) override;
   Task<Status> trim(std::string volume, BlockRange range) override;
   bool settled() const override { return open_requests_.empty(); }
-  Task<Status> read_replica(std::string volume, BlockRange range, std::byte* out) override;
+  Task<Status> read_replica(std::string volume, std::string snapshot, BlockRange range,
+                            std::byte* out) override;
   std::string state_line() const override;
 
  private:

@@ -1,5 +1,7 @@
 #include "tests/sim/cluster/replicated_program.h"
 
+#include <algorithm>
+
 #include "core/base/crc32c.h"
 #include "core/base/text.h"
 #include "core/cluster/planner.h"
@@ -31,7 +33,9 @@ GroupRecord group_of(const NemesisPlan& plan, uint32_t index) {
 }  // namespace
 
 ReplicatedProgram::ReplicatedProgram(const NodeEnvironment& environment)
-    : environment_(environment) {}
+    : environment_(environment),
+      snapshot_turn_(environment.runtime.ready),
+      telling_(environment.runtime.ready) {}
 
 ReplicatedProgram::~ReplicatedProgram() = default;
 
@@ -122,6 +126,7 @@ Task<void> ReplicatedProgram::stop() {
   stopping_ = true;
   for (const auto& [name, volume] : volumes_) volume->close();
   if (node_ != nullptr) co_await node_->stop();
+  co_await telling_.done();
   if (store_ != nullptr) [[maybe_unused]]
     const Status closed = co_await store_->close();
 }
@@ -162,8 +167,66 @@ Task<Status> ReplicatedProgram::trim(std::string name, BlockRange range) {
   co_return co_await volume->trim(range);
 }
 
+Task<Status> ReplicatedProgram::snapshot(std::vector<std::string> volumes, std::string name) {
+  std::vector<AttachedVolume> attached;
+  std::vector<SnapshotName> names;
+  for (const std::string& volume : volumes) {
+    attached.push_back(find(volume));
+    names.push_back({volume, name});
+    if (attached.back() == nullptr) co_return ErrorCode::kUnavailable;
+  }
+  co_await snapshot_turn_.take();
+  Status status = ErrorCode::kClosed;
+  if (!stopping_) {
+    const auto made = co_await take_snapshots(&environment_.runtime, node_.get(), &telling_,
+                                              std::move(attached), std::move(names));
+    status = made.ok() ? Status() : made.status();
+  }
+  snapshot_turn_.end();
+  co_return status;
+}
+
+Task<Status> ReplicatedProgram::read_snapshot(std::string volume, std::string name,
+                                              BlockRange range, std::byte* out) {
+  if (!started_ || stopping_) co_return ErrorCode::kUnavailable;
+  const auto* seen = node_->view().volume(volume);
+  const ClusterSnapshot* found = seen == nullptr ? nullptr : seen->record.history.find(name);
+  if (found == nullptr) co_return ErrorCode::kNotFound;
+  ReplicatedSnapshot snapshot(node_->replication(), seen->record, found->generation);
+  co_return co_await snapshot.read(range, out);
+}
+
+Task<Status> ReplicatedProgram::delete_snapshot(std::string volume, std::string name) {
+  if (!started_ || stopping_) co_return ErrorCode::kUnavailable;
+  SnapshotName which{std::move(volume), std::move(name)};
+  const auto deleted = co_await varve::delete_snapshot(node_->context(), std::move(which));
+  co_return deleted.ok() ? Status() : deleted.status();
+}
+
+// No member keeps a snapshot that is gone, and all have those that are there.
+bool ReplicatedProgram::snapshots_are_right() const {
+  for (const VolumeRecord& held : store_->volume_records()) {
+    const auto* seen = node_->view().volume(held.id);
+    if (seen == nullptr) return false;
+    const VolumeHistory history = store_->history(held.id);
+    size_t made = 0;
+    for (const SnapshotRecord& snapshot : history.snapshots) {
+      bool known = false;
+      for (const ClusterSnapshot& kept : seen->record.history.snapshots)
+        known = known || kept.generation == snapshot.generation;
+      if (!known) return false;
+      if (seen->record.history.find(snapshot.generation) != nullptr) ++made;
+    }
+    const auto& all = seen->record.history.snapshots;
+    if (made != static_cast<size_t>(std::count_if(
+                    all.begin(), all.end(), [](const auto& one) { return one.pending == 0; })))
+      return false;
+  }
+  return true;
+}
+
 bool ReplicatedProgram::settled() const {
-  if (!started_) return false;
+  if (!started_ || !snapshots_are_right()) return false;
   for (const auto& [group, replica] : node_->replication().replicas()) {
     const GroupRecord& record = replica->seen().record;
     if (record.in_sync.size() != record.members.size()) return false;
@@ -173,7 +236,8 @@ bool ReplicatedProgram::settled() const {
   return true;
 }
 
-Task<Status> ReplicatedProgram::read_replica(std::string name, BlockRange range, std::byte* out) {
+Task<Status> ReplicatedProgram::read_replica(std::string name, std::string snapshot,
+                                             BlockRange range, std::byte* out) {
   if (!started_) co_return ErrorCode::kNotFound;
   const auto* volume = node_->view().volume(name);
   if (volume == nullptr) co_return ErrorCode::kNotFound;
@@ -181,12 +245,25 @@ Task<Status> ReplicatedProgram::read_replica(std::string name, BlockRange range,
   Replica* const replica = node_->replication().replica(group);
   if (replica == nullptr) co_return ErrorCode::kNotFound;
   if (!replica->seen().record.is_in_sync(replica->disk_group())) co_return ErrorCode::kNotFound;
-  co_return co_await store_->read(volume->record.id, range, out);
+  VolumeView view = volume->record.id;
+  if (!snapshot.empty()) {
+    const ClusterSnapshot* const found = volume->record.history.find(snapshot);
+    if (found == nullptr) co_return ErrorCode::kUnavailable;
+    view.generation = found->generation;
+  }
+  co_return co_await store_->read(view, range, out);
 }
 
 std::string ReplicatedProgram::state_line() const {
   std::string line;
   if (node_ == nullptr) return "no store yet";
+  for (const VolumeRecord& held :
+       store_ == nullptr ? std::vector<VolumeRecord>() : store_->volume_records()) {
+    const VolumeHistory history = store_->history(held.id);
+    line += text(line.empty() ? "" : "; ", held.name, ": generation ", history.lineage.newest,
+                 " snapshots");
+    for (const SnapshotRecord& snapshot : history.snapshots) line += text(" ", snapshot.generation);
+  }
   for (const auto& [group, replica] : node_->replication().replicas()) {
     const GroupRecord& record = replica->seen().record;
     line += text(line.empty() ? "" : "; ", "group ", static_cast<uint32_t>(group), ": epoch ",

@@ -9,8 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "core/runtime/turn.h"
 #include "core/store/store.h"
 #include "core/volume/cluster_node.h"
+#include "core/volume/group_snapshot.h"
+#include "core/volume/replicated_snapshot.h"
 #include "tests/sim/cluster/cluster_run.h"
 #include "tests/sim/cluster/node_program.h"
 
@@ -34,18 +37,26 @@ class ReplicatedProgram final : public NodeProgram {
   Task<Status> trim(std::string volume, BlockRange range) override;
   void hand_over() override;
   bool settled() const override;
-  Task<Status> read_replica(std::string volume, BlockRange range, std::byte* out) override;
+  Task<Status> read_replica(std::string volume, std::string snapshot, BlockRange range,
+                            std::byte* out) override;
+  Task<Status> snapshot(std::vector<std::string> volumes, std::string name) override;
+  Task<Status> read_snapshot(std::string volume, std::string name, BlockRange range,
+                             std::byte* out) override;
+  Task<Status> delete_snapshot(std::string volume, std::string name) override;
   std::string state_line() const override;
 
  private:
   using VolumePtr = std::shared_ptr<ReplicatedVolume>;
   Task<Status> open_store();
   VolumePtr find(const std::string& name) const;
+  bool snapshots_are_right() const;
 
   const NodeEnvironment environment_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ClusterNode> node_;
   std::map<std::string, VolumePtr> volumes_;
+  Turn snapshot_turn_;
+  TaskGroup telling_;
   bool stopping_ = false;
   bool started_ = false;
 };

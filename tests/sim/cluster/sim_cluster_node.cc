@@ -215,7 +215,15 @@ Task<Status> SimClusterNode::call(NodeProgram* program, ClientOp* op) {
     case ClientOp::Kind::kTrim:
       co_return co_await program->trim(op->volume, op->range);
     case ClientOp::Kind::kReadReplica:
-      co_return co_await program->read_replica(op->volume, op->range, op->data.data());
+      co_return co_await program->read_replica(op->volume, op->snapshot, op->range,
+                                               op->data.data());
+    case ClientOp::Kind::kSnapshot:
+      co_return co_await program->snapshot(op->volumes, op->snapshot);
+    case ClientOp::Kind::kReadSnapshot:
+      co_return co_await program->read_snapshot(op->volume, op->snapshot, op->range,
+                                                op->data.data());
+    case ClientOp::Kind::kDeleteSnapshot:
+      co_return co_await program->delete_snapshot(op->volume, op->snapshot);
   }
   co_return ErrorCode::kInvalidArgument;
 }

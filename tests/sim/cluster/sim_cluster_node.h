@@ -29,9 +29,20 @@ namespace varve {
 
 // One operation of a client on a node. It ends when the node answers, or when it dies.
 struct ClientOp {
-  enum class Kind : uint8_t { kAttach, kRead, kWrite, kTrim, kReadReplica };
+  enum class Kind : uint8_t {
+    kAttach,
+    kRead,
+    kWrite,
+    kTrim,
+    kReadReplica,
+    kSnapshot,
+    kReadSnapshot,
+    kDeleteSnapshot,
+  };
   Kind kind = Kind::kRead;
   std::string volume;
+  std::vector<std::string> volumes;  // kSnapshot
+  std::string snapshot;              // its name
   BlockRange range;
   AlignedBuffer data;
   // Set at the end. kUnknown: the node died. `accepted` false: the node never got it.

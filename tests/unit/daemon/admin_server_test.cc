@@ -24,6 +24,7 @@ struct FakeBackend final : AdminBackend {
   AddDisk add;
   std::string deleted;
   bool existed = false;
+  bool in_cluster = false;  // snapshots are shown without their space
   uint32_t copies = 9;
   std::string attached;
   std::string asked;
@@ -68,7 +69,12 @@ struct FakeBackend final : AdminBackend {
   Result<SnapshotStatus> snapshot(const std::string& name) override {
     if (!failure.ok()) return failure;
     asked = "show " + name;
-    return SnapshotStatus{.volume = "v", .name = "s", .used_bytes = 8192, .exclusive_bytes = 4096};
+    SnapshotStatus shown{.volume = "v", .name = "s"};
+    if (in_cluster) return shown;
+    shown.disk_group = "d";
+    shown.used_bytes = 8192;
+    shown.exclusive_bytes = 4096;
+    return shown;
   }
   Result<SnapshotStatus> delete_snapshot(const std::string& name) override {
     if (!failure.ok()) return failure;
@@ -243,6 +249,8 @@ TEST_CASE("snapshots are taken together, shown, rolled back to, cloned, compared
   CHECK(fixture.backend.asked == "list v");
   CHECK(has(fixture.get("/v1/snapshots/v%40s"), "\"exclusive_bytes\": 4096"));
   CHECK(fixture.backend.asked == "show v@s");
+  fixture.backend.in_cluster = true;
+  CHECK_FALSE(has(fixture.get("/v1/snapshots/v%40s"), "used_bytes"));
   CHECK(fixture.post("/v1/snapshots/v%40s/rollback", "{}").status == 200);
   CHECK(fixture.backend.asked == "rollback v@s");
   CHECK(fixture.post("/v1/snapshots/v@s/clone", R"({"name":"c","size_bytes":4096})").status == 201);

@@ -79,7 +79,7 @@ TEST_CASE("another version of the protocol is told this one's") {
   const HelloRequest hello{.cluster = kCluster, .node = NodeId{2}};
   const size_t size =
       encode_message({.type = MessageType::kHello, .body = body_bytes(hello)}, bytes);
-  bytes[4] = std::byte{2};
+  bytes[4] = std::byte{kProtocolVersion + 1};
   nodes.raw.send_bytes(std::span(bytes).first(size));
   CHECK(!nodes.closed());
   CHECK(nodes.raw.last().status == ErrorCode::kUnsupported);

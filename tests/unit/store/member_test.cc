@@ -40,7 +40,7 @@ TEST_CASE("the higher number wins, whatever came first, also after recovery") {
     CHECK(bench.read(kVolume, 6) == 0);
     CHECK(bench.store().log_end(kGroup) == 20);
     CHECK(bench.store().log_end(kOther) == 0);
-    const auto versions = bench.store().versions(kVolume, {4, 4});
+    const auto versions = bench.store().versions({kVolume, 0, {4, 4}});
     CHECK(versions[0].sequence == 20);
     CHECK(versions[2].kind == BlockVersion::Kind::kZero);
     CHECK(versions[2].sequence == 15);
@@ -111,7 +111,14 @@ TEST_CASE("what changed after a number is found, in the group's extents only, pa
   do {
     page = bench.store().changed(kGroup, 110, page.next_volume, page.next_block, 4);
     CHECK(page.runs.size() <= 8);
-    runs.insert(runs.end(), page.runs.begin(), page.runs.end());
+    for (const ChangedBlocks& run : page.runs) {  // a page may end within a run
+      const bool joins = !runs.empty() && runs.back().sequence == run.sequence &&
+                         runs.back().range.end() == run.range.first;
+      if (joins)
+        runs.back().range.count += run.range.count;
+      else
+        runs.push_back(run);
+    }
   } while (page.next_volume != VolumeId{});
   REQUIRE(runs.size() == 20);
   CHECK(runs[0].range.first == 11 * 300);
@@ -136,12 +143,12 @@ TEST_CASE("a trim is remembered until every member has it") {
   };
   overwrite();
   CHECK(bench.store().stats().segments_cleaned > 5);
-  CHECK(bench.store().versions(kVolume, {0, 1})[0].sequence == 2);
+  CHECK(bench.store().versions({kVolume, 0, {0, 1}})[0].sequence == 2);
   bench.reopen();
-  CHECK(bench.store().versions(kVolume, {0, 1})[0].sequence == 2);
+  CHECK(bench.store().versions({kVolume, 0, {0, 1}})[0].sequence == 2);
   REQUIRE(bench.run(bench.store().put_group({kGroup, 1, 2, 2})).ok());
   overwrite();
-  CHECK(bench.store().versions(kVolume, {0, 1})[0].kind == BlockVersion::Kind::kNone);
+  CHECK(bench.store().versions({kVolume, 0, {0, 1}})[0].kind == BlockVersion::Kind::kNone);
 }
 
 TEST_CASE("settlement, repair and catch-up have room where clients have none") {
@@ -153,6 +160,90 @@ TEST_CASE("settlement, repair and catch-up have room where clients have none") {
   CHECK(bench.write_as({kGroup, sequence, true}, kVolume, {filled, 1}, 5).ok());
   CHECK(bench.run(bench.store().zero_as({kGroup, ++sequence}, kVolume, {0, 1})).ok());
   CHECK(bench.run(bench.store().put_group({kGroup, 2, 1, 0})).ok());
+}
+
+namespace {
+
+VolumeHistory history(Generation newest, std::vector<Generation> snapshots) {
+  VolumeHistory history;
+  history.lineage.newest = newest;
+  for (const Generation generation : snapshots)
+    history.snapshots.push_back(
+        {.volume = kVolume, .generation = generation, .blocks = 100, .name = {}});
+  return history;
+}
+
+Status tell(MemberBench& bench, const VolumeHistory& news) {
+  return bench.run(bench.store().put_fence({kGroup, kVolume, 5}, bench.record(), news));
+}
+
+uint8_t shown(MemberBench& bench, Generation generation, uint64_t block) {
+  AlignedBuffer data(kBlockBytes);
+  REQUIRE(bench.run(bench.store().read({kVolume, generation}, {block, 1}, data.data())).ok());
+  return static_cast<uint8_t>(data.data()[0]);
+}
+
+}  // namespace
+
+TEST_CASE("a member takes no block of a generation that it has not heard of") {
+  MemberBench bench;
+  CHECK(bench.write_as({kGroup, 1, false, 1}, kVolume, {0, 1}, 1).code() == ErrorCode::kNotFound);
+  REQUIRE(tell(bench, history(1, {0})).ok());
+  CHECK(bench.write_as({kGroup, 1, false, 1}, kVolume, {0, 1}, 1).ok());
+}
+
+TEST_CASE("of one generation the higher number wins, of two the newer one is shown") {
+  MemberBench bench;
+  REQUIRE(bench.write_as({kGroup, 10}, kVolume, {0, 2}, 1).ok());
+  REQUIRE(tell(bench, history(1, {0})).ok());
+  REQUIRE(bench.write_as({kGroup, 20, false, 1}, kVolume, {0, 1}, 2).ok());
+  // A repair of what only the snapshot shows has the highest number of all.
+  REQUIRE(bench.write_as({kGroup, 30, false, 0}, kVolume, {0, 2}, 3).ok());
+  for (int pass = 0; pass < 2; ++pass) {
+    CHECK(bench.read(kVolume, 0) == 2);
+    CHECK(bench.read(kVolume, 1) == 3);
+    CHECK(shown(bench, 0, 0) == 3);
+    CHECK(bench.store().versions({kVolume, 0, {0, 1}})[0].sequence == 30);
+    CHECK(bench.store().versions({kVolume, 1, {0, 1}})[0].sequence == 20);
+    const ChangedPage page = bench.store().changed(kGroup, 15, VolumeId{}, 0, 100);
+    REQUIRE(page.runs.size() == 2);
+    bench.reopen();
+  }
+  // The same when nothing tells generations apart but the blocks themselves.
+  REQUIRE(bench.run(bench.store().keep_snapshots(kVolume, 1, {})).ok());
+  REQUIRE(bench.write_as({kGroup, 40, false, 0}, kVolume, {0, 2}, 4).ok());
+  for (int pass = 0; pass < 2; ++pass) {
+    CHECK(bench.read(kVolume, 0) == 2);
+    CHECK(bench.read(kVolume, 1) == 4);
+    bench.reopen();
+  }
+}
+
+TEST_CASE("a snapshot that a member gave up does not come back with what comes late") {
+  MemberBench bench;
+  REQUIRE(tell(bench, history(2, {0, 1})).ok());
+  REQUIRE(bench.run(bench.store().keep_snapshots(kVolume, 2, {1})).ok());
+  REQUIRE(tell(bench, history(2, {0, 1})).ok());
+  REQUIRE(tell(bench, history(3, {0, 1, 2})).ok());
+  for (int pass = 0; pass < 2; ++pass) {
+    CHECK_FALSE(bench.store().has_view({kVolume, 0}));
+    CHECK(bench.store().has_view({kVolume, 1}));
+    CHECK(bench.store().has_view({kVolume, 2}));
+    CHECK(bench.store().newest_generation(kVolume) == 3);
+    bench.reopen();
+  }
+}
+
+TEST_CASE("a history that no catalog could hold is refused") {
+  MemberBench bench;
+  CHECK(tell(bench, history(1, {1})).code() == ErrorCode::kInvalidArgument);
+  CHECK(tell(bench, history(kHead, {})).code() == ErrorCode::kInvalidArgument);
+  VolumeHistory strange = history(9, {});
+  strange.lineage.base = kVolume;
+  CHECK(tell(bench, strange).code() == ErrorCode::kInvalidArgument);
+  strange.lineage.base = {};
+  strange.lineage.branches = {{0, 0}, {5, 5}};
+  CHECK(tell(bench, strange).code() == ErrorCode::kInvalidArgument);
 }
 
 }  // namespace varve

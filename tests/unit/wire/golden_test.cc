@@ -52,14 +52,19 @@ constexpr VolumeFence kFence{.volume = VolumeId{0x21},
                              .name_bytes = 0x22,
                              .block_count = 0x23,
                              .attach_generation = 0x24,
-                             .group_count = 0x25};
+                             .group_count = 0x25,
+                             .snapshot_count = 1,
+                             .branch_count = 2,
+                             .newest_generation = 0x26,
+                             .base = VolumeId{0x20},
+                             .base_generation = 0x27};
 
 TEST_CASE("the bytes of requests are what they were") {
   CHECK(request(HelloRequest{.cluster = uuid(), .node = NodeId{0x11}, .boot = 0x12}) ==
-        "56525657010001000807060504030201000000002000000000000000de70154e"
+        "56525657020001000807060504030201000000002000000000000000276026e9"
         "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf11000000000000001200000000000000");
   CHECK(request(BeaconRequest{.sent_ns = 0x11, .count = 0x12}, 0x90) ==
-        "56525657010002000807060504030201900000001000000000000000189c38c2"
+        "5652565702000200080706050403020190000000100000000000000094d594a1"
         "11000000000000001200000000000000");
   CHECK(request(ReplicateRequest{.group = GroupId{0x11},
                                  .epoch = 0x12,
@@ -69,17 +74,18 @@ TEST_CASE("the bytes of requests are what they were") {
                                  .volume = VolumeId{0x15},
                                  .block_count = 1,
                                  .first_block = 0x16,
-                                 .op = ReplicateOp::kData},
+                                 .op = ReplicateOp::kData,
+                                 .generation = 0x17},
                 4100) ==
-        "56525657010003000807060504030201041000003800000000000000d9453063"
+        "565256570200030008070605040302010410000038000000000000001aff1a8b"
         "1100000012000000770000000005000013000000000000001400000000000000"
-        "150000000100000016000000000000000100000000000000");
+        "150000000100000016000000000000000100000017000000");
   CHECK(request(PrepareRequest{.group = GroupId{0x11},
                                .epoch = 0x12,
                                .office = 0x13,
                                .primary = DiskGroupId{0x14},
                                .in_sync = 1}) ==
-        "5652565701000400080706050403020100000000180000000000000007485d7a"
+        "565256570200040008070605040302010000000018000000000000000b6f265e"
         "110000001200000013000000140000000100000000000000");
   CHECK(request(ChangedRequest{.group = GroupId{0x11},
                                .epoch = 0x12,
@@ -87,23 +93,25 @@ TEST_CASE("the bytes of requests are what they were") {
                                .volume = VolumeId{0x13},
                                .run_count_max = 0x14,
                                .block = 0x15}) ==
-        "56525657010005000807060504030201000000002000000000000000337ddfbe"
+        "56525657020005000807060504030201000000002000000000000000ca6dec19"
         "1100000012000000770000000005000013000000140000001500000000000000");
   CHECK(request(FetchRequest{.group = GroupId{0x11},
                              .epoch = 0x12,
                              .volume = VolumeId{0x13},
+                             .generation = 0x15,
                              .block = 0x14,
                              .sequence = kSequence}) ==
-        "56525657010006000807060504030201000000002000000000000000c8773bb1"
-        "1100000012000000130000000000000014000000000000007700000000050000");
-  CHECK(request(FenceRequest{.group = GroupId{0x11}, .epoch = 0x12, .fence = kFence}, 0xb6) ==
-        "56525657010007000807060504030201b6000000280000000000000056153166"
+        "56525657020006000807060504030201000000002000000000000000bbae4f86"
+        "1100000012000000130000001500000014000000000000007700000000050000");
+  CHECK(request(FenceRequest{.group = GroupId{0x11}, .epoch = 0x12, .fence = kFence, .exact = 1},
+                0xde) ==
+        "56525657020007000807060504030201de000000400000000000000032b4b586"
         "1100000012000000210000002200000023000000000000002400000000000000"
-        "2500000000000000");
-  CHECK(request(AttachRequest{.group = GroupId{0x11}, .office = 0x12, .fence = kFence}, 0xb6) ==
-        "56525657010008000807060504030201b60000002800000000000000147a6127"
+        "2500000001000000020000002600000020000000270000000100000000000000");
+  CHECK(request(AttachRequest{.group = GroupId{0x11}, .office = 0x12, .fence = kFence}, 0xde) ==
+        "56525657020008000807060504030201de0000003800000000000000b19faccf"
         "1100000012000000210000002200000023000000000000002400000000000000"
-        "2500000000000000");
+        "250000000100000002000000260000002000000027000000");
   CHECK(request(IoWireRequest{.group = GroupId{0x11},
                               .office = 0x12,
                               .volume = VolumeId{0x13},
@@ -111,42 +119,43 @@ TEST_CASE("the bytes of requests are what they were") {
                               .first_block = 0x15,
                               .attach_generation = 0x16,
                               .connection = 0x17,
-                              .kind = IoKind::kTrim}) ==
-        "5652565701000900080706050403020100000000300000000000000064728913"
+                              .kind = IoKind::kTrim,
+                              .generation = 0x18}) ==
+        "565256570200090008070605040302010000000030000000000000000577dd46"
         "1100000012000000130000001400000015000000000000001600000000000000"
-        "17000000000000000300000000000000");
+        "17000000000000000300000018000000");
 }
 
 TEST_CASE("the bytes of replies are what they were") {
   constexpr ErrorCode kOk = ErrorCode::kOk;
   CHECK(reply(MessageType::kHello, HelloReply{.node = NodeId{0x11}, .boot = 0x12}, kOk, 0) ==
-        "56525657010001000807060504030201000000001000010000000000b6324170"
+        "565256570200010008070605040302010000000010000100000000003a7bed13"
         "11000000000000001200000000000000");
   CHECK(reply(MessageType::kBeacon, BeaconReply{.sent_ns = 0x11, .count = 1}, kOk, 8) ==
-        "565256570100020008070605040302010800000010000100000000009ea812e9"
+        "5652565702000200080706050403020108000000100001000000000012e1be8a"
         "11000000000000000100000000000000");
   CHECK(reply(MessageType::kReplicate, EmptyReply{}, ErrorCode::kStale, 0) ==
-        "56525657010003000807060504030201000000000800010e0000000027ed0baf"
+        "56525657020003000807060504030201000000000800010e000000007a9ce0e9"
         "0000000000000000");
   CHECK(reply(MessageType::kPrepare,
               PrepareReply{.epoch = 0x11, .position = kSequence, .log_end = 0x12}, kOk, 0) ==
-        "56525657010004000807060504030201000000001800010000000000f79a088b"
+        "56525657020004000807060504030201000000001800010000000000fbbd73af"
         "110000000000000077000000000500001200000000000000");
   CHECK(reply(MessageType::kChanged,
               ChangedReply{.volume = VolumeId{0x11}, .run_count = 1, .block = 0x12}, kOk, 24) ==
-        "56525657010005000807060504030201180000001000010000000000480df04d"
+        "56525657020005000807060504030201180000001000010000000000c4445c2e"
         "11000000010000001200000000000000");
   CHECK(reply(MessageType::kFetch, EmptyReply{}, kOk, 4100) ==
-        "5652565701000600080706050403020104100000080001000000000092b020a2"
+        "56525657020006000807060504030201041000000800010000000000cfc1cbe4"
         "0000000000000000");
   CHECK(reply(MessageType::kFence, EmptyReply{}, kOk, 0) ==
-        "5652565701000700080706050403020100000000080001000000000084cd77d8"
+        "56525657020007000807060504030201000000000800010000000000d9bc9c9e"
         "0000000000000000");
   CHECK(reply(MessageType::kAttach, EmptyReply{}, ErrorCode::kTimedOut, 0) ==
-        "56525657010008000807060504030201000000000800010f00000000111ece0c"
+        "56525657020008000807060504030201000000000800010f000000004c6f254a"
         "0000000000000000");
   CHECK(reply(MessageType::kIo, IoWireReply{.office = 0x11, .run_count = 2}, kOk, 32) ==
-        "565256570100090008070605040302012000000008000100000000006ed50c8e"
+        "5652565702000900080706050403020120000000080001000000000033a4e7c8"
         "1100000002000000");
 }
 
@@ -158,8 +167,13 @@ TEST_CASE("the bytes in payloads are what they were") {
   CHECK(hex(body_bytes(ChangedRun{.volume = VolumeId{0x11},
                                   .block_count = 0x12,
                                   .first_block = 0x13,
-                                  .sequence = kSequence})) ==
-        "110000001200000013000000000000007700000000050000");
+                                  .sequence = kSequence,
+                                  .generation = 0x14})) ==
+        "1100000012000000130000000000000077000000000500001400000000000000");
+  CHECK(hex(body_bytes(
+            FenceSnapshot{.block_count = 0x11, .created_seconds = 0x12, .generation = 0x13})) ==
+        "110000000000000012000000000000001300000000000000");
+  CHECK(hex(body_bytes(FenceBranch{.first = 0x11, .fork = 0x12})) == "1100000012000000");
   CHECK(hex(body_bytes(StatusRun{.block_count = 0x11, .data = 1})) ==
         "11000000000000000100000000000000");
 }

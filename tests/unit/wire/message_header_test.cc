@@ -96,7 +96,7 @@ TEST_CASE("another version is refused by name, whatever follows it") {
   bytes[4] = std::byte{9};
   const Result<Message> message = decode_message(bytes, 0);
   CHECK(message.code() == ErrorCode::kUnsupported);
-  CHECK(message.status().message() == "protocol version 9; this node speaks 1");
+  CHECK(message.status().message() == "protocol version 9; this node speaks 2");
   bytes.resize(8);
   CHECK(decode_message(bytes, 0).code() == ErrorCode::kUnsupported);
 }

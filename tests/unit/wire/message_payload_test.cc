@@ -37,6 +37,7 @@ TEST_CASE("a request's counts say how long its payload is") {
   CHECK(request_bytes(ReplicateRequest{.block_count = 99'999, .op = ReplicateOp::kZero}) == 0);
   CHECK(request_bytes(ChangedRequest{.run_count_max = 4096}) == 0);
   CHECK(request_bytes(FenceRequest{.fence = {.name_bytes = 5, .group_count = 2}}) == 13);
+  CHECK(request_bytes(FenceRequest{.fence = {.snapshot_count = 2, .branch_count = 3}}) == 72);
   CHECK(request_bytes(AttachRequest{.fence = {.name_bytes = 255, .group_count = 16384}}) ==
         65536 + 255);
   CHECK(request_bytes(IoWireRequest{.block_count = 256, .kind = IoKind::kRead}) == 0);
@@ -54,6 +55,9 @@ TEST_CASE("a request's counts have limits, and its kinds are known") {
   CHECK(!request_bytes(ChangedRequest{.run_count_max = 0}));
   CHECK(!request_bytes(ChangedRequest{.run_count_max = 4097}));
   CHECK(!request_bytes(FenceRequest{.fence = {.name_bytes = 256}}));
+  CHECK(!request_bytes(FenceRequest{.fence = {.snapshot_count = kFenceSnapshotsMax + 1}}));
+  CHECK(!request_bytes(FenceRequest{.fence = {.branch_count = kFenceBranchesMax + 1}}));
+  CHECK(!request_bytes(FenceRequest{.exact = 2}));
   CHECK(!request_bytes(AttachRequest{.fence = {.group_count = 0xffffffff}}));
   CHECK(!request_bytes(IoWireRequest{.block_count = 0, .kind = IoKind::kRead}));
   CHECK(!request_bytes(IoWireRequest{.block_count = 257, .kind = IoKind::kRead}));
@@ -71,7 +75,7 @@ TEST_CASE("a reply's payload is what the request asked for") {
   CHECK(reply_bytes(FetchRequest{}, {}) == 4100);
   CHECK(reply_bytes(BeaconRequest{.count = 3}, {.count = 2}) == 16);
   CHECK(!reply_bytes(BeaconRequest{.count = 3}, {.count = 4}));
-  CHECK(reply_bytes(ChangedRequest{.run_count_max = 9}, {.run_count = 9}) == 216);
+  CHECK(reply_bytes(ChangedRequest{.run_count_max = 9}, {.run_count = 9}) == 288);
   CHECK(!reply_bytes(ChangedRequest{.run_count_max = 9}, {.run_count = 10}));
   const IoWireRequest read{.block_count = 8, .kind = IoKind::kRead};
   CHECK(reply_bytes(read, {}) == 8 * 4100);
