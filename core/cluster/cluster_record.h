@@ -18,7 +18,9 @@
 
 namespace varve {
 
-inline constexpr uint32_t kClusterFormatVersion = 1;
+// 2: volumes' records may have snapshots. A cluster of format 1 is one without; its first snapshot
+// raises it, so that older releases refuse the cluster in words.
+inline constexpr uint32_t kClusterFormatVersion = 2;
 inline constexpr uint32_t kCopiesMax = 3;
 
 struct ClusterRecord {

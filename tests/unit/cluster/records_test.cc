@@ -171,13 +171,68 @@ TEST_CASE("a volume's record keeps to what a volume can be") {
 
 TEST_CASE("records of a newer release are refused as such") {
   const std::string text = encode_cluster_record({.id = uuid_of(1)});
-  const auto newer = decode_cluster_record(with(text, "format_version=1", "format_version=2"));
+  const auto newer = decode_cluster_record(with(text, "format_version=2", "format_version=3"));
   CHECK(newer.code() == ErrorCode::kNewerFormat);
-  CHECK(newer.status().message() == "the cluster's records have format 2; this release knows 1");
+  CHECK(newer.status().message() == "the cluster's records have format 3; this release knows 2");
   CHECK(refusal(decode_cluster_record, encode_cluster_record({})) ==
         "record cluster: id: must not be zero");
   CHECK(refusal(decode_cluster_record, with(text, "id=01", "id=0G")) ==
         "record cluster: id: must be 32 hexadecimal digits in lower case");
+}
+
+TEST_CASE("records of the release before are read as they are") {
+  const std::string text =
+      with(encode_cluster_record({.id = uuid_of(1)}), "format_version=2", "format_version=1");
+  const auto older = decode_cluster_record(text);
+  REQUIRE(older.ok());
+  CHECK(older->format_version == 1);
+  CHECK(encode_cluster_record(*older) == text);
+  // A volume that never had a snapshot is written as it was then.
+  CHECK(decode_cluster_volume(encode_cluster_volume(volume()))->history.is_plain());
+}
+
+TEST_CASE("a volume's record has its snapshots, in the order of their generations") {
+  ClusterVolume snapped = volume();
+  snapped.history.newest = 9;
+  snapped.history.snapshots = {
+      {.generation = 3, .size_bytes = kGiB, .created_seconds = 1700, .pending = 0, .name = "a"},
+      {.generation = 8,
+       .size_bytes = 2 * kGiB,
+       .created_seconds = 1800,
+       .pending = 77,
+       .name = "b"}};
+  const std::string text = encode_cluster_volume(snapped);
+  CHECK(text == encode_cluster_volume(volume()) +
+                    "newest=9\nbase=0\nbase_generation=0\nbranches=\nsnapshots=2\n"
+                    "snapshot=3 1073741824 1700 0 a\nsnapshot=8 2147483648 1800 77 b\n");
+  CHECK(*decode_cluster_volume(text) == snapped);
+  ClusterVolume clone = snapped;
+  clone.history.base = VolumeId{4};
+  clone.history.base_generation = 2;
+  clone.history.branches = {{0, 0}, {5, 3}};
+  CHECK(*decode_cluster_volume(encode_cluster_volume(clone)) == clone);
+
+  const auto why = [&](std::string_view from, std::string_view to) {
+    return refusal(decode_cluster_volume, with(text, from, to));
+  };
+  const std::string order = "record volume: snapshot: not in the order of its generation";
+  const std::string form = "record volume: snapshot: not how a snapshot is written";
+  CHECK(why("newest=9", "newest=8") == order);
+  CHECK(why("snapshot=3 ", "snapshot=8 ") == order);
+  for (const char* bad : {"03 1", "3 1073741825", "3 0", "-3 1", "3  1", "4294967295 1"}) {
+    INFO(bad);
+    CHECK(why("snapshot=3 1073741824", std::string("snapshot=") + bad) == form);
+  }
+  CHECK(why("1700 0 a", "1700 0 a@b") == form);
+  CHECK(why("1700 0 a", "1700 0 ") == form);
+  CHECK(why("base=0", "base=5") == "record volume: base: not an older volume");
+  CHECK(why("branches=", "branches=0:0") ==
+        "record volume: branches: not how branches are written");
+  CHECK(why("branches=", "branches=1:0,5:3") ==
+        "record volume: branches: not how branches are written");
+  CHECK(why("snapshots=2", "snapshots=1") ==
+        "record volume: end: more lines than this release knows");
+  CHECK(why("snapshots=2", "snapshots=3") == "record volume: snapshot: missing");
 }
 
 TEST_CASE("a cluster that was moved says where to") {
