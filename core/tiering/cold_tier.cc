@@ -116,7 +116,8 @@ Task<void> ColdTier::run() {
     const Did did = co_await step();
     busy_ = false;
     vain_ = did == Did::kInVain;
-    if (did == Did::kSomething) continue;
+    // stop() wakes nobody while a step is under way.
+    if (did == Did::kSomething || stopping_) continue;
     // Who was promised relief looks again.
     if (std::exchange(promised_, false)) writer_.slots().freed().wake_all();
     co_await writer_.slots().changed().wait();

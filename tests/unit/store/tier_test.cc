@@ -79,6 +79,21 @@ TEST_CASE("a snapshot keeps what has sunk, and a trim returns the space of both 
   CHECK(stats.free_cold_slot_count == stats.cold_slot_count);
 }
 
+TEST_CASE("a store is closed while slots of its HDD are being emptied") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+  const VolumeId volume = bench.create("a", count);
+  fill(bench, volume, count, 0x55);
+  bench.settle();
+  REQUIRE(bench.remove(volume).ok());
+  bench.close();
+  REQUIRE(bench.open().ok());
+  CHECK(bench.store().stats().live_blocks == 0);
+}
+
 TEST_CASE("a block that is damaged on the HDD answers so, and no other does") {
   StoreBench bench(kHotSlots);
   REQUIRE(bench.format().ok());
