@@ -30,6 +30,7 @@ class JoinedDevice final : public BlockDevice {
   uint32_t add(BlockDevice& device);
   uint32_t count() const { return static_cast<uint32_t>(devices_.size()); }
   BlockDevice& part(uint32_t device) { return *devices_[device]; }
+  const BlockDevice& part(uint32_t device) const { return *devices_[device]; }
 
   // Of the first one.
   uint64_t size_bytes() const override { return devices_[0]->size_bytes(); }

@@ -113,8 +113,51 @@ void StoreCore::adopt_cold(uint32_t slot, const ColdIndex& index) {
 
 Task<Status> StoreCore::flush_devices() {
   for (uint32_t i = 0; i < joined_.count(); ++i)
-    VARVE_CO_TRY(co_await device_.flush(JoinedDevice::base_of(i)));
+    if (const Status status = co_await device_.flush(JoinedDevice::base_of(i)); !status.ok())
+      co_return Status(status.code(), i == 0 ? std::string("the SSD does not flush its cache")
+                                             : text("HDD ", i, " does not flush its cache"));
   co_return Status();
+}
+
+std::vector<DeviceStats> StoreCore::devices() const {
+  const std::optional<uint32_t> failed_slot = tier_.failed_slot();
+  std::vector<DeviceStats> all;
+  all.push_back({.device = &joined_.part(0),
+                 .id = superblock_.disk,
+                 .segment_bytes = geometry_.segment_bytes,
+                 .slot_count = geometry_.slot_count,
+                 .free_slot_count = slots_.free_count(),
+                 .capacity_blocks = hot_capacity_blocks(),
+                 .live_blocks = slots_.hot_live_blocks() - map_.used_blocks(kIndexVolume),
+                 .failed = writer_.failed() && !failed_slot});
+  for (const auto& [number, record] : catalog_.devices()) {
+    if (all.size() > geometry_.cold.size()) break;  // one is being added
+    all.push_back(cold_device_stats(all.size() - 1));
+    all.back().id = record.device;
+  }
+  return all;
+}
+
+DeviceStats StoreCore::cold_device_stats(size_t at) const {
+  const ColdSlots& slots = geometry_.cold[at];
+  const uint32_t end = slots.first + slots.count;
+  const std::optional<uint32_t> failed_slot = tier_.failed_slot();
+  // Its share of what all hold together: the reserves are nobody's in particular.
+  const auto capacity_until = [&](uint32_t slot) {
+    return geometry_.cold_capacity_blocks() * (slot - geometry_.slot_count) /
+           geometry_.cold_slot_count();
+  };
+  DeviceStats stats{.device = &joined_.part(static_cast<uint32_t>(at) + 1),
+                    .cold = true,
+                    .segment_bytes = geometry_.cold_segment_bytes,
+                    .slot_count = slots.count,
+                    .capacity_blocks = capacity_until(end) - capacity_until(slots.first),
+                    .failed = failed_slot && *failed_slot >= slots.first && *failed_slot < end};
+  for (uint32_t slot = slots.first; slot < end; ++slot) {
+    stats.live_blocks += slots_.at(slot).live_blocks;
+    stats.free_slot_count += slots_.at(slot).state == SlotState::kFree ? 1 : 0;
+  }
+  return stats;
 }
 
 // Of the SSD, for the indexes of that many slots of HDDs.
@@ -133,20 +176,26 @@ void StoreCore::set_hot_limits() {
                        hot_capacity_blocks() * kSinkAbovePercent / 100);
 }
 
-Task<Status> StoreCore::add_cold_device(BlockDevice& device, ColdFormatOptions options) {
+Result<Superblock> StoreCore::plan_cold_device(uint64_t device_bytes) const {
   if (catalog_.devices().size() >= kColdDevicesMax)
-    co_return Status(ErrorCode::kInvalidArgument,
-                     text("a disk group has at most ", kColdDevicesMax, " HDDs"));
+    return Status(ErrorCode::kInvalidArgument,
+                  text("a disk group has at most ", kColdDevicesMax, " HDDs"));
   Result<Superblock> planned = plan_superblock(
-      device.size_bytes(), cold_segment_bytes_for(geometry_.segment_bytes), kColdSlotCountMin);
+      device_bytes, cold_segment_bytes_for(geometry_.segment_bytes), kColdSlotCountMin);
+  if (!planned.ok()) return planned;
+  const uint64_t index_blocks = index_room_blocks(planned->slot_count);
+  if (index_blocks > hot_capacity_blocks() * kIndexRoomPercent / 100)
+    return Status(ErrorCode::kInvalidArgument,
+                  text("the HDD has ", device_bytes, " bytes: its index takes up to ",
+                       index_blocks * kBlockBytes, " bytes of the SSD, more than ",
+                       kIndexRoomPercent, " % of what is left of it"));
+  return planned;
+}
+
+Task<Status> StoreCore::add_cold_device(BlockDevice& device, ColdFormatOptions options) {
+  Result<Superblock> planned = plan_cold_device(device.size_bytes());
   if (!planned.ok()) co_return planned.status();
   Superblock& superblock = *planned;
-  const uint64_t index_blocks = index_room_blocks(superblock.slot_count);
-  if (index_blocks > hot_capacity_blocks() * kIndexRoomPercent / 100)
-    co_return Status(ErrorCode::kInvalidArgument,
-                     text("the HDD has ", device.size_bytes(), " bytes: its index takes up to ",
-                          index_blocks * kBlockBytes, " bytes of the SSD, more than ",
-                          kIndexRoomPercent, " % of what is left of it"));
   superblock.incompatible_features = kFeatureCold;
   superblock.tier = 1;
   superblock.disk = options.device;

@@ -216,8 +216,16 @@ Task<void> Store::space_freed() {
   return core_->space_freed();
 }
 
+Status Store::check_cold_device(uint64_t device_bytes) const {
+  return core_->plan_cold_device(device_bytes).status();
+}
+
 StoreStats Store::stats() const {
   return core_->stats();
+}
+
+std::vector<DeviceStats> Store::devices() const {
+  return core_->devices();
 }
 
 const Uuid& Store::disk() const {

@@ -137,7 +137,21 @@ struct StoreStats {
   uint64_t device_write_count = 0;
   uint64_t segments_cleaned = 0;
   uint64_t map_bytes = 0;  // memory that the map takes
+  bool sinking = false;    // the SSD is full enough that blocks sink, as far as HDDs have room
   bool failed = false;     // a device write failed: reads only
+};
+
+// One device of the disk group.
+struct DeviceStats {
+  const BlockDevice* device = nullptr;  // as the store was given it
+  Uuid id{};                            // what its superblock says
+  bool cold = false;                    // an HDD
+  uint32_t segment_bytes = 0;
+  uint64_t slot_count = 0;
+  uint64_t free_slot_count = 0;  // hold nothing
+  uint64_t capacity_blocks = 0;  // data blocks that fit after reserves
+  uint64_t live_blocks = 0;
+  bool failed = false;  // a write to it failed: the disk group only reads
 };
 
 // Who wrote a block, and when, in a cluster: the replication group's number for the operation.
@@ -216,6 +230,8 @@ class Store {
   // now on, and every later open needs it. Borrowed like the SSD. kInvalidArgument: too small (the
   // message says how large it must be), or there are too many. Durable when this ends.
   Task<Status> add_cold_device(BlockDevice& device, ColdFormatOptions options);
+  // What it would refuse a device of that size for; writes nothing.
+  Status check_cold_device(uint64_t device_bytes) const;
 
   // Waits for requests in flight, then seals the open segments so that the next open is quick. Ends
   // also when the device fails everything. No call may follow but the destructor, which requires
@@ -291,6 +307,8 @@ class Store {
   Task<void> space_freed();
 
   StoreStats stats() const;
+  // The SSD, then the HDDs in the order in which they were added. Walks through the HDDs' slots.
+  std::vector<DeviceStats> devices() const;
   const Uuid& disk() const;
   const Uuid& cluster() const;  // zero: none
 

@@ -195,6 +195,7 @@ StoreStats StoreCore::stats() const {
           .device_write_count = log.device_writes,
           .segments_cleaned = cleaner_.stats().segments_cleaned,
           .map_bytes = map_.memory_bytes(),
+          .sinking = tier_.sinking(),
           .failed = writer_.failed()};
 }
 

@@ -37,6 +37,7 @@ class StoreCore : public DurableSink {
   Task<Status> recover(const StoreOptions& options);
   Task<Status> close();
   Task<Status> add_cold_device(BlockDevice& device, ColdFormatOptions options);
+  Result<Superblock> plan_cold_device(uint64_t device_bytes) const;
 
   Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes, KeyWrapper wrap);
   Result<VolumeKey> volume_key(VolumeId id) const;
@@ -86,6 +87,7 @@ class StoreCore : public DurableSink {
   bool is_shown(VolumeId id, Generation generation, uint64_t block) const;
 
   StoreStats stats() const;
+  std::vector<DeviceStats> devices() const;
   const Superblock& superblock() const { return superblock_; }
 
   void durable(StreamKind stream, const Append& append) override;
@@ -168,6 +170,7 @@ class StoreCore : public DurableSink {
   };
   Task<Status> load_cold_indexes(ColdHighest* highest);
   void adopt_cold(uint32_t slot, const ColdIndex& index);
+  DeviceStats cold_device_stats(size_t at) const;
   Task<Status> flush_devices();
   void set_hot_limits();
   uint64_t index_room_blocks(uint64_t cold_slot_count) const;

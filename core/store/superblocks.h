@@ -1,4 +1,4 @@
-// The superblocks of a device, all copies together. Private to core/store.
+// The superblocks of a device, all copies together.
 #pragma once
 
 #include <span>

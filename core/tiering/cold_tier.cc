@@ -245,8 +245,9 @@ Task<Status> ColdTier::move(std::vector<uint32_t> victims) {
   if (status.ok()) status = co_await mark_damaged(content.bad);
   for (const uint32_t victim : victims) slots.at(victim).sinking = false;
   slots.changed().wake_all();  // what is left of the victims is for the cleaner
-  if (status.code() == ErrorCode::kIoError && !writer_.failed()) {
-    log_error("tiering", "an HDD failed");
+  if (target && status.code() == ErrorCode::kIoError && !writer_.failed()) {
+    log_error("tiering", text("an HDD failed a write to slot ", *target));
+    failed_slot_ = target;
     writer_.fail();
   }
   co_return status;

@@ -48,6 +48,10 @@ class ColdTier {
   // Blocks of the SSD above which sinking begins, and down to which it goes on.
   void set_hot_limits(uint64_t low_blocks, uint64_t high_blocks);
   uint32_t free_count() const { return static_cast<uint32_t>(free_.size()); }
+  // Whether the SSD is full enough that blocks sink, as far as HDDs have room.
+  bool sinking() const { return sinking_; }
+  // Writing to this slot of an HDD failed.
+  std::optional<uint32_t> failed_slot() const { return failed_slot_; }
   const TieringStats& stats() const { return stats_; }
 
  private:
@@ -94,6 +98,7 @@ class ColdTier {
   bool vain_ = false;              // the last step won nothing: no relief is promised
   mutable bool promised_ = false;  // relief() said yes: who waits is woken when that is over
   bool stopping_ = false;
+  std::optional<uint32_t> failed_slot_;
   TieringStats stats_;
   TaskGroup tasks_;
 };

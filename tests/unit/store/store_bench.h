@@ -56,11 +56,11 @@ class StoreBench {
   Status open_without_hdd() { return open(device_, {}); }
   Status open_hdd_as_ssd() { return open(*hdd_, {}); }
   // A blank one.
-  Status add_hdd(uint64_t bytes) {
-    hdd_ =
-        std::make_unique<SimDevice>(loop_, DiskState{DiskImage(bytes), {}}, SimDeviceOptions{}, 5);
+  Status add_hdd(uint64_t bytes, SimDeviceOptions options = {}) {
+    hdd_ = std::make_unique<SimDevice>(loop_, DiskState{DiskImage(bytes), {}}, options, 5);
     return *loop_.run(store_->add_cold_device(*hdd_, {}));
   }
+  SimDevice& hdd() { return *hdd_; }
   uint64_t hdd_writes() const { return hdd_->writes_submitted(); }
   using Change = uint64_t (*)(DiskImage& image);
   // While nothing is on its way. What `change` returns.

@@ -194,6 +194,92 @@ TEST_CASE(
   REQUIRE(bench.open().ok());
 }
 
+TEST_CASE("a block that the HDD cannot read is an error of that block alone") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+  const VolumeId volume = bench.create("a", count);
+  fill(bench, volume, count, 0x55);
+  bench.settle();
+  bench.hdd().make_unreadable(kColdSegmentBytes + 5 * kBlockBytes);
+  CHECK(count_wrong(bench, volume, count, 0x55) == 1);
+  CHECK_FALSE(bench.store().stats().failed);
+  CHECK(bench.write(volume, {0, 1}, 0x11).ok());
+}
+
+TEST_CASE("the devices of a disk group add up to the whole") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.store().devices().size() == 1);
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+  const VolumeId volume = bench.create("a", count);
+  fill(bench, volume, count, 0x55);
+  bench.settle();
+  const StoreStats stats = bench.store().stats();
+  const std::vector<DeviceStats> devices = bench.store().devices();
+  REQUIRE(devices.size() == 2);
+  CHECK(devices[0].device == &bench.device());
+  CHECK(devices[1].device == &bench.hdd());
+  CHECK_FALSE(devices[0].cold);
+  CHECK(devices[1].cold);
+  CHECK(devices[0].id == bench.store().disk());
+  CHECK(devices[0].capacity_blocks + devices[1].capacity_blocks == stats.capacity_blocks);
+  CHECK(devices[0].live_blocks + devices[1].live_blocks == stats.live_blocks);
+  CHECK(devices[1].live_blocks > 0);
+  CHECK(devices[1].slot_count == kColdSlots);
+  CHECK(devices[1].free_slot_count < kColdSlots);
+}
+
+TEST_CASE("an HDD that fails a write leaves the disk group to read everything, and is named") {
+  // The first three are its superblocks; a slot takes one, and its cache is flushed after it.
+  for (const uint64_t number : {4, 5, 7}) {
+    INFO("write " << number);
+    StoreBench bench(kHotSlots);
+    REQUIRE(bench.format().ok());
+    REQUIRE(bench.open().ok());
+    REQUIRE(bench.add_hdd(kColdBytes, {.fail_write = number}).ok());
+    const uint64_t count = bench.store().stats().write_limit_blocks - 8;
+    const VolumeId volume = bench.create("a", count);
+    uint64_t written = 0;
+    while (written < count && bench.write(volume, {written, 1}, static_cast<uint8_t>(written)).ok())
+      ++written;
+    CHECK(written > 0);
+    CHECK(written < count);
+    bench.settle();
+    CHECK(bench.store().stats().failed);
+    const std::vector<DeviceStats> devices = bench.store().devices();
+    CHECK_FALSE(devices[0].failed);
+    CHECK(devices[1].failed);
+    CHECK(bench.write(volume, {0, 1}, 1).code() == ErrorCode::kIoError);
+    CHECK(bench.trim(volume, {0, 1}).code() == ErrorCode::kIoError);
+    CHECK(count_wrong(bench, volume, written, 0) == 0);
+    bench.close_failed();
+    REQUIRE(bench.open().ok());  // the HDD writes again
+    CHECK_FALSE(bench.store().stats().failed);
+    CHECK(count_wrong(bench, volume, written, 0) == 0);
+    fill(bench, volume, count, 0);
+    CHECK(count_wrong(bench, volume, count, 0) == 0);
+  }
+}
+
+TEST_CASE("an SSD that fails a write is not taken for its HDD") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  const VolumeId volume = bench.create("a", 8);
+  bench.device().set_power(false);
+  CHECK(bench.write(volume, {0, 1}, 1).code() == ErrorCode::kIoError);
+  const std::vector<DeviceStats> devices = bench.store().devices();
+  CHECK(devices[0].failed);
+  CHECK_FALSE(devices[1].failed);
+  bench.close_failed();
+}
+
 TEST_CASE("an HDD that is too small, or too large for the SSD, is refused, and is not touched") {
   StoreBench bench(kHotSlots);
   REQUIRE(bench.format().ok());
@@ -201,6 +287,8 @@ TEST_CASE("an HDD that is too small, or too large for the SSD, is refused, and i
   const Status small = bench.add_hdd(kColdSegmentBytes * 3);
   CHECK(small.code() == ErrorCode::kInvalidArgument);
   CHECK_THAT(std::string(small.message()), ContainsSubstring("at least"));
+  CHECK(bench.store().check_cold_device(kColdSegmentBytes * 3).message() == small.message());
+  CHECK(bench.store().check_cold_device(kColdBytes).ok());
   const Status large = bench.add_hdd(kColdSegmentBytes * 100ull);
   CHECK(large.code() == ErrorCode::kInvalidArgument);
   CHECK_THAT(std::string(large.message()), ContainsSubstring("of the SSD"));
