@@ -72,6 +72,19 @@ std::optional<std::string> ConfigSection::take_string(std::string_view key,
   return std::nullopt;
 }
 
+std::vector<TomlValue> ConfigSection::take_strings(std::string_view key, std::string_view allowed) {
+  const TomlValue* list = take(key);
+  if (list == nullptr) return {};
+  const auto is_string = [](const TomlValue& value) {
+    return value.kind == TomlValue::Kind::kString && value.string.find('\0') == std::string::npos;
+  };
+  if (list->kind == TomlValue::Kind::kList &&
+      std::all_of(list->children.begin(), list->children.end(), is_string))
+    return list->children;
+  fail(list, key, text("must be a list; each: ", allowed));
+  return {};
+}
+
 std::optional<bool> ConfigSection::take_bool(std::string_view key) {
   const TomlValue* value = take(key);
   if (value == nullptr) return std::nullopt;

@@ -24,6 +24,8 @@ class ConfigSection {
   const TomlValue* take(std::string_view key);
   std::optional<std::string> take_string(std::string_view key, std::string_view allowed);
   std::optional<bool> take_bool(std::string_view key);
+  // The strings of a list and where each stands.
+  std::vector<TomlValue> take_strings(std::string_view key, std::string_view allowed);
   // The index of the value in `words`.
   std::optional<size_t> take_word(std::string_view key, std::span<const std::string_view> words);
 

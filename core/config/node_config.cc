@@ -48,6 +48,33 @@ void read_node(ConfigSection section, NodeConfig& config) {
   section.finish();
 }
 
+// What the config has at `path` already: "disk group "a"", or "".
+std::string user_of(const NodeConfig& config, const std::string& path) {
+  for (const DiskGroupConfig& group : config.disk_groups) {
+    if (path.empty()) break;
+    if (group.path == path) return text("disk group \"", group.name, "\"");
+    for (const HddConfig& hdd : group.hdds)
+      if (hdd.path == path) return text("an HDD of disk group \"", group.name, "\"");
+  }
+  return {};
+}
+
+void read_hdds(ConfigSection& section, const NodeConfig& config, DiskGroupConfig& group) {
+  for (const TomlValue& value : section.take_strings("hdd", kPathGrammar)) {
+    const std::string& path = value.string;
+    std::string user = user_of(config, path);
+    if (path == group.path) user = "the SSD of this disk group";
+    if (std::any_of(group.hdds.begin(), group.hdds.end(),
+                    [&](const HddConfig& hdd) { return hdd.path == path; }))
+      user = "here";
+    if (!path.starts_with('/'))
+      section.fail(&value, "hdd", text("\"", path, "\": must be ", kPathGrammar));
+    else if (!user.empty())
+      section.fail(&value, "hdd", text("\"", path, "\" is ", user, " already"));
+    group.hdds.push_back({path, value.place});
+  }
+}
+
 void read_disk_group(ConfigSection section, NodeConfig& config) {
   DiskGroupConfig group;
   if (auto name = section.take_string("name", kNameGrammar)) {
@@ -59,6 +86,7 @@ void read_disk_group(ConfigSection section, NodeConfig& config) {
   }
   if (auto path = section.take_string("path", kPathGrammar)) {
     group.path = *path;
+    group.path_place = section.take("path")->place;
     if (!path->starts_with('/')) {
       section.fail(section.take("path"), "path", text("must be ", kPathGrammar));
     }
@@ -68,14 +96,14 @@ void read_disk_group(ConfigSection section, NodeConfig& config) {
   if (auto durability = section.take_word("durability", kDurabilityWords)) {
     group.power_protected = *durability == 1;
   }
+  read_hdds(section, config, group);
+  if (const std::string user = user_of(config, group.path); !user.empty()) {
+    section.fail(section.take("path"), "path", text("\"", group.path, "\" is ", user, " already"));
+  }
   for (const DiskGroupConfig& other : config.disk_groups) {
     if (!group.name.empty() && other.name == group.name) {
       section.fail(section.take("name"), "name",
                    text("\"", group.name, "\" is used twice; each disk group needs its own name"));
-    }
-    if (!group.path.empty() && other.path == group.path) {
-      section.fail(section.take("path"), "path",
-                   text("\"", group.path, "\" is disk group \"", other.name, "\" already"));
     }
   }
   section.finish();

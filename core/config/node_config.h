@@ -16,9 +16,16 @@
 
 namespace varve {
 
+struct HddConfig {
+  std::string path;  // absolute: a block device or a file
+  TomlPlace place;
+};
+
 struct DiskGroupConfig {
   std::string name;
-  std::string path;  // absolute: a block device or a file
+  std::string path;             // of its SSD; absolute: a block device or a file
+  std::vector<HddConfig> hdds;  // in any order
+  TomlPlace path_place;
   // durability = "plp": the device keeps its cache through a power loss, no flush is needed.
   bool power_protected = false;
 };

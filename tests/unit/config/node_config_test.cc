@@ -97,6 +97,30 @@ loud = true
   CHECK(options == "deep=7;listen=unix:/run/nbd;listen=127.0.0.1:10809;loud=true;");
 }
 
+TEST_CASE("a disk group's HDDs are paths that nothing else has") {
+  const ConfigReading reading =
+      read_node_config(std::string(kGroup) + "hdd = [\"/dev/a\",\n  \"/dev/b\"]\n");
+  REQUIRE(reading.errors.empty());
+  const std::vector<HddConfig>& hdds = reading.config.disk_groups[0].hdds;
+  REQUIRE(hdds.size() == 2);
+  CHECK(hdds[0].path == "/dev/a");
+  CHECK(hdds[1].path == "/dev/b");
+  CHECK(hdds[1].place.line == 5);
+  CHECK(read_node_config(kGroup).config.disk_groups[0].hdds.empty());
+  const auto with = [](const std::string& lines) { return errors_of(kGroup + lines); };
+  CHECK(contains(with("hdd = \"/dev/a\"\n"), "node.toml:4:1: disk_group.hdd: must be a list"));
+  CHECK(contains(with("hdd = [1]\n"), "node.toml:4:1: disk_group.hdd: must be a list"));
+  CHECK(
+      contains(with("hdd = [\"a\"]\n"), "node.toml:4:8: disk_group.hdd: \"a\": must be the abso"));
+  CHECK(contains(with("hdd = [\"/dev/a\", \"/dev/a\"]\n"), "\"/dev/a\" is here already"));
+  CHECK(contains(with("hdd = [\"/dev/ssd0\"]\n"), "is the SSD of this disk group already"));
+  const std::string other = "hdd = [\"/a\"]\n[[disk_group]]\nname = \"b\"\n";
+  CHECK(contains(with(other + "path = \"/a\"\n"),
+                 "disk_group.path: \"/a\" is an HDD of disk group \"ssd0\" already"));
+  CHECK(contains(with(other + "path = \"/b\"\nhdd = [\"/dev/ssd0\", \"/a\"]\n"),
+                 "disk_group.hdd: \"/dev/ssd0\" is disk group \"ssd0\" already"));
+}
+
 TEST_CASE("defaults need no words") {
   const ConfigReading reading = read_node_config(kGroup);
   REQUIRE(reading.errors.empty());
