@@ -49,6 +49,7 @@ class Grammar {
     command_.json = output_ == "json";
     command_.size_bytes = parse_size(size_).value_or(0);
     command_.segment_bytes = parse_size(segment_size_).value_or(0);
+    command_.hdd_size_bytes = parse_size(hdd_size_).value_or(0);
     return command_;
   }
   CLI::App& app() { return app_; }
@@ -254,13 +255,21 @@ class Grammar {
   void add_disk() {
     CLI::App* disk = app_.add_subcommand("disk", "disk groups: the devices of this node");
     disk->require_subcommand(1);
-    CLI::App* add = disk->add_subcommand("add", "format a disk group that the config names");
+    CLI::App* add = disk->add_subcommand(
+        "add", "format a disk group that the config names, or add HDDs to one that serves");
     on(add, Action::kDiskAdd);
     add_name(add, "NAME|PATH", "the disk group, by its name or path in the config");
-    add_size(add, "--size", size_, "make a file of this size");
+    CLI::Option* size = add_size(add, "--size", size_, "make a file of this size");
     add->add_flag("--wipe", command_.wipe, "overwrite what is there");
-    add_size(add, "--segment-size", segment_size_,
-             "a power of two from 64KiB to 256MiB; default: by the device's size");
+    CLI::Option* segment_size =
+        add_size(add, "--segment-size", segment_size_,
+                 "a power of two from 64KiB to 256MiB; default: by the device's size");
+    add->add_option("--hdd", command_.hdd,
+                    "only this HDD of the config; default: all that are not used yet")
+        ->type_name("PATH")
+        ->excludes(size)
+        ->excludes(segment_size);
+    add_size(add, "--hdd-size", hdd_size_, "make a file of this size for each HDD");
     on(disk->add_subcommand("list", "all disk groups"), Action::kDiskList);
     CLI::App* scrub = disk->add_subcommand(
         "scrub", "read and check all data of a disk group now; goes on when this is interrupted");
@@ -287,6 +296,7 @@ class Grammar {
   std::string output_ = "table";
   std::string size_;
   std::string segment_size_;
+  std::string hdd_size_;
 };
 
 }  // namespace

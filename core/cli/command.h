@@ -58,13 +58,15 @@ struct Command {
   uint64_t size_bytes = 0;
   uint64_t segment_bytes = 0;
   bool wipe = false;
-  uint32_t copies = 0;       // volume create, cluster init; 0: the default
-  bool force = false;        // attach, detach, cert
-  bool encrypted = false;    // volume create
-  std::string wrapping_key;  // volume create, rewrap
-  std::string role;          // cert issue
-  std::string folder;        // cert init, issue: of the authority
-  uint32_t days = 0;         // cert init, issue
+  std::string hdd;              // disk add
+  uint64_t hdd_size_bytes = 0;  // disk add
+  uint32_t copies = 0;          // volume create, cluster init; 0: the default
+  bool force = false;           // attach, detach, cert
+  bool encrypted = false;       // volume create
+  std::string wrapping_key;     // volume create, rewrap
+  std::string role;             // cert issue
+  std::string folder;           // cert init, issue: of the authority
+  uint32_t days = 0;            // cert init, issue
 };
 
 // `words` without the program's name.

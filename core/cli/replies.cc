@@ -116,6 +116,45 @@ std::string groups_table(const Json& reply) {
                     rows);
 }
 
+// Of the disk groups that have HDDs; empty where none has.
+std::string devices_table(const Json& reply) {
+  std::vector<std::vector<std::string>> rows;
+  std::string lines;
+  for (const Json& group : list_of(reply, "disk_groups")) {
+    const std::vector<Json> devices = list_of(group, "devices");
+    if (devices.size() < 2 || !is_serving(group)) continue;
+    for (const Json& device : devices) {
+      rows.push_back(
+          {string_of(device, "path"), string_of(group, "name"), string_of(device, "tier")});
+      for (const char* key :
+           {"live_bytes", "dead_bytes", "free_bytes", "capacity_bytes", "reserved_bytes"})
+        rows.back().push_back(bool_of(device, "serving") ? size_of(device, key) : "-");
+      rows.back().emplace_back(!bool_of(device, "serving")       ? "not used"
+                               : bool_of(device, "write_failed") ? "failed"
+                                                                 : "serving");
+    }
+    const Json stats = member(group, "stats");
+    const auto bytes = [&](const char* key) { return size_text(number_of(stats, key) * 4096); };
+    lines += text("disk group ", string_of(group, "name"), ": ",
+                  bool_of(group, "sinking") ? "blocks are sinking; " : "", "since its start ",
+                  bytes("demoted_blocks_written"), " have sunk to HDDs and ",
+                  bytes("packed_blocks_written"), " were packed there\n");
+  }
+  if (rows.empty()) return "";
+  return text("\n",
+              table_text({{"DEVICE"},
+                          {"DISK GROUP"},
+                          {"TIER"},
+                          {"LIVE", Align::kRight},
+                          {"DEAD", Align::kRight},
+                          {"FREE", Align::kRight},
+                          {"CAPACITY", Align::kRight},
+                          {"RESERVED", Align::kRight},
+                          {"STATE"}},
+                         rows),
+              lines);
+}
+
 std::vector<std::string> volume_row(const Json& volume) {
   return {string_of(volume, "name"), size_of(volume, "size_bytes"), size_of(volume, "used_bytes"),
           string_of(volume, "disk_group"), bool_of(volume, "in_use") ? "yes" : "no"};
@@ -194,6 +233,8 @@ std::string add_disk_body(const Command& command) {
   Json body = {{"disk_group", command.name}, {"wipe", command.wipe}};
   if (command.size_bytes != 0) body["size_bytes"] = command.size_bytes;
   if (command.segment_bytes != 0) body["segment_bytes"] = command.segment_bytes;
+  if (!command.hdd.empty()) body["hdd"] = command.hdd;
+  if (command.hdd_size_bytes != 0) body["hdd_size_bytes"] = command.hdd_size_bytes;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -331,7 +372,8 @@ uint64_t next_offset_of(const std::string& body) {
 }
 
 std::string disk_groups_text(const std::string& body) {
-  return groups_table(parse(body));
+  const Json reply = parse(body);
+  return groups_table(reply) + devices_table(reply);
 }
 
 std::string cluster_text(const std::string& body) {
@@ -407,10 +449,11 @@ std::string cluster_line(const Json& cluster) {
 
 std::string status_text(const std::string& body) {
   const Json node = parse(body);
-  std::string out = text(
-      "node ", string_of(node, "node"), ": ", string_of(node, "state"), ", version ",
-      string_of(node, "version"), ", ", number_of(node, "volume_count"), " volumes\n",
-      cluster_line(member(node, "cluster")), "\n", groups_table(node), services_table(node), "\n");
+  std::string out =
+      text("node ", string_of(node, "node"), ": ", string_of(node, "state"), ", version ",
+           string_of(node, "version"), ", ", number_of(node, "volume_count"), " volumes\n",
+           cluster_line(member(node, "cluster")), "\n", groups_table(node), devices_table(node),
+           services_table(node), "\n");
   uint64_t create_refused_percent = 0;
   uint64_t writes_wait_percent = 0;
   for (const Json& group : list_of(node, "disk_groups")) {

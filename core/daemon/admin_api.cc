@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/base/units.h"
 #include "core/cluster/cluster_record.h"
+#include "core/cluster/record_text.h"
 #include "core/daemon/metrics.h"
 
 namespace varve {
@@ -104,6 +105,8 @@ Json to_json(const StoreStats& stats) {
           {"group_commit_count", stats.group_commit_count},
           {"device_write_count", stats.device_write_count},
           {"segments_cleaned", stats.segments_cleaned},
+          {"demoted_blocks_written", stats.demoted_blocks_written},
+          {"packed_blocks_written", stats.packed_blocks_written},
           {"map_bytes", stats.map_bytes}};
 }
 
@@ -115,13 +118,41 @@ Json to_json(const ScrubStats& scrub) {
           {"bytes_per_second", scrub.bytes_per_second}};
 }
 
+// Blocks beyond what there is room for leave none.
+uint64_t free_bytes(uint64_t capacity_blocks, uint64_t live_blocks) {
+  return (capacity_blocks - std::min(capacity_blocks, live_blocks)) * kBlockBytes;
+}
+
+Json to_json(const DeviceStatus& device) {
+  Json json = {{"path", device.path},
+               {"tier", device.tier},
+               {"serving", device.serving},
+               {"reason", device.reason}};
+  if (!device.serving) return json;
+  const DeviceStats& stats = device.stats;
+  const uint64_t capacity_bytes = stats.capacity_blocks * kBlockBytes;
+  json["id"] = uuid_text(stats.id);
+  json["device_bytes"] = device.device_bytes;
+  json["capacity_bytes"] = capacity_bytes;
+  json["reserved_bytes"] = device.device_bytes - std::min(device.device_bytes, capacity_bytes);
+  json["live_bytes"] = stats.live_blocks * kBlockBytes;
+  json["dead_bytes"] = device.dead_bytes;
+  json["free_bytes"] = free_bytes(stats.capacity_blocks, stats.live_blocks);
+  json["slot_count"] = stats.slot_count;
+  json["free_slot_count"] = stats.free_slot_count;
+  json["write_failed"] = stats.failed;
+  return json;
+}
+
 Json to_json(const GroupStatus& group) {
   Json json = {{"name", group.name},
                {"path", group.path},
                {"state", group_state_name(group.state)},
                {"reason", group.reason},
                {"durability", group.durability},
-               {"write_cache", group.write_cache}};
+               {"write_cache", group.write_cache},
+               {"devices", Json::array()}};
+  for (const DeviceStatus& device : group.devices) json["devices"].push_back(to_json(device));
   if (group.state == GroupState::kRecovering) json["recovery"] = to_json(group.recovery);
   if (group.state != GroupState::kServing) return json;
   const StoreStats& stats = group.stats;
@@ -129,8 +160,8 @@ Json to_json(const GroupStatus& group) {
   json["capacity_bytes"] = stats.capacity_blocks * kBlockBytes;
   json["live_bytes"] = stats.live_blocks * kBlockBytes;
   json["dead_bytes"] = group.dead_bytes;
-  json["free_bytes"] =
-      (stats.capacity_blocks - std::min(stats.capacity_blocks, stats.live_blocks)) * kBlockBytes;
+  json["free_bytes"] = free_bytes(stats.capacity_blocks, stats.live_blocks);
+  json["sinking"] = stats.sinking;
   json["fill_percent"] = fill_basis_points(stats) / 100.0;
   json["create_refused_percent"] = kCreateRefusedPercent;
   json["writes_wait_percent"] = kWritesWaitPercent;
@@ -456,6 +487,9 @@ AdminReply post_disk_groups(AdminBackend& backend, const AdminRequest& request) 
   add.segment_bytes = static_cast<uint32_t>(
       body.take_number("segment_bytes", false, std::numeric_limits<uint32_t>::max()));
   add.wipe = body.take_bool("wipe");
+  add.hdd = body.take_string("hdd", false);
+  add.hdd_size_bytes =
+      body.take_number("hdd_size_bytes", false, std::numeric_limits<int64_t>::max());
   if (Status status = body.status(); !status.ok()) return error_reply(status);
   const auto operation = backend.add_disk(add);
   if (!operation.ok()) return error_reply(operation.status());

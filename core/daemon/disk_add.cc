@@ -46,27 +46,49 @@ Result<Found> look_at(const std::string& path) {
   return found;
 }
 
-Status check_found(const std::string& path, const AddDisk& request, const Found& found) {
-  if (!found.exists && (path.starts_with("/dev/") || request.size_bytes == 0)) {
+// What is asked for at a path.
+struct Wanted {
+  std::string path;
+  uint64_t file_bytes = 0;  // 0: no file is to be made
+  std::string_view option;  // that says so
+  bool wipe = false;
+};
+
+Wanted wanted_hdd(std::string path, const AddDisk& request) {
+  return {std::move(path), request.hdd_size_bytes, "--hdd-size", request.wipe};
+}
+
+Status check_found(const Wanted& wanted, const Found& found) {
+  const std::string& path = wanted.path;
+  if (!found.exists && (path.starts_with("/dev/") || wanted.file_bytes == 0)) {
     return {ErrorCode::kNotFound,
             text(path, " does not exist",
-                 path.starts_with("/dev/") ? "" : "; --size SIZE makes a file of that size")};
+                 path.starts_with("/dev/")
+                     ? std::string()
+                     : text("; ", wanted.option, " SIZE makes a file of that size"))};
   }
-  if (found.block_device && request.size_bytes != 0) {
+  if (found.block_device && wanted.file_bytes != 0) {
     return {ErrorCode::kInvalidArgument,
-            text(path, " is a block device: --size is for files only")};
+            text(path, " is a block device: ", wanted.option, " is for files only")};
   }
-  if (!found.signature.empty() && !request.wipe) {
+  if (!found.signature.empty() && !wanted.wipe) {
     return {ErrorCode::kAlreadyExists,
             text(path, " holds ", found.signature, "; nothing was touched; --wipe overwrites it")};
   }
-  if (found.exists && request.size_bytes != 0 && !request.wipe) {
-    return {ErrorCode::kAlreadyExists,
-            text(path,
-                 " exists already; without --size it is used as it is, with --wipe it is "
-                 "made anew")};
+  if (found.exists && wanted.file_bytes != 0 && !wanted.wipe) {
+    return {ErrorCode::kAlreadyExists, text(path, " exists already; without ", wanted.option,
+                                            " it is used as it is, with --wipe it is made anew")};
   }
   return {};
+}
+
+// Whether the device is there already, after a look at it.
+Task<Result<bool>> check_place(UringLoop& loop, Wanted wanted) {
+  std::function<Result<Found>()> look = [path = wanted.path] { return look_at(path); };
+  const Result<Found> found = co_await run_blocking(loop, std::move(look));
+  if (!found.ok()) co_return found.status();
+  VARVE_CO_TRY(check_found(wanted, *found));
+  co_return found->exists;
 }
 
 class AlignedBuffer {
@@ -119,12 +141,11 @@ Status check_geometry(const AddDisk& request, uint64_t device_bytes) {
 }
 
 // `progress` comes from another thread; the operation belongs to the shard.
-Task<Status> make_file(UringLoop& loop, std::string path, AddDisk request,
-                       OperationStatus& operation) {
-  operation.step = text("writing ", path);
-  const uint64_t bytes = round_up(request.size_bytes, kBlockBytes);
-  std::function<Status()> make = [&loop, &operation, path, bytes, request] {
-    return prepare_file(path, bytes, request.wipe, [&](uint64_t done, uint64_t total) {
+Task<Status> make_file(UringLoop& loop, Wanted wanted, OperationStatus& operation) {
+  operation.step = text("writing ", wanted.path);
+  const uint64_t bytes = round_up(wanted.file_bytes, kBlockBytes);
+  std::function<Status()> make = [&loop, &operation, bytes, wanted] {
+    return prepare_file(wanted.path, bytes, wanted.wipe, [&](uint64_t done, uint64_t total) {
       loop.post([&operation, done, total] { operation.progress = {done, total}; });
     });
   };
@@ -148,20 +169,19 @@ uint32_t default_segment_bytes(uint64_t device_bytes) {
 Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk request, Uuid cluster,
                          OperationStatus& operation) {
   const std::string path = group.config().path;
+  const Wanted wanted{path, request.size_bytes, "--size", request.wipe};
   operation.step = text("looking at ", path);
-  std::function<Result<Found>()> look = [path] { return look_at(path); };
-  const Result<Found> found = co_await run_blocking(loop, std::move(look));
-  if (!found.ok()) co_return found.status();
-  VARVE_CO_TRY(check_found(path, request, *found));
+  const Result<bool> exists = co_await check_place(loop, wanted);
+  if (!exists.ok()) co_return exists.status();
   // Geometry before anything is written: a device that is too small keeps what it holds.
   if (request.size_bytes != 0) VARVE_CO_TRY(check_geometry(request, request.size_bytes));
-  if (found->exists && !request.wipe) {
+  if (*exists && !request.wipe) {
     auto device = UringDevice::open(loop, path, group.durability());
     if (!device.ok()) co_return device.status();
     VARVE_CO_TRY(co_await check_no_superblock(**device, path));
   }
   if (request.size_bytes != 0) {
-    VARVE_CO_TRY(co_await make_file(loop, path, request, operation));
+    VARVE_CO_TRY(co_await make_file(loop, wanted, operation));
   }
   auto device = UringDevice::open(loop, path, group.durability());
   if (!device.ok()) co_return device.status();
@@ -176,6 +196,44 @@ Task<Status> format_disk(UringLoop& loop, const DiskGroup& group, AddDisk reques
   VARVE_CO_TRY(check_geometry(request, (*device)->size_bytes()));
   VARVE_CO_TRY(co_await erase_signatures(**device));
   co_return co_await Store::format(loop.runtime(), **device, std::move(options));
+}
+
+Task<Status> check_hdd(UringLoop& loop, std::string path, AddDisk request, Uuid ssd) {
+  const Wanted wanted = wanted_hdd(path, request);
+  const Result<bool> exists = co_await check_place(loop, wanted);
+  if (!exists.ok()) co_return exists.status();
+  if (!*exists) co_return Status();
+  // Also to be wiped, it must be nobody's.
+  auto device = UringDevice::open(loop, path, kHddDurability);
+  if (!device.ok()) co_return device.status();
+  if (request.wipe) co_return Status();
+  const HddVerdict verdict = co_await judge_hdd(**device, ssd);
+  if (verdict.blank || verdict.stranger.empty()) co_return Status();
+  co_return Status(ErrorCode::kAlreadyExists, text(path, " holds data of Varve (", verdict.stranger,
+                                                   "); nothing was touched; --wipe overwrites it"));
+}
+
+Task<Status> add_hdd(UringLoop& loop, DiskGroup& group, std::string path, AddDisk request,
+                     OperationStatus& operation) {
+  if (group.store() == nullptr) co_return ErrorCode::kClosed;
+  operation.step = text("looking at ", path);
+  operation.progress = {};
+  const Uuid ssd = group.store()->disk();
+  VARVE_CO_TRY(co_await check_hdd(loop, path, request, ssd));
+  if (group.store() == nullptr) co_return ErrorCode::kClosed;
+  if (request.hdd_size_bytes != 0) {
+    VARVE_CO_TRY(group.store()->check_cold_device(request.hdd_size_bytes));
+    const Wanted wanted = wanted_hdd(path, request);
+    VARVE_CO_TRY(co_await make_file(loop, wanted, operation));
+  }
+  operation.step = text("adding ", path);
+  operation.progress = {};
+  auto device = UringDevice::open(loop, path, kHddDurability);
+  if (!device.ok()) co_return device.status();
+  if (group.store() == nullptr) co_return ErrorCode::kClosed;
+  VARVE_CO_TRY(group.store()->check_cold_device((*device)->size_bytes()));
+  VARVE_CO_TRY(co_await erase_signatures(**device));
+  co_return co_await group.add_hdd(std::move(path), std::move(*device));
 }
 
 }  // namespace varve

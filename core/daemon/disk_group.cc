@@ -1,24 +1,19 @@
 #include "core/daemon/disk_group.h"
 
-#include <poll.h>
-
-#include <functional>
+#include <algorithm>
 
 #include "core/base/log.h"
 #include "core/base/size_text.h"
 #include "core/base/text.h"
 #include "core/base/units.h"
-#include "core/daemon/blocking.h"
+#include "core/cluster/record_text.h"
 #include "core/device/device_file.h"
+#include "core/store/superblocks.h"
 
 namespace varve {
 namespace {
 
 constexpr uint64_t kProgressLogIntervalMs = 2000;
-// A daemon that was killed holds its device until the kernel has ended its requests in flight; the
-// next one waits that long before it believes that somebody else has the device.
-constexpr uint64_t kBusyPatienceMs = 5000;
-constexpr int kBusyRetryMs = 10;
 // Within it everything is read and checked once: at this age latent errors are still rare enough
 // for another copy to be good.
 constexpr uint64_t kScrubSeconds = 14 * 24 * 3600;
@@ -43,6 +38,20 @@ uint64_t now_ms(UringLoop& loop) {
   return loop.runtime().clock.monotonic_ns() / 1'000'000;
 }
 
+// `status` is of `device`, if the store uses it.
+void fill_in(DeviceStatus& status, const UringDevice& device,
+             const std::vector<DeviceStats>& used) {
+  for (const DeviceStats& stats : used) {
+    if (stats.device != &device) continue;
+    status.serving = true;
+    status.stats = stats;
+    status.device_bytes = device.size_bytes();
+    const uint64_t used_bytes = (stats.slot_count - stats.free_slot_count) * stats.segment_bytes;
+    const uint64_t live_bytes = stats.live_blocks * kBlockBytes;
+    status.dead_bytes = used_bytes > live_bytes ? used_bytes - live_bytes : 0;
+  }
+}
+
 }  // namespace
 
 // Keeps the group's recovery numbers and says every two seconds how far it is.
@@ -64,40 +73,105 @@ class DiskGroup::RecoveryProgress {
 };
 
 DiskGroup::DiskGroup(UringLoop& loop, DiskGroupConfig config)
-    : loop_(loop), config_(std::move(config)), log_name_(text("disk group ", config_.name)) {}
+    : loop_(loop), config_(std::move(config)), log_name_(text("disk group ", config_.name)) {
+  for (const HddConfig& hdd : config_.hdds) hdds_.push_back({.path = hdd.path});
+}
 
 Task<void> DiskGroup::open() {
   state_ = GroupState::kRecovering;
   reason_.clear();
   recovery_ = {};
   const uint64_t started_ms = now_ms(loop_);
-  auto device = UringDevice::open(loop_, config_.path, durability());
-  while (device.code() == ErrorCode::kBusy && now_ms(loop_) - started_ms < kBusyPatienceMs) {
-    std::function<int()> pause = [] { return poll(nullptr, 0, kBusyRetryMs); };
-    co_await run_blocking(loop_, std::move(pause));
-    device = UringDevice::open(loop_, config_.path, durability());
-  }
-  if (!device.ok()) {
-    refuse(device.status());
+  Status opened = co_await open_devices();
+  if (opened.ok()) opened = co_await open_store();
+  if (!opened.ok()) {
+    refuse(opened);
     co_return;
   }
-  device_ = std::move(*device);
-  write_cache_ = write_cache_mode(config_.path);
-  StoreOptions options;
-  options.progress = RecoveryProgress(*this);
-  auto store = co_await Store::open(loop_.runtime(), *device_, std::move(options));
-  if (!store.ok()) {
-    refuse(store.status());
-    co_return;
-  }
-  store_ = std::move(*store);
   store_->scrub_every(kScrubSeconds);
   state_ = GroupState::kServing;
   log_opened(now_ms(loop_) - started_ms);
+  sort_out_hdds();
+}
+
+Task<Status> DiskGroup::open_devices() {
+  const uint64_t patience_end = patience_end_ms(loop_);
+  auto device = co_await open_patiently(loop_, config_.path, durability(), patience_end);
+  if (!device.ok()) co_return device.status();
+  device_ = std::move(*device);
+  write_cache_ = write_cache_mode(config_.path);
+  if (hdds_.empty()) co_return Status();
+  const Result<Superblock> superblock = co_await read_superblock(*device_);
+  if (!superblock.ok()) co_return Status();  // the store will say so
+  for (Hdd& hdd : hdds_) co_await find_hdd(loop_, &hdd, superblock->disk, patience_end);
+  co_return Status();
+}
+
+Task<Status> DiskGroup::open_store() {
+  StoreOptions options;
+  options.progress = RecoveryProgress(*this);
+  for (const Hdd& hdd : hdds_)
+    if (hdd.device != nullptr) options.cold_devices.push_back(hdd.device.get());
+  auto store = co_await Store::open(loop_.runtime(), *device_, std::move(options));
+  if (store.ok()) store_ = std::move(*store);
+  // Not as when the SSD is not there.
+  if (store.code() == ErrorCode::kNotFound)
+    co_return Status(ErrorCode::kUnavailable, text(store.status().message(), missing_hdds_text()));
+  co_return store.status();
+}
+
+// What is wrong with the HDDs that the config names: one of them may be the one that is missing.
+std::string DiskGroup::missing_hdds_text() const {
+  if (hdds_.empty()) return "; the config names none: hdd = [...] in its [[disk_group]]";
+  std::string words;
+  for (const Hdd& hdd : hdds_)
+    if (!hdd.reason.empty()) words += text("; ", hdd.path, ": ", hdd.reason);
+  return words;
+}
+
+// Lets go of the HDDs that the store, which serves, does not use.
+void DiskGroup::sort_out_hdds() {
+  const std::vector<DeviceStats> used = store_->devices();
+  for (Hdd& hdd : hdds_) {
+    const auto found = std::find_if(used.begin(), used.end(), [&](const DeviceStats& one) {
+      return hdd.device != nullptr && one.device == hdd.device.get();
+    });
+    if (found != used.end()) {
+      log_info(log_name_, text("HDD ", uuid_text(found->id), " is ", hdd.path, " (",
+                               size_text(hdd.device->size_bytes()), ")"));
+      continue;
+    }
+    if (hdd.device != nullptr) hdd.reason = "it was not added to the end";
+    hdd.device.reset();
+    log_warn(log_name_, text("HDD ", hdd.path, " is not used: ", hdd.reason, "; varve disk add ",
+                             config_.name, " adds it"));
+  }
+}
+
+Task<Status> DiskGroup::add_hdd(std::string path, std::unique_ptr<UringDevice> device) {
+  if (store() == nullptr) co_return ErrorCode::kClosed;
+  ColdFormatOptions options;
+  const Status status = co_await store_->add_cold_device(*device, options);
+  if (!status.ok()) co_return status;
+  const auto hdd =
+      std::find_if(hdds_.begin(), hdds_.end(), [&](const Hdd& one) { return one.path == path; });
+  VARVE_CHECK(hdd != hdds_.end());
+  log_info(log_name_, text("HDD ", path, " (", size_text(device->size_bytes()), ") is added"));
+  hdd->device = std::move(device);
+  hdd->reason.clear();
+  co_return Status();
+}
+
+void DiskGroup::let_go() {
+  for (Hdd& hdd : hdds_) {
+    hdd.device.reset();
+    hdd.reason.clear();
+  }
+  device_.reset();
 }
 
 void DiskGroup::refuse(const Status& status) {
-  device_.reset();
+  let_go();
   const bool is_empty = status.code() == ErrorCode::kNotFormatted;
   const bool is_absent = status.code() == ErrorCode::kNotFound;
   state_ = is_empty ? GroupState::kNotFormatted : GroupState::kNotServed;
@@ -140,7 +214,7 @@ Task<void> DiskGroup::close() {
     }
   }
   store_.reset();
-  device_.reset();
+  let_go();
   state_ = GroupState::kNotServed;
   reason_ = "closed";
 }
@@ -170,16 +244,19 @@ GroupStatus DiskGroup::status() const {
   status.recovery = recovery_;
   status.durability = durability_name(durability());
   status.write_cache = write_cache_name(write_cache_);
+  status.devices.push_back({.path = config_.path, .tier = "ssd"});
+  for (const Hdd& hdd : hdds_)
+    status.devices.push_back({.path = hdd.path, .tier = "hdd", .reason = hdd.reason});
   if (store() == nullptr) return status;
-  status.device_bytes = device_->size_bytes();
   status.stats = store_->stats();
   status.volume_count = store_->volumes().size();
-  const StoreStats& stats = status.stats;
-  if (stats.slot_count > 0) {
-    const uint64_t slot_bytes = status.device_bytes / stats.slot_count;
-    const uint64_t used_bytes = (stats.slot_count - stats.free_slot_count) * slot_bytes;
-    const uint64_t live_bytes = stats.live_blocks * kBlockBytes;
-    status.dead_bytes = used_bytes > live_bytes ? used_bytes - live_bytes : 0;
+  const std::vector<DeviceStats> used = store_->devices();
+  fill_in(status.devices[0], *device_, used);
+  for (size_t i = 0; i < hdds_.size(); ++i)
+    if (hdds_[i].device != nullptr) fill_in(status.devices[i + 1], *hdds_[i].device, used);
+  for (const DeviceStatus& device : status.devices) {
+    status.device_bytes += device.device_bytes;
+    status.dead_bytes += device.dead_bytes;
   }
   return status;
 }

@@ -20,6 +20,7 @@
 #include "core/daemon/arguments.h"
 #include "core/daemon/cluster_member.h"
 #include "core/daemon/node.h"
+#include "core/daemon/same_device.h"
 #include "core/daemon/service.h"
 #include "core/daemon/signals.h"
 #include "core/daemon/tls.h"
@@ -84,6 +85,7 @@ std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
   ConfigReading reading = read_node_config(*content);
   auto checked = std::make_unique<CheckedConfig>();
   checked->config = std::move(reading.config);
+  if (reading.errors.empty()) check_same_devices(checked->config, reading.errors);
   if (reading.errors.empty()) check_tls(checked->config, reading.errors);
   if (reading.errors.empty()) {
     for (const ServiceConfig& config : checked->config.services) {

@@ -41,7 +41,7 @@ struct GroupMetric {
 };
 
 constexpr GroupMetric kGroupMetrics[] = {
-    {"varve_disk_group_device_bytes", "gauge", "Size of the device.",
+    {"varve_disk_group_device_bytes", "gauge", "Size of the devices.",
      [](const GroupStatus& group) { return group.device_bytes; }},
     {"varve_disk_group_capacity_bytes", "gauge", "Data that fits after reserves.",
      [](const GroupStatus& group) { return group.stats.capacity_blocks * kBlockBytes; }},
@@ -51,9 +51,9 @@ constexpr GroupMetric kGroupMetrics[] = {
      [](const GroupStatus& group) { return group.dead_bytes; }},
     {"varve_disk_group_write_limit_bytes", "gauge", "Live bytes at which writes wait.",
      [](const GroupStatus& group) { return group.stats.write_limit_blocks * kBlockBytes; }},
-    {"varve_disk_group_slots", "gauge", "Segment slots.",
+    {"varve_disk_group_slots", "gauge", "Segment slots of the SSD.",
      [](const GroupStatus& group) { return group.stats.slot_count; }},
-    {"varve_disk_group_free_slots", "gauge", "Segment slots that hold nothing.",
+    {"varve_disk_group_free_slots", "gauge", "Segment slots of the SSD that hold nothing.",
      [](const GroupStatus& group) { return group.stats.free_slot_count; }},
     {"varve_disk_group_damaged_blocks", "gauge", "Blocks known to fail their checksum.",
      [](const GroupStatus& group) { return group.stats.damaged_blocks; }},
@@ -85,7 +85,63 @@ constexpr GroupMetric kGroupMetrics[] = {
      [](const GroupStatus& group) { return group.stats.device_write_count; }},
     {"varve_disk_group_segments_cleaned_total", "counter", "Segments emptied for reuse.",
      [](const GroupStatus& group) { return group.stats.segments_cleaned; }},
+    {"varve_disk_group_sinking", "gauge", "1 while the SSD is so full that blocks sink to HDDs.",
+     [](const GroupStatus& group) { return uint64_t{group.stats.sinking}; }},
+    {"varve_disk_group_demoted_blocks_written_total", "counter", "Blocks sunk from SSD to HDD.",
+     [](const GroupStatus& group) { return group.stats.demoted_blocks_written; }},
+    {"varve_disk_group_packed_blocks_written_total", "counter",
+     "Blocks moved within HDDs, to win back room.",
+     [](const GroupStatus& group) { return group.stats.packed_blocks_written; }},
 };
+
+struct DeviceMetric {
+  std::string_view name;
+  std::string_view help;
+  uint64_t (*value)(const DeviceStatus& device);
+};
+
+constexpr DeviceMetric kDeviceMetrics[] = {
+    {"varve_device_bytes", "Size of the device.",
+     [](const DeviceStatus& device) { return device.device_bytes; }},
+    {"varve_device_capacity_bytes", "Data that fits after reserves.",
+     [](const DeviceStatus& device) { return device.stats.capacity_blocks * kBlockBytes; }},
+    {"varve_device_live_bytes", "Blocks that volumes hold.",
+     [](const DeviceStatus& device) { return device.stats.live_blocks * kBlockBytes; }},
+    {"varve_device_dead_bytes", "Old blocks, headers and footers in used segments.",
+     [](const DeviceStatus& device) { return device.dead_bytes; }},
+    {"varve_device_slots", "Segment slots.",
+     [](const DeviceStatus& device) { return device.stats.slot_count; }},
+    {"varve_device_free_slots", "Segment slots that hold nothing.",
+     [](const DeviceStatus& device) { return device.stats.free_slot_count; }},
+    {"varve_device_write_failed", "1 after a write to it failed: its disk group only reads.",
+     [](const DeviceStatus& device) { return uint64_t{device.stats.failed}; }},
+};
+
+// Of the disk groups that serve: `value` of each device, or of those that are in use.
+template <typename Value>
+void add_device_samples(std::string& out, std::string_view name, const NodeStatus& node,
+                        bool in_use, const Value& value) {
+  for (const GroupStatus& group : node.disk_groups) {
+    if (group.state != GroupState::kServing) continue;
+    for (const DeviceStatus& device : group.devices) {
+      if (in_use && !device.serving) continue;
+      const std::string labels =
+          text(label("disk_group", group.name), ",", label("device", device.path), ",",
+               label("tier", device.tier));
+      sample(out, name, labels, value(device));
+    }
+  }
+}
+
+void add_devices(std::string& out, const NodeStatus& node) {
+  begin(out, "varve_device_serving", "gauge", "1 while its disk group uses the device.");
+  add_device_samples(out, "varve_device_serving", node, false,
+                     [](const DeviceStatus& device) { return uint64_t{device.serving}; });
+  for (const DeviceMetric& metric : kDeviceMetrics) {
+    begin(out, metric.name, "gauge", metric.help);
+    add_device_samples(out, metric.name, node, true, metric.value);
+  }
+}
 
 void add_groups(std::string& out, const NodeStatus& node) {
   begin(out, "varve_disk_group_serving", "gauge", "1 while the disk group serves its volumes.");
@@ -161,6 +217,7 @@ std::string metrics_text(const NodeStatus& node) {
   begin(out, "varve_ready", "gauge", "1 while the node serves.");
   sample(out, "varve_ready", "", node.state == NodeState::kReady ? 1 : 0);
   add_groups(out, node);
+  add_devices(out, node);
   add_volumes(out, node);
   add_services(out, node);
   if (node.cluster) add_cluster(out, *node.cluster);

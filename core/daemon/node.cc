@@ -23,6 +23,72 @@ VolumeDirectory& directory_of(ClusterMember* cluster, NodeVolumes& alone) {
   return alone;
 }
 
+// Those that `request` is about and that the group does not use yet.
+std::vector<std::string> hdds_to_add(const DiskGroup& group, const AddDisk& request) {
+  std::vector<std::string> paths;
+  for (const Hdd& hdd : group.hdds()) {
+    const bool meant = request.hdd.empty() || request.hdd == hdd.path;
+    if (meant && hdd.device == nullptr) paths.push_back(hdd.path);
+  }
+  return paths;
+}
+
+Status check_more_hdds(const DiskGroup& group, const AddDisk& request) {
+  const DiskGroupConfig& config = group.config();
+  const bool known = std::any_of(group.hdds().begin(), group.hdds().end(),
+                                 [&](const Hdd& hdd) { return hdd.path == request.hdd; });
+  if (!request.hdd.empty() && !known) {
+    return {ErrorCode::kNotFound,
+            text("the config has no HDD ", request.hdd, " in disk group ", config.name,
+                 ": add it to hdd = [...] there and restart varved")};
+  }
+  if (request.hdd.empty() && hdds_to_add(group, request).empty()) {
+    return {ErrorCode::kAlreadyExists, text("disk group ", config.name, " is formatted and serving",
+                                            config.hdds.empty() ? "" : ", with all its HDDs")};
+  }
+  if (request.size_bytes != 0 || request.segment_bytes != 0) {
+    return {ErrorCode::kAlreadyExists,
+            text("disk group ", config.name, " is formatted and serving: only HDDs can be added, ",
+                 "with --hdd-size where files are to be made")};
+  }
+  return {};
+}
+
+Status check_new_group(const DiskGroup& group, const AddDisk& request) {
+  if (request.hdd.empty()) return {};
+  const std::string& name = group.config().name;
+  return {ErrorCode::kInvalidArgument,
+          text("disk group ", name, " does not serve",
+               group.reason().empty() ? "" : text(" (", group.reason(), ")"),
+               ": an HDD is added to one that does; varve disk add ", name,
+               " makes an empty disk group, with all its HDDs")};
+}
+
+// Before anything of a new disk group is written.
+Task<Status> check_hdds(UringLoop& loop, DiskGroup* group, AddDisk request,
+                        OperationStatus* operation) {
+  for (const Hdd& hdd : group->hdds()) {
+    operation->step = text("looking at ", hdd.path);
+    VARVE_CO_TRY(co_await check_hdd(loop, hdd.path, request, Uuid{}));
+  }
+  co_return Status();
+}
+
+std::string hdd_refused_text(const DiskGroup& group, const std::string& hdd, const Status& status) {
+  return text("disk group ", group.config().name, " serves without HDD ", hdd, ": ",
+              status.message());
+}
+
+std::string added_text(const DiskGroup& group, const AddDisk& request,
+                       const std::vector<std::string>& hdds) {
+  const std::string name = group.config().name;
+  if (hdds.empty() && !request.hdd.empty())
+    return text(request.hdd, " is an HDD of disk group ", name, " already");
+  const std::string with =
+      hdds.empty() ? "" : text(", with ", hdds.size(), " more HDD", hdds.size() == 1 ? "" : "s");
+  return text("disk group ", name, with, with.empty() ? "" : ",", " is serving");
+}
+
 }  // namespace
 
 Node::Node(UringLoop& loop, const NodeConfig& config,
@@ -261,14 +327,16 @@ Result<DiskGroup*> Node::group_to_add(const AddDisk& request) const {
     const DiskGroupConfig& config = group->config();
     known += text(known.empty() ? "" : ", ", config.name);
     if (config.name != request.disk_group && config.path != request.disk_group) continue;
-    if (group->state() == GroupState::kServing) {
-      return Status(ErrorCode::kAlreadyExists,
-                    text("disk group ", config.name, " is formatted and serving"));
-    }
     if (group->state() == GroupState::kRecovering || group->state() == GroupState::kFormatting) {
       return Status(ErrorCode::kBusy, text("disk group ", config.name, " is ",
                                            group_state_name(group->state()), " right now"));
     }
+    if (group->adding_hdds()) {
+      return Status(ErrorCode::kBusy,
+                    text("HDDs are being added to disk group ", config.name, " right now"));
+    }
+    VARVE_TRY(group->state() == GroupState::kServing ? check_more_hdds(*group, request)
+                                                     : check_new_group(*group, request));
     return group.get();
   }
   return Status(ErrorCode::kNotFound,
@@ -287,7 +355,8 @@ Task<Result<OperationStatus>> Node::add_disk(AddDisk request) {
     cluster = *id;
   }
   OperationStatus& operation = add_operation(text("disk add ", (*group)->config().name));
-  (*group)->begin_format();
+  (*group)->begin_hdds();
+  if ((*group)->state() != GroupState::kServing) (*group)->begin_format();
   work_.start(run_add_disk(*group, std::move(request), cluster, &operation));
   co_return operation;
 }
@@ -304,27 +373,38 @@ OperationStatus& Node::add_operation(std::string what) {
   return operation;
 }
 
-Task<void> Node::run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
-                              OperationStatus* operation) {
-  const DiskGroupConfig& config = group->config();
-  log_info("disk add", text(config.name, ": started on ", config.path));
-  Status status = co_await format_disk(loop_, *group, std::move(request), cluster, *operation);
+Task<Status> Node::format_group(DiskGroup* group, AddDisk request, Uuid cluster,
+                                OperationStatus* operation) {
+  Status status = co_await check_hdds(loop_, group, request, operation);
+  if (status.ok()) status = co_await format_disk(loop_, *group, request, cluster, *operation);
   operation->step = "opening";
   co_await group->end_format();
   if (status.ok() && cluster_ != nullptr && group->store() != nullptr) {
     operation->step = "registering";
     status = co_await cluster_->take_in(group);
   }
-  const bool serving = group->state() == GroupState::kServing;
-  if (status.ok() && serving) {
-    operation->state = OperationStatus::State::kDone;
-    operation->message = text("disk group ", config.name, " is serving");
-  } else {
-    operation->state = OperationStatus::State::kFailed;
-    operation->code = status.ok() ? ErrorCode::kIoError : status.code();
-    operation->message = status.ok() ? group->reason() : std::string(status.message());
-    log_warn("disk add", text(config.name, ": ", operation->message));
+  if (status.ok() && group->state() != GroupState::kServing)
+    status = Status(ErrorCode::kIoError, group->reason());
+  co_return status;
+}
+
+Task<void> Node::run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
+                              OperationStatus* operation) {
+  const DiskGroupConfig& config = group->config();
+  log_info("disk add", text(config.name, ": started on ", config.path));
+  Status status;
+  if (group->state() == GroupState::kFormatting)
+    status = co_await format_group(group, request, cluster, operation);
+  const std::vector<std::string> hdds = hdds_to_add(*group, request);
+  for (size_t i = 0; status.ok() && i < hdds.size(); ++i) {
+    status = co_await add_hdd(loop_, *group, hdds[i], request, *operation);
+    if (!status.ok()) status = Status(status.code(), hdd_refused_text(*group, hdds[i], status));
   }
+  group->end_hdds();
+  operation->state = status.ok() ? OperationStatus::State::kDone : OperationStatus::State::kFailed;
+  operation->code = status.code();
+  operation->message = status.ok() ? added_text(*group, request, hdds) : status.message();
+  if (!status.ok()) log_warn("disk add", text(config.name, ": ", operation->message));
   operation->step.clear();
   changed_.wake_all();
 }

@@ -95,6 +95,8 @@ class Node {
   Result<DiskGroup*> group_to_add(const AddDisk& request) const;
   Task<void> run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
                           OperationStatus* operation);
+  Task<Status> format_group(DiskGroup* group, AddDisk request, Uuid cluster,
+                            OperationStatus* operation);
   OperationStatus& add_operation(std::string what);
   Task<void> run_scrub(DiskGroup* group, uint64_t rate, OperationStatus* operation);
   bool only_files_are_being_made() const;

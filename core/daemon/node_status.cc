@@ -5,6 +5,16 @@
 namespace varve {
 namespace {
 
+// The devices that failed, or the SSD where nobody knows.
+std::string failed_paths(const GroupStatus& group) {
+  std::string paths;
+  for (const DeviceStatus& device : group.devices) {
+    if (!device.stats.failed) continue;
+    paths += text(paths.empty() ? "" : ", ", device.tier == "hdd" ? "HDD " : "", device.path);
+  }
+  return paths.empty() ? group.path : paths;
+}
+
 void add_group_problems(const GroupStatus& group, std::vector<std::string>& problems) {
   const std::string subject = text("disk group ", group.name);
   if (group.state == GroupState::kNotFormatted) {
@@ -15,8 +25,13 @@ void add_group_problems(const GroupStatus& group, std::vector<std::string>& prob
   if (group.state != GroupState::kServing) return;
   const StoreStats& stats = group.stats;
   if (stats.failed) {
-    problems.push_back(text(subject, " takes no writes: a write to ", group.path,
+    problems.push_back(text(subject, " takes no writes: a write to ", failed_paths(group),
                             " failed; reads go on. Look at the device, then restart varved"));
+  }
+  for (const DeviceStatus& device : group.devices) {
+    if (device.serving) continue;
+    problems.push_back(text(subject, " does not use HDD ", device.path, ": ", device.reason,
+                            "; varve disk add ", group.name, " adds it"));
   }
   if (stats.damaged_blocks > 0) {
     problems.push_back(text(subject, " has ", stats.damaged_blocks,

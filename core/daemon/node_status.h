@@ -31,16 +31,28 @@ struct Progress {
   uint64_t total = 0;
 };
 
-struct GroupStatus {
-  std::string name;
+// One device that the config names for a disk group.
+struct DeviceStatus {
   std::string path;
-  GroupState state = GroupState::kRecovering;
-  std::string reason;         // why it is not served
-  Progress recovery;          // slots, while recovering
-  std::string durability;     // "flush" or "plp", as in the config
-  std::string write_cache;    // "write back", "write through" or "unknown"
+  std::string_view tier;      // "ssd" or "hdd"
+  bool serving = false;       // its disk group's store uses it
+  std::string reason;         // of an HDD: why the store, which serves, does not use it
   uint64_t device_bytes = 0;  // this and what follows: while serving
   uint64_t dead_bytes = 0;    // in used segments but not live: old blocks, headers, footers
+  DeviceStats stats;
+};
+
+struct GroupStatus {
+  std::string name;
+  std::string path;  // of its SSD
+  GroupState state = GroupState::kRecovering;
+  std::string reason;                 // why it is not served
+  Progress recovery;                  // slots, while recovering
+  std::string durability;             // "flush" or "plp", as in the config
+  std::string write_cache;            // "write back", "write through" or "unknown"
+  std::vector<DeviceStatus> devices;  // the SSD, then the HDDs in the config's order
+  uint64_t device_bytes = 0;          // this and what follows: while serving; of all devices
+  uint64_t dead_bytes = 0;            // of all devices
   uint64_t volume_count = 0;
   uint64_t waiting_write_count = 0;  // because the store is full
   StoreStats stats;

@@ -70,6 +70,9 @@ TEST_CASE("every command is parsed with its options") {
   CHECK(add.wipe);
   CHECK(add.size_bytes == kGiB);
   CHECK(add.segment_bytes == kMiB);
+  const Command hdds = good("disk add ssd0 --hdd /dev/y --hdd-size 2GiB");
+  CHECK(hdds.hdd == "/dev/y");
+  CHECK(hdds.hdd_size_bytes == 2 * kGiB);
   CHECK(good("disk list").action == Action::kDiskList);
   const Command scrub = good("disk scrub ssd0 --rate 10MiB");
   CHECK(scrub.action == Action::kDiskScrub);

@@ -89,6 +89,27 @@ TEST_CASE("snapshots are shown with their size, age and space") {
   CHECK(clone_volume_body({.other = "c"}) == R"({"name":"c"})");
 }
 
+TEST_CASE("the devices of a disk group are shown where it has HDDs") {
+  const std::string status = status_text(R"({"disk_groups":[
+    {"name":"a","state":"serving","devices":[{"path":"/a","tier":"ssd","serving":true}]},
+    {"name":"b","state":"serving","sinking":true,
+     "stats":{"demoted_blocks_written":256,"packed_blocks_written":1},"devices":[
+      {"path":"/b","tier":"ssd","serving":true,"live_bytes":4096,"dead_bytes":0,"free_bytes":8192,
+       "capacity_bytes":12288,"reserved_bytes":1024,"write_failed":false},
+      {"path":"/h1","tier":"hdd","serving":true,"live_bytes":4096,"write_failed":true},
+      {"path":"/h2","tier":"hdd","serving":false,"reason":"away"}]}]})");
+  INFO(status);
+  CHECK(status.find("\n/a ") == std::string::npos);
+  CHECK(status.find("/b      b           ssd   4KiB    0B  8KiB     12KiB      1KiB  serving\n") !=
+        std::string::npos);
+  CHECK(status.find("/h1     b           hdd   4KiB") != std::string::npos);
+  CHECK(status.find("  failed\n") != std::string::npos);
+  CHECK(status.find("/h2     b           hdd      -") != std::string::npos);
+  CHECK(status.find("  not used\n") != std::string::npos);
+  CHECK(status.find("disk group b: blocks are sinking; since its start 1MiB have sunk to HDDs and "
+                    "4KiB were packed there\n") != std::string::npos);
+}
+
 TEST_CASE("status shows every disk group and one line per problem") {
   const std::string status = status_text(R"({"node":"n","state":"ready","version":"1",
     "volume_count":2,"services":[{"plugin":"nbd","version":"1","serving":true}],

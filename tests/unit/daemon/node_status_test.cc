@@ -62,6 +62,23 @@ TEST_CASE("each thing that is wrong is one sentence that names its disk group") 
   CHECK(contains(problems, "volume v is on disk groups a and b"));
 }
 
+TEST_CASE("an HDD that failed, or that is not used, is named") {
+  NodeStatus node;
+  node.disk_groups = {serving_group("a"), serving_group("b")};
+  node.disk_groups[0].devices = {{.path = "/dev/a", .tier = "ssd", .serving = true},
+                                 {.path = "/dev/h", .tier = "hdd", .serving = true}};
+  node.disk_groups[0].devices[1].stats.failed = true;
+  node.disk_groups[0].stats.failed = true;
+  node.disk_groups[1].devices = {
+      {.path = "/dev/b", .tier = "ssd", .serving = true},
+      {.path = "/dev/i", .tier = "hdd", .reason = "it is not formatted"}};
+  const std::vector<std::string> problems = problems_of(node);
+  REQUIRE(problems.size() == 2);
+  CHECK(problems[0].starts_with("disk group a takes no writes: a write to HDD /dev/h failed;"));
+  CHECK(problems[1] ==
+        "disk group b does not use HDD /dev/i: it is not formatted; varve disk add b adds it");
+}
+
 TEST_CASE("an encrypted volume whose wrapping key is not here is told") {
   NodeStatus node;
   node.disk_groups = {serving_group("a")};
@@ -86,6 +103,9 @@ TEST_CASE("metrics are in Prometheus' text form") {
   node.state = NodeState::kReady;
   node.disk_groups = {serving_group("a\"\\\n"), GroupStatus{.name = "away"}};
   node.disk_groups[0].stats.group_commit_count = 42;
+  node.disk_groups[0].devices = {{.path = "/s", .tier = "ssd", .serving = true},
+                                 {.path = "/h", .tier = "hdd"}};
+  node.disk_groups[0].devices[0].stats.live_blocks = 2;
   node.volumes = {{.name = "v", .disk_group = "a", .size_bytes = 4096, .used_bytes = 7}};
   node.services = {{.plugin = "nbd", .serving = true}};
   const std::string metrics = metrics_text(node);
@@ -96,6 +116,10 @@ TEST_CASE("metrics are in Prometheus' text form") {
   CHECK(metrics.find("varve_disk_group_serving{disk_group=\"away\"} 0\n") != std::string::npos);
   CHECK(metrics.find("varve_volume_used_bytes{volume=\"v\",disk_group=\"a\"} 7\n") !=
         std::string::npos);
+  CHECK(metrics.find(
+            "varve_device_live_bytes{disk_group=\"a\\\"\\\\\\n\",device=\"/s\",tier=\"ssd\"} "
+            "8192\n") != std::string::npos);
+  CHECK(metrics.find(",device=\"/h\",tier=\"hdd\"} 0\n") != std::string::npos);
   std::set<std::string> announced;
   std::istringstream lines(metrics);
   for (std::string line; std::getline(lines, line);) {
