@@ -9,7 +9,7 @@
 namespace varve {
 namespace {
 
-constexpr Generation kGenerationMax = kHead - 4;
+constexpr Generation kNewestMax = kHead - 4;
 
 Status no_snapshot(const SnapshotName& name) {
   return {ErrorCode::kNotFound, text("volume ", name.volume, " has no snapshot ", name.snapshot)};
@@ -31,7 +31,7 @@ Status check_reservation(const ClusterVolume& volume, const std::string& snapsho
   if (history.find(snapshot) != nullptr)
     return {ErrorCode::kAlreadyExists,
             text("volume ", volume.name, " has a snapshot ", snapshot, " already")};
-  if (history.newest >= kGenerationMax)
+  if (history.newest >= kNewestMax)
     return {ErrorCode::kNoSpace, text("volume ", volume.name, " cannot have more generations")};
   if (history.snapshots.size() >= kVolumeSnapshotsMax)
     return {ErrorCode::kNoSpace, text("a volume takes ", kVolumeSnapshotsMax, " snapshots")};

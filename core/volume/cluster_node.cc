@@ -137,6 +137,7 @@ void ClusterNode::drop_deleted_snapshots() {
 
 Task<void> ClusterNode::keep_snapshots(Store* store, VolumeId volume, ClusterHistory seen) {
   std::vector<Generation> kept;
+  kept.reserve(seen.snapshots.size());
   for (const ClusterSnapshot& snapshot : seen.snapshots) kept.push_back(snapshot.generation);
   const Generation below = VARVE_MUTANT(kDropUnlistedSnapshots) ? kHead : seen.newest;
   const Status status = co_await store->keep_snapshots(volume, below, std::move(kept));

@@ -3,11 +3,11 @@
 namespace varve {
 namespace {
 
-constexpr uint32_t kAttemptsBeforeRefresh = 4;
+constexpr uint32_t kReadsBeforeRefresh = 4;
 // A primary that knows of no such snapshot may be one that was deposed.
 constexpr uint32_t kAttemptsNotFound = 20;
 
-bool passes(ErrorCode code) {
+bool may_pass(ErrorCode code) {
   return code == ErrorCode::kStale || code == ErrorCode::kClosed || code == ErrorCode::kTimedOut ||
          code == ErrorCode::kUnavailable || code == ErrorCode::kUnknown ||
          code == ErrorCode::kNotFound;
@@ -39,12 +39,12 @@ Task<Status> ReplicatedSnapshot::until_done(GroupIo io) {
   for (uint32_t attempt = 1;; ++attempt) {
     if (closed_ || node_.stopping()) co_return ErrorCode::kClosed;
     const Status status = co_await node_.io(io);
-    if (status.ok() || !passes(status.code())) co_return status;
+    if (status.ok() || !may_pass(status.code())) co_return status;
     if (status.code() == ErrorCode::kNotFound && ++not_found_count == kAttemptsNotFound)
       co_return status;
     if (io.runs != nullptr) io.runs->clear();
     co_await node_.retry_pause();
-    if (attempt % kAttemptsBeforeRefresh == 0) co_await node_.refresh(io.group);
+    if (attempt % kReadsBeforeRefresh == 0) co_await node_.refresh(io.group);
   }
 }
 
