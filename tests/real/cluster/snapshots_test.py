@@ -80,7 +80,7 @@ def check_cut(node, cut, done_before):
 def under_load(cluster):
     first, second, third = cluster.nodes
     for volume in ("v", "w", "stamped"):  # in groups whose primary is the second node
-        second.must("volume", "create", volume, "--size", "8MiB", "--copies", "3")
+        second.must("volume", "create", volume, "--size", "4MiB", "--copies", "3")
         until("the first knows it", lambda v=volume: v in first.must("volume", "list").split())
     writer = Writer(first)
     done_before = []
