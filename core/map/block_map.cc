@@ -294,21 +294,44 @@ void BlockMap::forget_old_zeroes_of(VolumeId id, VolumeMap& volume,
   for (const Mark& mark : old) forget_zero(id, mark.block, mark.slot, mark.sequence);
 }
 
-bool BlockMap::mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position) {
-  VolumeMap* const volume = find(id);
-  Leaf* const leaf = volume == nullptr ? nullptr : volume->find_leaf(block);
-  if (leaf == nullptr) return false;
+BlockMap::At BlockMap::find_at(VolumeId id, uint64_t block, uint32_t slot, uint32_t position,
+                               BlockKind kind) const {
+  const auto volume = volumes_.find(static_cast<uint32_t>(id));
+  if (volume == volumes_.end()) return {};
+  Leaf* const leaf = volume->second->find_leaf(block);
+  if (leaf == nullptr) return {};
   const uint32_t index = block % kLeafBlocks;
   leaf->generations(index, generations_);
   for (size_t i = 0; i < generations_.size(); ++i) {
     const VersionPlace place = leaf->place_of(index, i);
-    BlockState held = leaf->at(index, place);
-    if (held.kind != BlockKind::kData || held.slot != slot || held.position != position) continue;
-    held.kind = BlockKind::kBad;
-    replace(*volume, *leaf, index, place, held);
-    return true;
+    const BlockState held = leaf->at(index, place);
+    if (held.kind == kind && held.slot == slot && held.position == position)
+      return {volume->second.get(), leaf, place, held};
   }
-  return false;
+  return {};
+}
+
+bool BlockMap::mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position) {
+  At found = find_at(id, block, slot, position, BlockKind::kData);
+  if (found.leaf == nullptr) return false;
+  found.state.kind = BlockKind::kBad;
+  replace(*found.volume, *found.leaf, block % kLeafBlocks, found.place, found.state);
+  return true;
+}
+
+bool BlockMap::is_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position,
+                      Sequence sequence) const {
+  const At found = find_at(id, block, slot, position, BlockKind::kBad);
+  return found.leaf != nullptr && found.state.sequence == sequence;
+}
+
+bool BlockMap::mark_good(VolumeId id, uint64_t block, uint32_t slot, uint32_t position,
+                         Sequence sequence) {
+  if (!is_bad(id, block, slot, position, sequence)) return false;
+  At found = find_at(id, block, slot, position, BlockKind::kBad);
+  found.state.kind = BlockKind::kData;
+  replace(*found.volume, *found.leaf, block % kLeafBlocks, found.place, found.state);
+  return true;
 }
 
 void BlockMap::count(VolumeMap* volume, const BlockState& state) {

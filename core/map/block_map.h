@@ -87,6 +87,12 @@ class BlockMap {
   // The bytes at (slot, position) of one of the block's versions were found to be bad. False: that
   // was known, or no version lies there any more.
   bool mark_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position);
+  // The bytes of the version with this number, which mark_bad() was told of, are good again. False:
+  // no such version lies there.
+  bool mark_good(VolumeId id, uint64_t block, uint32_t slot, uint32_t position, Sequence sequence);
+  // Whether that would find one.
+  bool is_bad(VolumeId id, uint64_t block, uint32_t slot, uint32_t position,
+              Sequence sequence) const;
 
   uint64_t live_blocks() const { return live_blocks_; }
   uint64_t live_marks() const { return live_marks_; }
@@ -116,6 +122,14 @@ class BlockMap {
   void replace(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place,
                const BlockState& state);
   void erase(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place);
+  // Of the block's versions the one of that kind that lies there.
+  struct At {
+    VolumeMap* volume = nullptr;
+    Leaf* leaf = nullptr;
+    VersionPlace place = kNoVersion;
+    BlockState state;
+  };
+  At find_at(VolumeId id, uint64_t block, uint32_t slot, uint32_t position, BlockKind kind) const;
   void drop_unseen(VolumeMap& volume, Leaf& leaf, uint32_t index);
   bool sweep_some();
   void sweep_leaf(VolumeMap& volume, Leaf& leaf);

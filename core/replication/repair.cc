@@ -6,10 +6,23 @@
 #include "core/base/crc32c.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/replication/fetch_block.h"
 #include "core/replication/limits.h"
 #include "core/replication/primary.h"
 
 namespace varve {
+
+Task<bool> fetch_block(Runtime& runtime, Peers& peers, NodeId node, FetchRequest request,
+                       std::byte* out) {
+  const uint64_t deadline_ns = runtime.clock.monotonic_ns() + kCallDeadlineNs;
+  const auto reply = co_await peers.call<EmptyReply>(node, request, Slices(), deadline_ns);
+  if (!reply.ok() || reply->payload.bytes().size() < kBlockBytes + sizeof(uint32_t))
+    co_return false;
+  std::memcpy(out, reply->payload.bytes().data(), kBlockBytes);
+  uint32_t crc = 0;
+  std::memcpy(&crc, reply->payload.bytes().data() + kBlockBytes, sizeof crc);
+  co_return crc == crc32c(std::span(out, kBlockBytes));
+}
 
 // kOk: nothing in the range is damaged any more. kDamaged: no member has some block.
 Task<Status> Primary::repair(VolumeView view, BlockRange range) {
@@ -63,14 +76,8 @@ Task<bool> Primary::fetch(VersionRange one, Sequence sequence, std::byte* out) {
     request.generation = one.generation;
     request.block = one.range.first;
     request.sequence = sequence;
-    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
-    const auto reply =
-        co_await peers_.call<EmptyReply>(session->member.node, request, Slices(), deadline_ns);
-    if (!reply.ok() || reply->payload.bytes().size() < kBlockBytes + sizeof(uint32_t)) continue;
-    std::memcpy(out, reply->payload.bytes().data(), kBlockBytes);
-    uint32_t crc = 0;
-    std::memcpy(&crc, reply->payload.bytes().data() + kBlockBytes, sizeof crc);
-    if (crc == crc32c(std::span(out, kBlockBytes))) co_return true;
+    const bool good = co_await fetch_block(runtime_, peers_, session->member.node, request, out);
+    if (good) co_return true;
   }
   co_return false;
 }

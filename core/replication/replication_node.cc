@@ -22,6 +22,7 @@ ReplicationNode::~ReplicationNode() = default;
 
 void ReplicationNode::add_disk_group(DiskGroupId id, Store& store) {
   stores_[id] = &store;
+  store.set_healer([this, &store](DamagedBlock bad) { return heal(&store, bad); });
   for (const auto& [group, seen] : records_) add_replica(seen);
 }
 
@@ -72,6 +73,8 @@ Task<void> ReplicationNode::leave(uint64_t deadline_ns) {
 Task<void> ReplicationNode::stop() {
   stopping_ = true;
   changed_.wake_all();
+  for (const auto& [id, store] : stores_) store->set_healer({});
+  while (healing_ > 0) co_await changed_.wait();
   TaskGroup stops(runtime_.ready);
   for (const auto& [group, replica] : replicas_) stops.start(replica->stop());
   co_await stops.done();

@@ -93,6 +93,8 @@ class ReplicationNode final : public PeerHandler {
   Primary* primary_of(GroupId group);
   Task<Status> io_here(Primary* primary, IoOrigin origin, GroupIo io);
   Task<Status> io_there(NodeId node, Epoch office, GroupIo io);
+  // healing.cc
+  Task<bool> heal(Store* store, DamagedBlock bad);
   Task<void> reply_io(const IncomingRequest* request, const GroupIo* io, Status status);
 
   Runtime& runtime_;
@@ -108,6 +110,7 @@ class ReplicationNode final : public PeerHandler {
   uint64_t beacons_sent_ns_ = 0;
   uint64_t refreshed_ns_ = 0;
   std::function<void()> fence_listener_;
+  uint32_t healing_ = 0;  // blocks that are being mended
   bool stopping_ = false;
   WaitList changed_;
   TaskGroup tasks_;

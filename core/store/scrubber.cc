@@ -5,12 +5,16 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/log/log_reader.h"
+#include "core/store/store_core.h"
 
 namespace varve {
 namespace {
 
 constexpr size_t kRunBlocks = 64;  // 256 KiB
 constexpr uint64_t kSecond = 1000 * kMillisecond;
+// Bad blocks that are kept for the healer; a later pass finds the others again.
+constexpr size_t kDamagedMax = 4096;
+constexpr uint64_t kHealAgainNs = 5 * kSecond;
 // A pass of its own is at least as fast, however little there is.
 constexpr uint64_t kRateMin = 1 << 20;
 
@@ -70,24 +74,33 @@ ScrubStats Scrubber::stats() const {
 Task<void> Scrubber::run() {
   Runtime& runtime = writer_.runtime();
   while (!stopping_) {
-    if (slots_left_ == 0) {
-      const uint64_t now_ns = runtime.clock.monotonic_ns();
-      if (interval_ns_ == 0) {
-        co_await wake_.wait();
-      } else if (now_ns < next_pass_ns_) {
-        co_await wake_.wait_until(runtime.timers, next_pass_ns_);
-      } else {
-        next_pass_ns_ = now_ns + interval_ns_;
-        slots_left_ = writer_.slots().count();
-      }
+    if (heal_due()) co_await heal_all();
+    if (slots_left_ > 0) {
+      co_await check_next();
       continue;
     }
-    next_slot_ = (next_slot_ + 1) % writer_.slots().count();
-    co_await check_slot(next_slot_);
-    if (stopping_ || --slots_left_ > 0) continue;
-    wanted_rate_ = 0;
-    ++stats_.passes_done;
+    const uint64_t now_ns = runtime.clock.monotonic_ns();
+    if (interval_ns_ > 0 && now_ns >= next_pass_ns_) {
+      next_pass_ns_ = now_ns + interval_ns_;
+      slots_left_ = writer_.slots().count();
+      continue;
+    }
+    uint64_t wake_ns = interval_ns_ > 0 ? next_pass_ns_ : kNever;
+    if (healer_ && !damaged_.empty()) wake_ns = std::min(wake_ns, next_heal_ns_);
+    if (wake_ns == kNever)
+      co_await wake_.wait();
+    else
+      co_await wake_.wait_until(runtime.timers, wake_ns);
   }
+}
+
+Task<void> Scrubber::check_next() {
+  next_slot_ = (next_slot_ + 1) % writer_.slots().count();
+  co_await check_slot(next_slot_);
+  if (stopping_ || --slots_left_ > 0) co_return;
+  co_await heal_all();
+  wanted_rate_ = 0;
+  ++stats_.passes_done;
 }
 
 Task<void> Scrubber::check_slot(uint32_t slot) {
@@ -103,7 +116,7 @@ Task<void> Scrubber::check_slot(uint32_t slot) {
     if (stopping_ || now.state != SlotState::kSealed || now.generation != generation) co_return;
     size_t count = 1;
     while (count < kRunBlocks && first + count < blocks.size() &&
-           blocks[first + count].position == blocks[first].position + count)
+           blocks[first + count].position() == blocks[first].position() + count)
       ++count;
     co_await check_run(slot, std::span(blocks).subspan(first, count));
     co_await pace(count * kBlockBytes);
@@ -133,7 +146,7 @@ std::vector<Scrubber::Block> Scrubber::live_blocks(uint32_t slot, const Footer& 
     if (entry.op == EntryOp::kData) {
       for (uint32_t i = 0; i < entry.count; ++i)
         if (map_.live(entry, slot, i))
-          blocks.push_back({entry.first_block() + i, entry.volume, crcs[i], entry.position + i});
+          blocks.push_back({&entry, crcs[i], static_cast<uint16_t>(i)});
     }
     crcs += entry.data_blocks();
   }
@@ -143,7 +156,7 @@ std::vector<Scrubber::Block> Scrubber::live_blocks(uint32_t slot, const Footer& 
 Task<void> Scrubber::check_run(uint32_t slot, std::span<const Block> run) {
   const auto into = buffer_.span().first(run.size() * kBlockBytes);
   writer_.slots().pin(slot);
-  const uint64_t offset = writer_.geometry().offset(slot, run.front().position);
+  const uint64_t offset = writer_.geometry().offset(slot, run.front().position());
   const Status status = co_await writer_.device().read(offset, into);
   std::vector<uint32_t> crcs(run.size());
   crc32c_blocks(into.data(), crcs.size(), crcs.data());
@@ -153,21 +166,84 @@ Task<void> Scrubber::check_run(uint32_t slot, std::span<const Block> run) {
   stats_.checked_blocks += run.size();
 }
 
-Task<void> Scrubber::check_again(uint32_t slot, const Block& block) {
+Task<void> Scrubber::check_again(uint32_t slot, Block block) {
   const auto into = buffer_.span().first(kBlockBytes);
-  const uint64_t offset = writer_.geometry().offset(slot, block.position);
+  const uint64_t offset = writer_.geometry().offset(slot, block.position());
   const Status status = co_await writer_.device().read(offset, into);
   if (status.ok() && crc32c(into) == block.crc) co_return;
-  // Only what the map still points at, and did not know yet.
-  if (!map_.mark_bad(VolumeId{block.volume}, block.block, slot, block.position)) co_return;
-  if (VolumeId{block.volume} == kIndexVolume) {
-    indexes_.note_damage(block.block);
-    co_return;
+  found_bad(slot, block, status.ok());
+}
+
+void Scrubber::found_bad(uint32_t slot, Block block, bool readable) {
+  const Entry& entry = *block.entry;
+  const VolumeId volume{entry.volume};
+  const bool fresh = map_.mark_bad(volume, block.block(), slot, block.position());
+  // Dead by now, perhaps.
+  if (!map_.is_bad(volume, block.block(), slot, block.position(), entry.sequence)) return;
+  if (volume == kIndexVolume) {
+    indexes_.note_damage(block.block());
+    return;
   }
-  ++stats_.bad_blocks;
-  log_error("scrub", text("block ", block.block, " of volume ", block.volume,
-                          status.ok() ? " is damaged" : " cannot be read", ": slot ", slot));
-  if (found_) found_(VolumeId{block.volume}, block.block);
+  if (fresh) {
+    ++stats_.bad_blocks;
+    log_error("scrub", text("block ", block.block(), " of volume ", entry.volume,
+                            readable ? " is damaged" : " cannot be read", ": slot ", slot));
+  }
+  const bool told = std::any_of(damaged_.begin(), damaged_.end(), [&](const DamagedBlock& known) {
+    return known.slot == slot && known.position == block.position();
+  });
+  if (told || damaged_.size() == kDamagedMax) return;
+  damaged_.push_back({.volume = volume,
+                      .generation = entry.generation,
+                      .group = GroupId{entry.group},
+                      .block = block.block(),
+                      .sequence = entry.sequence,
+                      .crc = block.crc,
+                      .slot = slot,
+                      .position = block.position()});
+}
+
+void Scrubber::set_healer(Store::Healer healer) {
+  healer_ = std::move(healer);
+  next_heal_ns_ = 0;
+  wake_.wake_all();
+}
+
+bool Scrubber::heal_due() const {
+  return healer_ && !damaged_.empty() && writer_.runtime().clock.monotonic_ns() >= next_heal_ns_;
+}
+
+Task<void> Scrubber::heal_all() {
+  std::deque<DamagedBlock> left;
+  while (!damaged_.empty() && healer_ && !stopping_) {
+    const DamagedBlock bad = damaged_.front();
+    damaged_.pop_front();
+    const bool done = co_await healer_(bad);
+    if (!done) left.push_back(bad);
+  }
+  damaged_.insert(damaged_.end(), left.begin(), left.end());
+  if (!left.empty()) next_heal_ns_ = writer_.runtime().clock.monotonic_ns() + kHealAgainNs;
+}
+
+Task<Status> StoreCore::heal(DamagedBlock bad, const std::byte* data) {
+  const auto bytes = std::span(data, kBlockBytes);
+  if (crc32c(bytes) != bad.crc) co_return ErrorCode::kInvalidArgument;
+  if (!map_.is_bad(bad.volume, bad.block, bad.slot, bad.position, bad.sequence))
+    co_return ErrorCode::kNotFound;
+  if (!enter()) co_return ErrorCode::kClosed;
+  // The slot is sealed and stays what it is: only bytes that were wrong change. A disk gives a
+  // sector that it could not read a new place when it is written.
+  slots_.pin(bad.slot);
+  const uint64_t offset = geometry_.offset(bad.slot, bad.position);
+  Status status = co_await device_.write(offset, bytes, /*durable=*/true);
+  AlignedBuffer again(kBlockBytes);
+  if (status.ok()) status = co_await device_.read(offset, again.span());
+  slots_.unpin(bad.slot);
+  if (status.ok() && crc32c(again.span()) != bad.crc) status = ErrorCode::kDamaged;
+  if (status.ok() && map_.mark_good(bad.volume, bad.block, bad.slot, bad.position, bad.sequence))
+    ++repaired_blocks_;
+  leave();
+  co_return status;
 }
 
 Task<void> Scrubber::pace(uint64_t bytes) {

@@ -2,13 +2,14 @@
 // found while another copy is still good. Blocks of all versions, on the SSD and on HDDs; those
 // that are moved meanwhile are checked by who moves them.
 //
-// Reads are of up to 256 KiB, one at a time, and paced. Nothing is written: a bad block is marked
-// in the map, as if a client had read it.
+// Reads are of up to 256 KiB, one at a time, and paced. A bad block is marked in the map, as if a
+// client had read it; who has another copy may put it where the bad bytes are.
 //
 // Thread rule: one shard's thread. Everything passed in is borrowed.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <span>
 #include <vector>
@@ -33,32 +34,40 @@ class Scrubber {
   // As Store says.
   void set_interval(uint64_t pass_seconds);
   void begin_pass(uint64_t bytes_per_second);
-  void set_found(std::function<void(VolumeId, uint64_t block)> found) { found_ = std::move(found); }
+  void set_healer(Store::Healer healer);
   ScrubStats stats() const;
 
  private:
   // A live block of the slot that is being checked.
   struct Block {
-    uint64_t block = 0;
-    uint32_t volume = 0;
+    const Entry* entry = nullptr;
     uint32_t crc = 0;
-    uint32_t position = 0;
+    uint16_t within = 0;  // the entry
+
+    uint32_t position() const { return entry->position + uint32_t{within}; }
+    uint64_t block() const { return entry->first_block() + within; }
   };
 
   Task<void> run();
+  Task<void> check_next();
   Task<void> check_slot(uint32_t slot);
   Task<std::optional<Footer>> read_content(uint32_t slot);
   std::vector<Block> live_blocks(uint32_t slot, const Footer& content) const;
   Task<void> check_run(uint32_t slot, std::span<const Block> run);
   // Looks once more: what was wrong may have been the transfer.
-  Task<void> check_again(uint32_t slot, const Block& block);
+  Task<void> check_again(uint32_t slot, Block block);
+  void found_bad(uint32_t slot, Block block, bool readable);
+  bool heal_due() const;
+  Task<void> heal_all();
   Task<void> pace(uint64_t bytes);
   uint64_t pass_rate() const;
 
   LogWriter& writer_;
   BlockMap& map_;
   ColdIndexes& indexes_;
-  std::function<void(VolumeId, uint64_t)> found_;
+  Store::Healer healer_;
+  std::deque<DamagedBlock> damaged_;  // for the healer
+  uint64_t next_heal_ns_ = 0;         // not earlier
   AlignedBuffer buffer_;
   uint64_t interval_ns_ = 0;   // 0: no pass begins by itself
   uint64_t next_pass_ns_ = 0;  // when the next one begins by itself

@@ -317,8 +317,12 @@ void Store::scrub_now(uint64_t bytes_per_second) {
   core_->scrubber().begin_pass(bytes_per_second);
 }
 
-void Store::on_scrub_found(std::function<void(VolumeId, uint64_t block)> found) {
-  core_->scrubber().set_found(std::move(found));
+void Store::set_healer(Healer healer) {
+  core_->scrubber().set_healer(std::move(healer));
+}
+
+Task<Status> Store::heal(DamagedBlock bad, const std::byte* data) {
+  return core_->heal(bad, data);
 }
 
 void Store::count_repair() {

@@ -183,6 +183,18 @@ struct VersionRange {
   }
 };
 
+// A version of a block whose bytes are bad, and where they lie.
+struct DamagedBlock {
+  VolumeId volume{};
+  Generation generation = 0;
+  GroupId group{};  // zero: of no group
+  uint64_t block = 0;
+  Sequence sequence = 0;
+  uint32_t crc = 0;  // of what they should be
+  uint32_t slot = 0;
+  uint32_t position = 0;
+};
+
 struct BlockVersion {
   enum class Kind : uint8_t { kNone, kData, kZero, kDamaged };
   Kind kind = Kind::kNone;
@@ -300,8 +312,14 @@ class Store {
   void scrub_every(uint64_t pass_seconds);
   // A pass from now on, at this rate; one that is under way goes on to become it.
   void scrub_now(uint64_t bytes_per_second);
-  // Called for each block that a pass finds to be bad, from the shard's thread.
-  void on_scrub_found(std::function<void(VolumeId, uint64_t block)> found);
+  // Whoever can mend them is told of each bad block that a pass meets, one at a time, and again
+  // every few seconds until it is mended or gone (true). Empty: nobody.
+  using Healer = std::function<Task<bool>(DamagedBlock)>;
+  void set_healer(Healer healer);
+  // What another copy holds, 4 KiB-aligned, is written where the bad bytes are: no number changes.
+  // Counted as repaired. kInvalidArgument: the checksum is another; kNotFound: that version does
+  // not lie there any more; kIoError, kDamaged: the device did not take it.
+  Task<Status> heal(DamagedBlock bad, const std::byte* data);
 
   // Ends when space may have become free (or the store is closing): try the write again.
   Task<void> space_freed();

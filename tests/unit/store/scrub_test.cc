@@ -27,15 +27,28 @@ uint64_t spoil_nothing(DiskImage&) {
   return 0;
 }
 
+Task<bool> note(std::vector<DamagedBlock>* found, DamagedBlock bad) {
+  found->push_back(bad);
+  co_return true;
+}
+
+// Mends what it is told of the third time.
+Task<bool> mend_late(StoreBench* bench, uint32_t* calls, DamagedBlock bad) {
+  if (++*calls < 3) co_return false;
+  AlignedBuffer data(kBlockBytes);
+  std::memset(data.data(), static_cast<int>(bad.block), data.size());
+  const Status status = co_await bench->store().heal(bad, data.data());
+  co_return status.ok();
+}
+
 // Reopened after `change`, and scrubbed once.
 ScrubStats scrub_after(StoreBench& bench, StoreBench::Change change,
-                       std::vector<uint64_t>* found = nullptr) {
+                       std::vector<DamagedBlock>* found = nullptr) {
   bench.close();
   bench.spoil_ssd(change);
   REQUIRE(bench.open().ok());
-  bench.store().on_scrub_found([found](VolumeId, uint64_t block) {
-    if (found != nullptr) found->push_back(block);
-  });
+  if (found != nullptr)
+    bench.store().set_healer([found](DamagedBlock bad) { return note(found, bad); });
   bench.store().scrub_now(kFast);
   bench.settle();
   return bench.store().stats().scrub;
@@ -58,31 +71,63 @@ TEST_CASE("a scrub reads every live block once, those of snapshots too, and find
   CHECK(stats.checked_blocks == 64 + 32);
 }
 
-TEST_CASE("a scrub finds each flipped bit, tells of it once, and reads answer that it is damaged") {
+TEST_CASE("a scrub finds each flipped bit, reads answer that it is damaged, and it can be mended") {
   StoreBench bench(24);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
   const VolumeId volume = bench.create("a", 64);
   for (uint64_t block = 0; block < 64; ++block)
     REQUIRE(bench.write(volume, {block, 1}, static_cast<uint8_t>(block)).ok());
-  std::vector<uint64_t> found;
+  std::vector<DamagedBlock> found;
   ScrubStats stats = scrub_after(bench, spoil_two_blocks, &found);
   CHECK(stats.bad_blocks == 2);
   CHECK(bench.store().stats().damaged_blocks == 2);
-  std::sort(found.begin(), found.end());
-  REQUIRE(found == std::vector<uint64_t>{33, 34});
+  REQUIRE(found.size() == 2);
+  if (found[0].block > found[1].block) std::swap(found[0], found[1]);
   for (uint64_t block = 0; block < 64; ++block) {
     const bool bad = block == 33 || block == 34;
     CHECK(bench.read(volume, block) == (bad ? -1 : static_cast<int>(block)));
   }
+  // Those that nobody mended are told again; they are not new.
   bench.store().scrub_now(kFast);
   bench.settle();
-  stats = bench.store().stats().scrub;
-  CHECK(stats.passes_done == 2);
-  CHECK(found.size() == 2);
-  // What is written again is good again.
-  for (const uint64_t block : found) REQUIRE(bench.write(volume, {block, 1}, 7).ok());
+  CHECK(bench.store().stats().scrub.passes_done == 2);
+  CHECK(bench.store().stats().scrub.bad_blocks == 2);
+  REQUIRE(found.size() == 4);
+
+  AlignedBuffer data(kBlockBytes);
+  std::memset(data.data(), 33, data.size());
+  CHECK(bench.run(bench.store().heal(found[1], data.data())).code() == ErrorCode::kInvalidArgument);
+  REQUIRE(found[0].block == 33);
+  CHECK(bench.run(bench.store().heal(found[0], data.data())).ok());
+  CHECK(bench.run(bench.store().heal(found[0], data.data())).code() == ErrorCode::kNotFound);
+  REQUIRE(bench.write(volume, {34, 1}, 7).ok());
+  std::memset(data.data(), 34, data.size());
+  CHECK(bench.run(bench.store().heal(found[1], data.data())).code() == ErrorCode::kNotFound);
   CHECK(bench.store().stats().damaged_blocks == 0);
+  CHECK(bench.store().stats().repaired_blocks == 1);
+  bench.close();
+  REQUIRE(bench.open().ok());
+  CHECK(bench.read(volume, 33) == 33);
+  CHECK(bench.read(volume, 34) == 7);
+}
+
+TEST_CASE("a healer that has no copy yet is asked again") {
+  StoreBench bench(24);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId volume = bench.create("a", 64);
+  for (uint64_t block = 0; block < 64; ++block)
+    REQUIRE(bench.write(volume, {block, 1}, static_cast<uint8_t>(block)).ok());
+  CHECK(scrub_after(bench, spoil_two_blocks).bad_blocks == 2);
+  uint32_t calls = 0;
+  // Only now: what was found before is kept.
+  bench.store().set_healer(
+      [&bench, &calls](DamagedBlock bad) { return mend_late(&bench, &calls, bad); });
+  bench.settle();
+  CHECK(bench.store().stats().damaged_blocks == 0);
+  CHECK(bench.read(volume, 33) == 33);
+  CHECK(bench.read(volume, 34) == 34);
 }
 
 TEST_CASE("a scrub keeps to its rate, and ends with the store") {
