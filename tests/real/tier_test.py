@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import struct
 import subprocess
 import time
@@ -267,6 +268,31 @@ class Adding(Tier):
         self.assertEqual(checksum(hdd), before)
         self.node.start()
         self.assertTrue(self.devices()["h1"]["serving"])
+
+    def test_an_hdd_that_was_not_added_to_the_end_is_added_again(self):
+        self.start_with_ssd("h1")
+        shutil.copy(self.node.disk, self.hdd("before"))
+        self.node.start()
+        self.node.must("disk", "add", "disk0", "--hdd-size", str(HDD))
+        self.node.stop()
+        os.rename(self.hdd("before"), self.node.disk)  # as if the catalog had not been reached
+        self.node.start()
+        self.assertIn("not added to the end", self.devices()["h1"]["reason"])
+        self.node.must("disk", "add", "disk0")
+        self.assertTrue(self.devices()["h1"]["serving"])
+
+    def test_an_end_while_the_file_of_an_hdd_is_being_made(self):
+        self.start_with_ssd("h1")
+        self.node.start()
+        with subprocess.Popen([BIN / "varve", "--config", self.node.config, "disk", "add", "disk0",
+                               "--hdd-size", "768MiB"], text=True, stderr=subprocess.PIPE) as adding:
+            while "writing" not in adding.stderr.readline():
+                pass
+            self.assert_refused("disk", "add", "disk0", words=["right now"])
+            self.node.stop()
+            self.assertEqual(adding.wait(30), 1)
+        self.node.start()
+        self.assertEqual(self.group()["state"], "serving")
 
     def test_a_device_that_is_too_small_keeps_what_it_holds(self):
         self.start_with_ssd("h1")
