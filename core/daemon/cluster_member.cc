@@ -1,5 +1,7 @@
 #include "core/daemon/cluster_member.h"
 
+#include <algorithm>
+
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/cluster/cluster_birth.h"
@@ -48,6 +50,20 @@ Status not_of_this_cluster(const DiskGroupConfig& config, const Uuid& has, const
                " --wipe makes an empty disk group of it")};
 }
 
+bool allows_plaintext(const TransportConfig& transport) {
+  return std::any_of(transport.options.begin(), transport.options.end(),
+                     [](const ServiceOption& option) {
+                       return option.key == "allow_plaintext" && option.value == "true";
+                     });
+}
+
+Status proves_nothing(const TransportConfig& transport) {
+  return {ErrorCode::kUnsupported,
+          text("\"", transport.plugin,
+               "\" cannot prove who a peer is, and [tls] asks for that; "
+               "allowed: tcp, or allow_plaintext = true, which lets any machine in")};
+}
+
 }  // namespace
 
 std::unique_ptr<ClusterMember> ClusterMember::load(const std::string& plugin_directory,
@@ -75,7 +91,11 @@ std::unique_ptr<ClusterMember> ClusterMember::load(const std::string& plugin_dir
     member->transport_library_ = std::move(*library);
     member->transport_library_->set_tls(config.tls);
     auto made = PluginTransport::create(*member->transport_library_, transport.options, 0);
-    if (made.ok())
+    const bool proves =
+        (member->transport_library_->transport().flags & VARVE_TRANSPORT_PROVES_NAMES) != 0;
+    if (config.tls.configured() && !proves && !allows_plaintext(transport))
+      fail(transport.place, "transport.use", proves_nothing(transport));
+    else if (made.ok())
       member->transport_ = std::move(*made);
     else
       fail(transport.place, "transport", made.status());

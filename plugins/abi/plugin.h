@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define VARVE_ABI_MAJOR 1u
-#define VARVE_ABI_MINOR 1u
+#define VARVE_ABI_MINOR 2u
 
 /* Values of varve_table.kind. */
 #define VARVE_KIND_TRANSPORT 1u

@@ -86,6 +86,11 @@ struct varve_transport_event {
   uint64_t reserved[3];
 };
 
+/* Values of varve_transport.flags. Where the host has TLS files and the options do not say
+ * allow_plaintext = true, every peer that is reported has proven its name. With TLS files the host
+ * uses no other transport, unless that option is given. */
+#define VARVE_TRANSPORT_PROVES_NAMES 1u
+
 struct varve_transport_instance; /* the plugin's own */
 struct varve_transport_context;  /* the plugin's own */
 
@@ -133,6 +138,9 @@ struct varve_transport {
   /* 1: something is pending, do not sleep. */
   int32_t (*arm)(struct varve_transport_context* context);
   int32_t (*wait_fd)(struct varve_transport_context* context);
+  /* Since minor 2: VARVE_TRANSPORT_... bits. */
+  uint32_t flags;
+  uint32_t reserved;
 };
 
 #ifdef __cplusplus

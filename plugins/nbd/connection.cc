@@ -62,8 +62,7 @@ bool Connection::turn() {
   bool more = receive();
   const uint32_t before = in_flight_;
   send();
-  go_on_with_tls();
-  if (phase_ == Phase::kHandshake && tls_ != nullptr && readable_) more = true;
+  if (go_on_with_tls()) more = true;
   if (stall_ == Stall::kOwnLimit && in_flight_ < before) more = true;
   if (phase_ == Phase::kDraining && in_flight_ == 0 && nothing_to_send()) end("");
   return more && socket_.valid();

@@ -50,8 +50,13 @@ class Connection {
   bool stalled_by_host() const { return stall_ == Stall::kHost; }
   // The socket is closed and the host holds nothing.
   bool finished() const { return !socket_.valid() && at_host_ == 0; }
-  // Has not chosen a volume yet.
-  bool in_handshake() const { return phase_ == Phase::kHandshake || phase_ == Phase::kTls; }
+  // Came over a unix socket, whose file's rights it has.
+  void trust() { trusted_ = true; }
+  bool trusted() const { return trusted_; }
+  // Has not chosen a volume yet, nor proven who it is.
+  bool is_nobody_yet() const {
+    return phase_ == Phase::kTls || (phase_ == Phase::kHandshake && tls_ == nullptr);
+  }
   // Another client needs the room.
   void give_way() { refuse_client(shard_.silence, "too many clients are in their handshakes"); }
   int socket() const { return socket_.get(); }
@@ -96,7 +101,7 @@ class Connection {
 
   // connection_tls.cc
   void begin_tls(bool more_has_come);
-  void go_on_with_tls();
+  bool go_on_with_tls();
   void refuse_client(LogLimiter& lines, const char* why);
 
   // connection_send.cc
@@ -114,6 +119,7 @@ class Connection {
   std::unique_ptr<TlsStream> tls_;  // null: plain text
   Phase phase_ = Phase::kHandshake;
   Stall stall_ = Stall::kNone;
+  bool trusted_ = false;
   bool readable_ = true;   // as far as we know
   bool hung_up_ = false;   // read until the end: there may be no more news
   bool answered_ = false;  // an event came since the last turn

@@ -61,7 +61,8 @@ bool Connection::read_socket() {
   const ssize_t result =
       tls_ == nullptr ? ::recvmsg(socket_.get(), &message, 0) : tls_->receive({pieces, count});
   if (result < 0 && errno == EINTR) return true;
-  if (result < 0 && errno == EAGAIN) return readable_ = false;
+  // Behind what a stream has taken may be the end, of which there are no more news.
+  if (result < 0 && errno == EAGAIN) return readable_ = hung_up_;
   if (result < 0) return end(lost(errno)), false;
   if (result == 0) return drain(), false;
 

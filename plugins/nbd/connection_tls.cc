@@ -30,8 +30,11 @@ void Connection::begin_tls(bool more_has_come) {
   if (more_has_come) return refuse_client(shard_.refusals, "sent bytes between STARTTLS and TLS");
 }
 
-void Connection::go_on_with_tls() {
-  if (phase_ != Phase::kTls || (tls_ == nullptr && !nothing_to_send())) return;
+// True: it is to go on, when others have had their turn.
+bool Connection::go_on_with_tls() {
+  if (phase_ != Phase::kTls || (tls_ == nullptr && !nothing_to_send())) return false;
+  if (shard_.tls_steps_left == 0) return true;
+  --shard_.tls_steps_left;
   if (tls_ == nullptr) {
     tls_ = std::make_unique<TlsStream>(shard_.tls->current(now_ms(), shard_.log),
                                        TlsRoles{TlsRole::kClient}, TlsStream::Side::kServer,
@@ -39,18 +42,21 @@ void Connection::go_on_with_tls() {
   }
   switch (tls_->handshake()) {
     case TlsStream::Handshake::kFailed:
-      return refuse_client(tls_->why() == kTlsHungUp ? shard_.silence : shard_.refusals,
-                           tls_->why().c_str());
+      refuse_client(tls_->why() == kTlsHungUp ? shard_.silence : shard_.refusals,
+                    tls_->why().c_str());
+      return false;
     case TlsStream::Handshake::kGoesOn:
       readable_ = false;
       blocked_ = tls_->has_unsent();
       if (blocked_ && !asked_for_room_) ask_for_room(true);
-      return;
+      return false;
     case TlsStream::Handshake::kDone:
       phase_ = Phase::kHandshake;
       handshake_.tls_started();
       readable_ = true;  // some may be here already
+      return true;
   }
+  return false;
 }
 
 void Connection::refuse_client(LogLimiter& lines, const char* why) {

@@ -8,7 +8,8 @@ namespace varve {
 
 // Per context (shard).
 inline constexpr size_t kMaxConnections = 1024;
-inline constexpr size_t kMaxHandshakes = 256;        // of them; the oldest gives way
+inline constexpr size_t kMaxHandshakes = 256;        // of each kind; the oldest gives way
+inline constexpr uint32_t kTlsStepsPerTurn = 8;      // one is up to a millisecond of work
 inline constexpr size_t kReceiveBytes = 64 * 1024;   // one receive buffer for all connections
 inline constexpr size_t kEventBatch = 64;            // host events and sockets looked at in one go
 inline constexpr uint32_t kTurnsWithoutSockets = 8;  // turns before idle sockets get a look

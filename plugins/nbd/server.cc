@@ -164,10 +164,12 @@ void Server::accept_clients(int listener) {
       continue;
     }
     const int fd = socket.get();
-    make_room();
-    const bool needs_tls = shard_.tls->configured() && !is_unix(fd);
+    const bool is_local = is_unix(fd);
+    make_room(is_local);
+    const bool needs_tls = shard_.tls->configured() && !is_local;
     auto& connection = connections_.emplace_back(
         std::make_unique<Connection>(shard_, std::move(socket), needs_tls));
+    if (is_local) connection->trust();
     epoll_event interest{};
     interest.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
     interest.data.ptr = connection.get();
@@ -176,12 +178,13 @@ void Server::accept_clients(int listener) {
   }
 }
 
-// Somebody who opens many connections and says nothing keeps no client out.
-void Server::make_room() {
+// Somebody who opens many connections and says nothing keeps no client out; and strangers drive
+// nobody away who came over a unix socket, or who has proven who he is.
+void Server::make_room(bool is_local) {
   Connection* oldest = nullptr;
   size_t count = 0;
   for (const auto& connection : connections_) {
-    if (!connection->in_handshake()) continue;
+    if (!connection->is_nobody_yet() || connection->trusted() != is_local) continue;
     if (oldest == nullptr) oldest = connection.get();
     ++count;
   }
@@ -197,6 +200,7 @@ void Server::activate(Connection* connection) {
 
 uint32_t Server::give_turns() {
   const std::vector<Connection*> turns = std::exchange(active_, {});
+  shard_.tls_steps_left = kTlsStepsPerTurn;
   for (Connection* connection : turns) {
     connection->queued = false;
     const uint64_t before = connection->received_bytes();

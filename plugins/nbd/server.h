@@ -42,7 +42,7 @@ class Server {
   uint32_t take_sockets();
   uint32_t give_turns();
   void accept_clients(int listener);
-  void make_room();
+  void make_room(bool is_local);
   void listen(bool on);
   void time_passed();
   void retry_stalled();

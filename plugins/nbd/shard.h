@@ -35,6 +35,7 @@ struct NbdShard {
   const HostLog& log;
   PluginTls* tls;
   TlsScratch tls_scratch;
+  uint32_t tls_steps_left = kTlsStepsPerTurn;  // of handshakes, until others have had their turn
   LogLimiter refusals;
   LogLimiter silence;  // apart, so that those who say nothing hide nobody
   OperationPool operations;

@@ -1,55 +1,33 @@
 #include "plugins/tls/credentials.h"
 
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <ctime>
+
+#include "plugins/tls/file.h"
 
 namespace varve {
 namespace {
 
-constexpr size_t kFileBytesMax = 256 * 1024;
 constexpr long kPeerChainBytesMax = 16 * 1024;  // what a stranger may make us hold
-
-std::string read_file(const std::string& path, bool secret, std::string& content) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return path + ": " + std::strerror(errno);
-  struct stat info{};
-  std::string wrong;
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) wrong = path + ": is no regular file";
-  if (wrong.empty() && secret && (info.st_mode & 027) != 0)
-    wrong = path + ": others may use the key; allowed is mode 0600 or 0640: chmod 600 " + path;
-  std::array<char, 4096> piece;
-  while (wrong.empty()) {
-    const ssize_t got = ::read(fd, piece.data(), piece.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) wrong = path + ": " + std::strerror(errno);
-    if (got <= 0) break;
-    content.append(piece.data(), static_cast<size_t>(got));
-    if (content.size() > kFileBytesMax) wrong = path + ": is larger than 256 KiB";
-  }
-  OPENSSL_cleanse(piece.data(), piece.size());
-  ::close(fd);
-  return wrong;
-}
 
 BioPtr memory_bio(const std::string& content) {
   return BioPtr(BIO_new_mem_buf(content.data(), static_cast<int>(content.size())));
 }
 
-// The next certificate in the file; null at its end.
-CertificatePtr next_certificate(BIO* bio) {
+// The next certificate in the file; null at its end, and where it is `broken`.
+CertificatePtr next_certificate(BIO* bio, bool& broken) {
   CertificatePtr certificate(PEM_read_bio_X509(bio, nullptr, nullptr, nullptr));
+  broken = certificate == nullptr && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE;
   ERR_clear_error();
   return certificate;
 }
+
+constexpr const char* kBroken = ": has a certificate that is broken, after ";
 
 int no_passphrase(char*, int, int, void*) {
   return -1;
@@ -75,16 +53,7 @@ int64_t tls_not_after(const x509_st* certificate) {
 std::string TlsCredentials::load(const TlsFiles& files,
                                  std::shared_ptr<const TlsCredentials>& loaded) {
   std::shared_ptr<TlsCredentials> made(new TlsCredentials());
-  made->context_.reset(SSL_CTX_new(TLS_method()));
-  SSL_CTX* const context = made->context_.get();
-  if (context == nullptr) return "TLS: out of memory";
-  SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_num_tickets(context, 0);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_max_cert_list(context, kPeerChainBytesMax);
-  std::string wrong = made->read_trust(files.ca);
+  std::string wrong = made->begin(files.ca);
   if (wrong.empty()) wrong = made->read_certificates(files.cert);
   if (wrong.empty()) wrong = made->read_key(files.key);
   if (wrong.empty()) wrong = made->check_own(files);
@@ -93,31 +62,58 @@ std::string TlsCredentials::load(const TlsFiles& files,
   return wrong;
 }
 
+std::string TlsCredentials::load_trust(const std::string& ca,
+                                       std::shared_ptr<const TlsCredentials>& loaded) {
+  std::shared_ptr<TlsCredentials> made(new TlsCredentials());
+  std::string wrong = made->begin(ca);
+  if (wrong.empty()) loaded = std::move(made);
+  return wrong;
+}
+
+std::string TlsCredentials::begin(const std::string& ca) {
+  context_.reset(SSL_CTX_new(TLS_method()));
+  SSL_CTX* const context = context_.get();
+  if (context == nullptr) return "TLS: out of memory";
+  SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_max_cert_list(context, kPeerChainBytesMax);
+  return read_trust(ca);
+}
+
 std::string TlsCredentials::read_trust(const std::string& path) {
   std::string content;
-  if (std::string wrong = read_file(path, false, content); !wrong.empty()) return wrong;
+  if (std::string wrong = read_tls_file(path, false, content); !wrong.empty()) return wrong;
   const BioPtr bio = memory_bio(content);
   size_t count = 0;
-  while (const CertificatePtr certificate = next_certificate(bio.get())) {
+  bool broken = false;
+  while (const CertificatePtr certificate = next_certificate(bio.get(), broken)) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), certificate.get()) != 1)
       return path + ": has a certificate that cannot be used";
     ++count;
   }
+  if (broken) return path + kBroken + std::to_string(count) + " good ones";
   return count > 0 ? std::string() : path + ": has no certificate in PEM";
 }
 
 std::string TlsCredentials::read_certificates(const std::string& path) {
   std::string content;
-  if (std::string wrong = read_file(path, false, content); !wrong.empty()) return wrong;
+  if (std::string wrong = read_tls_file(path, false, content); !wrong.empty()) return wrong;
   const BioPtr bio = memory_bio(content);
-  const CertificatePtr own = next_certificate(bio.get());
+  bool broken = false;
+  const CertificatePtr own = next_certificate(bio.get(), broken);
   if (own == nullptr) return path + ": has no certificate in PEM";
   if (SSL_CTX_use_certificate(context_.get(), own.get()) != 1)
     return path + ": has a certificate that cannot be used";
-  while (CertificatePtr above = next_certificate(bio.get())) {
+  size_t count = 1;
+  while (const CertificatePtr above = next_certificate(bio.get(), broken)) {
     if (SSL_CTX_add1_chain_cert(context_.get(), above.get()) != 1)
       return path + ": has a certificate that cannot be used";
+    ++count;
   }
+  if (broken) return path + kBroken + std::to_string(count) + " good ones";
   not_after_ = tls_not_after(own.get());
   const std::string wrong = tls_identity_of(own.get(), self_);
   return wrong.empty() ? wrong : path + ": " + wrong.substr(std::strlen("its certificate "));
@@ -125,7 +121,7 @@ std::string TlsCredentials::read_certificates(const std::string& path) {
 
 std::string TlsCredentials::read_key(const std::string& path) {
   std::string content;
-  if (std::string wrong = read_file(path, true, content); !wrong.empty()) return wrong;
+  if (std::string wrong = read_tls_file(path, true, content); !wrong.empty()) return wrong;
   KeyPtr key(PEM_read_bio_PrivateKey(memory_bio(content).get(), nullptr, no_passphrase, nullptr));
   OPENSSL_cleanse(content.data(), content.size());
   if (key == nullptr) return path + ": has no private key in PEM, or one with a passphrase";

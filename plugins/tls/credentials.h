@@ -30,6 +30,10 @@ class TlsCredentials {
   // signed, or that is not valid now, or whose identity cannot be read.
   static std::string load(const TlsFiles& files, std::shared_ptr<const TlsCredentials>& loaded);
 
+  // Of a client that shows no certificate: only whom it believes. self() is nobody then.
+  static std::string load_trust(const std::string& ca,
+                                std::shared_ptr<const TlsCredentials>& loaded);
+
   // For both directions. Makes SSL objects that verify the peer by the callback in stream.cc.
   ssl_ctx_st* context() const { return context_.get(); }
   const TlsIdentity& self() const { return self_; }
@@ -37,6 +41,7 @@ class TlsCredentials {
 
  private:
   TlsCredentials() = default;
+  std::string begin(const std::string& ca);
   std::string read_trust(const std::string& path);
   std::string read_certificates(const std::string& path);
   std::string read_key(const std::string& path);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kScheme = "varve://";
 constexpr size_t kNameBytesMax = 64;
-constexpr std::array<std::string_view, 3> kRoleNames = {"node", "client", "admin"};
+constexpr std::array<std::string_view, 4> kRoleNames = {"node", "client", "admin", "monitor"};
 
 bool is_letter_or_digit(char letter) {
   return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
@@ -88,14 +88,17 @@ std::string tls_identity_of(const x509_st* certificate, TlsIdentity& identity) {
 
 std::string tls_refusal(const TlsIdentity& peer, const TlsIdentity& self, TlsRoles allowed) {
   const std::string who = "its certificate is that of " + tls_identity_text(peer);
-  if (peer.cluster != self.cluster) return who + ", this node's of cluster " + self.cluster;
+  if (!self.name.empty() && peer.cluster != self.cluster)
+    return who + ", this node's of cluster " + self.cluster;
   if (allowed.has(peer.role)) return {};
   std::string wanted;
-  for (const TlsRole role : {TlsRole::kNode, TlsRole::kClient, TlsRole::kAdmin}) {
+  for (size_t i = 0; i < kRoleNames.size(); ++i) {
+    const auto role = static_cast<TlsRole>(i);
     if (!allowed.has(role)) continue;
-    wanted.append(wanted.empty() ? "" : " or ").append(tls_role_name(role));
+    wanted.append(wanted.empty() ? "" : " or ").append(role == TlsRole::kAdmin ? "an " : "a ");
+    wanted.append(tls_role_name(role));
   }
-  return who + ", and here it must be that of a " + wanted;
+  return who + ", and here it must be that of " + wanted;
 }
 
 }  // namespace varve

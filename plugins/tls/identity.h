@@ -19,9 +19,10 @@ struct x509_st;  // of libcrypto
 namespace varve {
 
 enum class TlsRole : uint8_t {
-  kNode,    // a varved, NAME as in its config
-  kClient,  // uses volumes
-  kAdmin,   // may ask everything of the admin API
+  kNode,     // a varved, NAME as in its config
+  kClient,   // uses volumes
+  kAdmin,    // may ask everything of the admin API
+  kMonitor,  // may read there
 };
 
 std::string_view tls_role_name(TlsRole role);  // "node", ...
@@ -59,7 +60,7 @@ std::string tls_identity_text(const TlsIdentity& identity);
 // Reads it from a certificate that was verified. Returns what is wrong with it; empty: nothing.
 std::string tls_identity_of(const x509_st* certificate, TlsIdentity& identity);
 // Why `peer` may not connect to `self`'s listener for `allowed`, or be what `self` connects to;
-// empty: it may.
+// empty: it may. A `self` without a name is of no cluster, and believes those of any.
 std::string tls_refusal(const TlsIdentity& peer, const TlsIdentity& self, TlsRoles allowed);
 
 }  // namespace varve

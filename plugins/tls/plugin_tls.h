@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "plugins/sdk/host.h"
+#include "plugins/tls/line_limiter.h"
 #include "plugins/tls/source.h"
 
 namespace varve {
@@ -52,30 +53,14 @@ int32_t make_tls_instance(const varve_host* host, const varve_option* options,
   return VARVE_OK;
 }
 
-// At most kLinesMax lines in kWindowMs; how many were left out is said later.
 class LogLimiter {
  public:
   void warn(uint64_t now_ms, const HostLog& log, const std::string& text) {
-    if (now_ms >= window_end_ms_) {
-      window_end_ms_ = now_ms + kWindowMs;
-      lines_ = 0;
-    }
-    if (lines_ >= kLinesMax) {
-      ++left_out_;
-      return;
-    }
-    ++lines_;
-    const uint64_t more = std::exchange(left_out_, 0);
-    log.warn(more == 0 ? text : join({text, " (", std::to_string(more), " lines were left out)"}));
+    if (const auto line = lines_.line(now_ms, text)) log.warn(*line);
   }
 
  private:
-  static constexpr uint64_t kWindowMs = 10'000;
-  static constexpr uint32_t kLinesMax = 50;
-
-  uint64_t window_end_ms_ = 0;
-  uint32_t lines_ = 0;
-  uint64_t left_out_ = 0;
+  LineLimiter lines_;
 };
 
 }  // namespace varve

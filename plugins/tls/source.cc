@@ -1,7 +1,5 @@
 #include "plugins/tls/source.h"
 
-#include <sys/stat.h>
-
 namespace varve {
 namespace {
 
@@ -12,11 +10,7 @@ constexpr int64_t kLookMs = 1000;
 TlsSource::Stamps TlsSource::look() const {
   Stamps stamps;
   const std::array<const std::string*, 3> paths = {&files_.ca, &files_.cert, &files_.key};
-  for (size_t i = 0; i < paths.size(); ++i) {
-    struct stat info{};
-    if (::stat(paths[i]->c_str(), &info) != 0) continue;
-    stamps[i] = {info.st_ino, info.st_ctim.tv_sec, info.st_ctim.tv_nsec, info.st_size};
-  }
+  for (size_t i = 0; i < paths.size(); ++i) stamps[i] = FileStamp::of(*paths[i]);
   return stamps;
 }
 
@@ -34,8 +28,14 @@ TlsSource::Current TlsSource::current(int64_t now_ms) {
   next_look_ms_ = now_ms + kLookMs;
   const Stamps now = look();
   if (now == read_) return current;
-  const std::string wrong = TlsCredentials::load(files_, credentials_);
+  std::shared_ptr<const TlsCredentials> loaded;
+  std::string wrong = TlsCredentials::load(files_, loaded);
+  // Others know us by our name, and may have been told it.
+  if (wrong.empty() && loaded->self() != credentials_->self())
+    wrong = files_.cert + ": is that of " + tls_identity_text(loaded->self()) + ", and this is " +
+            tls_identity_text(credentials_->self()) + "; a restart would take another name";
   if (wrong.empty()) {
+    credentials_ = std::move(loaded);
     read_ = now;
     current.credentials = credentials_;
     current.news = "certificates were read again: " + tls_identity_text(credentials_->self()) +

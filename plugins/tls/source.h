@@ -1,8 +1,8 @@
 // TlsSource: the newest good credentials of a set of files, which may be replaced at any time.
 // Whoever makes a connection asks for them; the files are looked at once a second at most, and
 // read again when one of them has changed. What cannot be used is said once, and the credentials
-// before it stay. Files that are replaced one after the other do not belong together for a moment:
-// that is said only when it lasts.
+// before it stay; those of somebody else cannot be used. Files that are replaced one after the
+// other do not belong together for a moment: that is said only when it lasts.
 //
 // Thread rule: any thread. Units: `now_ms` is any clock that only goes forward.
 #pragma once
@@ -14,6 +14,7 @@
 #include <string>
 
 #include "plugins/tls/credentials.h"
+#include "plugins/tls/file.h"
 
 namespace varve {
 
@@ -32,14 +33,7 @@ class TlsSource {
   Current current(int64_t now_ms);
 
  private:
-  struct Stamp {
-    uint64_t file = 0;
-    int64_t changed_s = 0;
-    int64_t changed_ns = 0;
-    int64_t bytes = 0;
-    bool operator==(const Stamp&) const = default;
-  };
-  using Stamps = std::array<Stamp, 3>;
+  using Stamps = std::array<FileStamp, 3>;
   Stamps look() const;
 
   std::mutex mutex_;

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -92,6 +93,20 @@ TlsStream::TlsStream(std::shared_ptr<const TlsCredentials> credentials, TlsRoles
 
 TlsStream::~TlsStream() = default;
 
+void TlsStream::needs_no_certificate() {
+  if (ssl_ != nullptr) SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, tls_verify);
+}
+
+bool TlsStream::expect_host(const std::string& host) {
+  if (ssl_ == nullptr) return false;
+  X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl_.get());
+  if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) == 1) return true;
+  ERR_clear_error();
+  X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return X509_VERIFY_PARAM_set1_host(wanted, host.data(), host.size()) == 1 &&
+         SSL_set_tlsext_host_name(ssl_.get(), host.c_str()) == 1;
+}
+
 // Whether the owner of a certificate that is signed well may be the peer.
 bool TlsStream::judge(x509_st* certificate) {
   TlsIdentity peer;
@@ -109,7 +124,9 @@ TlsStream::Handshake TlsStream::handshake() {
   while (true) {
     ERR_clear_error();
     result = SSL_do_handshake(ssl_.get());
-    if (result == 1 || SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ || !fill()) break;
+    if (result == 1 || SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ) break;
+    drained_ = false;  // behind a part of a record may be the end, of which there are no more news
+    if (!fill()) break;
   }
   if (result != 1 && SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ) fail(result);
   keep_input();

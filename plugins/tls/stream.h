@@ -47,9 +47,14 @@ class TlsStream {
   TlsStream& operator=(const TlsStream&) = delete;
   ~TlsStream();
 
+  // Before the handshake. Of a server: a peer without a certificate is fine, and peer() is then
+  // nobody. Of a client: the certificate must be for this host name or IP address.
+  void needs_no_certificate();
+  bool expect_host(const std::string& host);
+
   // Goes as far as the socket lets it. kFailed: why() says why; the peer has been told.
   Handshake handshake();
-  // Who the peer has proven to be, when the handshake is done.
+  // Who the peer has proven to be, when the handshake is done. Nobody has no name.
   const TlsIdentity& peer() const { return peer_; }
   const std::string& why() const { return why_; }
 

@@ -27,6 +27,7 @@ HOST = "::1"
 OPT_EXPORT_NAME, OPT_ABORT, OPT_LIST, OPT_STARTTLS, OPT_INFO, OPT_STRUCTURED = 1, 2, 3, 5, 6, 8
 ERR_UNSUPPORTED, ERR_TLS_REQUIRED = 0x80000001, 0x80000005
 HALF_OPEN = 10_000
+NOTICED_SECONDS = 5  # half of the time for a handshake
 
 
 def reply_type(sock):
@@ -181,15 +182,50 @@ class NbdTls(unittest.TestCase):
             self.assert_served()
 
     def certificate_shown(self):
+        with self.connect() as sock, self.start_tls(sock) as stream:
+            return stream.getpeercert(binary_form=True)
+
+    def start_tls(self, sock):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self.client / "ca-cert.pem")
         context.load_cert_chain(self.client / "client-cert.pem", self.client / "client-key.pem")
+        nbd_raw.greet(sock)
+        sock.sendall(nbd_raw.option(OPT_STARTTLS, b""))
+        reply_type(sock)
+        return context.wrap_socket(sock, server_hostname=HOST)
+
+    def test_a_client_that_dies_in_the_middle_of_a_record_is_noticed_at_once(self):
+        before = self.node.fd_count()
         with self.connect() as sock:
             nbd_raw.greet(sock)
             sock.sendall(nbd_raw.option(OPT_STARTTLS, b""))
             reply_type(sock)
-            with context.wrap_socket(sock, server_hostname=HOST) as stream:
-                return stream.getpeercert(binary_form=True)
+            until("it is there", lambda: self.node.fd_count() == before + 1)
+            sock.sendall(b"\x16\x03\x01\x02")
+        until("a stranger has gone", lambda: self.node.fd_count() == before, NOTICED_SECONDS)
+        with self.connect() as sock:
+            with self.start_tls(sock) as stream:
+                stream.sendall(nbd_raw.option(OPT_STRUCTURED, b""))
+                self.assertEqual(reply_type(stream), nbd_raw.REPLY_ACK)
+                with socket.socket(fileno=os.dup(stream.fileno())) as below:
+                    below.sendall(b"\x17\x03\x03\x01")
+        until("a client has gone", lambda: self.node.fd_count() == before, NOTICED_SECONDS)
+
+    def test_strangers_drive_away_nobody_who_is_trusted(self):
+        with contextlib.ExitStack() as stack:
+            local = stack.enter_context(socket.socket(socket.AF_UNIX))
+            local.connect(self.node.nbd_socket)
+            nbd_raw.greet(local)
+            proven = stack.enter_context(self.start_tls(stack.enter_context(self.connect())))
+            oldest = stack.enter_context(self.connect())
+            for _ in range(300):
+                nbd_raw.greet(stack.enter_context(self.connect()))
+            with contextlib.suppress(ConnectionError):
+                while oldest.recv(4096):
+                    pass
+            for sock in (local, proven):
+                sock.sendall(nbd_raw.option(OPT_STRUCTURED, b""))
+                self.assertEqual(reply_type(sock), nbd_raw.REPLY_ACK)
 
     def test_half_open_connections_cost_little_and_keep_nobody_out(self):
         before = self.node.memory_bytes()

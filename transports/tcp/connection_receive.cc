@@ -62,7 +62,8 @@ bool TcpConnection::read_socket() {
   if (direct_got > 0) payload_arrived(direct_got);
   take_received(landing, kept + got - direct_got);
   if (result < 0 && error == EINTR) return true;
-  if (result < 0 && error == EAGAIN) return readable_ = false;
+  // Behind what a stream has taken may be the end, of which there are no more news.
+  if (result < 0 && error == EAGAIN) return readable_ = hung_up_;
   if (result < 0)
     end(VARVE_E_IO,
         tls_ != nullptr && error == EPROTO ? tls_->why().c_str() : std::strerror(error));

@@ -99,6 +99,8 @@ constexpr varve_transport kTable = {
     poll,
     arm,
     wait_fd,
+    VARVE_TRANSPORT_PROVES_NAMES,
+    0,
 };
 
 }  // namespace

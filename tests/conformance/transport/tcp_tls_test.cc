@@ -90,6 +90,28 @@ TEST_CASE("nobody is accepted without a good certificate, and the log says why")
   wire.connect();
 }
 
+TEST_CASE("a peer that dies in the middle of a record is noticed at once") {
+  Wire wire(Wire::Options{{"connect_timeout_ms", "600000"}});
+  {
+    RawPeer stranger(wire.address());
+    wire.settle();
+    const size_t before = open_descriptors();
+    stranger.send("\x16\x03\x01\x02");
+    stranger.close();
+    wire.settle();
+    CHECK(open_descriptors() == before - 2);
+  }
+  std::shared_ptr<const TlsCredentials> good;
+  REQUIRE(TlsCredentials::load(files_of_node(), good).empty());
+  Guest guest(wire, good);
+  guest.talk(wire);
+  REQUIRE(wire.right().accepted.size() == 1);
+  guest.peer.send("\x17\x03\x03\x01");
+  guest.peer.close();
+  wire.settle();
+  CHECK(wire.right().closed.contains(wire.right().accepted.front()));
+}
+
 TEST_CASE("a peer that says nothing is dropped after the time for connections") {
   Wire wire(Wire::Options{{"connect_timeout_ms", "50"}});
   RawPeer silent(wire.address());

@@ -91,12 +91,22 @@ TEST_CASE("files that do not make a good identity are refused by name") {
   files = good;
   files.cert = files.ca = good.ca;
   CHECK_THAT(load(files), ContainsSubstring("no varve:// name"));
+  // What is cut off behind a good certificate does not pass for the end of the file.
+  const std::string& whole = pki.authority("lab").certificate;
+  for (const size_t length : {size_t{40}, whole.size() / 2, whole.size() - 40}) {
+    files = good;
+    files.ca = pki.folder() + "/two.pem";
+    write_text(files.ca, whole + whole.substr(0, length), 0644);
+    CHECK_THAT(load(files), ContainsSubstring("that is broken, after 1 good ones"));
+  }
+  write_text(files.ca, whole + whole + "and words behind it\n", 0644);
+  CHECK(load(files).empty());
   files = good;
   files.key = pki.folder();
   CHECK_THAT(load(files), ContainsSubstring("no regular file"));
   for (const unsigned mode : {0644u, 0604u, 0620u}) {
     std::filesystem::permissions(good.key, static_cast<std::filesystem::perms>(mode));
-    CHECK_THAT(load(good), ContainsSubstring("others may use the key"));
+    CHECK_THAT(load(good), ContainsSubstring("others may use it"));
   }
   std::filesystem::permissions(good.key, static_cast<std::filesystem::perms>(0640));
   CHECK(load(good).empty());

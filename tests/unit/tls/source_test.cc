@@ -64,6 +64,29 @@ TEST_CASE("files that are replaced one after the other are not complained about"
   CHECK_FALSE(good.news.empty());
 }
 
+TEST_CASE("certificates of somebody else change nothing, though they are good") {
+  const auto taken = [](const char* cluster, TlsRole role, const char* name) {
+    Pki pki;
+    const TlsFiles files = pki.issue("lab", TlsRole::kNode, "n1");
+    TlsSource source;
+    REQUIRE(source.open(files).empty());
+    const auto first = source.current(0).credentials;
+    const TlsFiles other = pki.issue(cluster, role, name);
+    std::filesystem::copy_file(other.ca, files.ca,
+                               std::filesystem::copy_options::overwrite_existing);
+    replace(files, other, true);
+    source.current(1000);
+    const TlsSource::Current now = source.current(2000);
+    INFO(now.news);
+    CHECK(now.bad == (now.credentials == first));
+    CHECK((!now.bad || now.news.find("and this is node n1 of cluster lab") != std::string::npos));
+    return now.credentials != first;
+  };
+  CHECK_FALSE(taken("lab", TlsRole::kNode, "n2"));
+  CHECK_FALSE(taken("lab", TlsRole::kAdmin, "n1"));
+  CHECK_FALSE(taken("other", TlsRole::kNode, "n1"));
+}
+
 TEST_CASE("without files there are no credentials") {
   TlsSource source;
   CHECK_FALSE(source.configured());
