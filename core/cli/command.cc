@@ -27,8 +27,9 @@ class Grammar {
                     "the node's config, for where varved listens (/etc/varve/node.toml)")
         ->type_name("FILE");
     app_.add_option("--endpoint", command_.endpoint,
-                    "where varved listens: http://HOST:PORT or unix:/PATH")
+                    "where varved listens: https://HOST:PORT, http://HOST:PORT or unix:/PATH")
         ->type_name("URL");
+    add_proof();
     app_.add_option("-o,--output", output_, "table (default) or json")
         ->type_name("FORM")
         ->check(CLI::IsMember({"table", "json"}));
@@ -72,6 +73,22 @@ class Grammar {
                                      : text("\"", size, "\" is not a size; allowed: ", kSizeGrammar,
                                             ", as in 10GiB");
         });
+  }
+
+  void add_proof() {
+    const auto add = [this](const char* option, std::string& path, const char* help) {
+      return app_.add_option(option, path, help)->type_name("FILE");
+    };
+    add("--ca", command_.ca_file,
+        "for https: the authority of the cluster (of [tls] in the config)");
+    CLI::Option* cert =
+        add("--cert", command_.cert_file, "for https: the certificate of an admin or a monitor");
+    CLI::Option* key = add("--key", command_.key_file, "its key");
+    cert->needs(key);
+    key->needs(cert);
+    add("--token-file", command_.token_file,
+        "instead of a certificate: holds the token (of [node] in the config)")
+        ->excludes(cert);
   }
 
   void add_volume() {
@@ -229,10 +246,12 @@ class Grammar {
     init->add_option("--dir", command_.folder, "where its files go")->required()->type_name("DIR");
     CLI::App* issue = add("issue", "make a certificate: ROLE-cert.pem, ROLE-key.pem, ca-cert.pem",
                           Action::kCertIssue, kCertificateDays);
-    issue->add_option("ROLE", command_.role, "node, client (of volumes) or admin (of the cluster)")
+    issue
+        ->add_option("ROLE", command_.role,
+                     "node, client (of volumes), admin (of the cluster) or monitor (reads)")
         ->required()
         ->type_name("")
-        ->check(CLI::IsMember({"node", "client", "admin"}));
+        ->check(CLI::IsMember({"node", "client", "admin", "monitor"}));
     issue->add_option("NAME", command_.name, "of a node: as its config has it")
         ->required()
         ->type_name("");

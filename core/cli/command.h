@@ -50,6 +50,10 @@ struct Command {
   std::string config_path;      // empty: the default one, if it is there
   std::string new_config_path;  // cluster move-metadata
   std::string endpoint;         // empty: from the config
+  std::string ca_file;          // of the admin API; empty, all four: from the config
+  std::string cert_file;
+  std::string key_file;
+  std::string token_file;
   bool json = false;
   std::string name;                // of the volume, snapshot, or disk group (or its path); cert
   std::vector<std::string> names;  // snapshot create; cert issue: hosts

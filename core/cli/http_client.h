@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/cli/endpoint.h"
 #include "core/config/listen_address.h"
 
 namespace varve {
@@ -18,7 +19,8 @@ struct HttpReply {
 
 class HttpClient {
  public:
-  explicit HttpClient(ListenAddress server) : server_(std::move(server)) {}
+  explicit HttpClient(Endpoint server) : server_(std::move(server)) {}
+  explicit HttpClient(ListenAddress server) : server_{std::move(server), nullptr, {}} {}
 
   // Errors: kClosed, no answer; the message says what to look at. `path` must be encoded.
   Result<HttpReply> get(const std::string& path) { return request("GET", path, ""); }
@@ -30,7 +32,7 @@ class HttpClient {
  private:
   Result<HttpReply> request(const char* method, const std::string& path, const std::string& json);
 
-  const ListenAddress server_;
+  const Endpoint server_;
 };
 
 // `words` as one segment of a path: all but letters, digits, '-', '.', '_' and '~' as %XX.

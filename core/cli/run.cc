@@ -29,35 +29,6 @@ int refuse(std::string_view why) {
   return kExitRefused;
 }
 
-Result<ListenAddress> address_of_config(const Command& command) {
-  const std::string path = command.config_path.empty() ? kDefaultConfigPath : command.config_path;
-  const Result<std::string> content = read_config_file(path);
-  if (!content.ok()) {
-    const bool default_is_absent =
-        command.config_path.empty() && content.code() == ErrorCode::kNotFound;
-    if (default_is_absent) return NodeConfig().admin;
-    return content.status();
-  }
-  const ConfigReading reading = read_node_config(*content);
-  if (reading.errors.empty()) return reading.config.admin;
-  std::string lines = "the config has errors; --endpoint works without it";
-  for (const ConfigError& error : reading.errors) {
-    lines += text("\n", config_error_text(path, error));
-  }
-  return Status(ErrorCode::kInvalidArgument, lines);
-}
-
-Result<ListenAddress> server_address(const Command& command) {
-  if (command.endpoint.empty()) return address_of_config(command);
-  std::string_view words = command.endpoint;
-  constexpr std::string_view kHttp = "http://";
-  if (words.starts_with(kHttp)) words.remove_prefix(kHttp.size());
-  if (words.ends_with('/')) words.remove_suffix(1);
-  if (const auto address = parse_listen_address(words)) return *address;
-  return Status(ErrorCode::kInvalidArgument, text("--endpoint: \"", command.endpoint,
-                                                  "\" is not http://HOST:PORT or unix:/PATH"));
-}
-
 // One line on a terminal that is drawn over; one line per step elsewhere.
 class ProgressLine {
  public:
@@ -175,9 +146,9 @@ int list_changes(HttpClient& client, const Command& command) {
 }
 
 int ask(const Command& command) {
-  const Result<ListenAddress> address = server_address(command);
-  if (!address.ok()) return refuse(address.status().message());
-  HttpClient client(*address);
+  Result<Endpoint> endpoint = endpoint_of(command);
+  if (!endpoint.ok()) return refuse(endpoint.status().message());
+  HttpClient client(std::move(*endpoint));
   if (command.action == Command::Action::kSnapshotChanges) return list_changes(client, command);
   const Exchange done = exchange(client, command);
   if (!done.reply.ok()) return refuse(done.reply.status().message());

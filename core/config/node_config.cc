@@ -19,9 +19,10 @@ constexpr std::string_view kNameGrammar =
     "1 to 64 of letters, digits, '.', '_' and '-', the first a letter or digit";
 constexpr std::string_view kPathGrammar = "the absolute path of a block device or a file";
 constexpr std::string_view kKeyFileGrammar = "the absolute path of a file with wrapping keys";
+constexpr std::string_view kTokenFileGrammar = "the absolute path of a file with a token";
 constexpr std::string_view kPemGrammar = "the absolute path of a PEM file";
 constexpr std::string_view kPlaintextHint =
-    "must be loopback or a unix socket, because nothing is encrypted; "
+    "must be loopback or a unix socket, because nothing is encrypted without [tls]; "
     "allow_plaintext = true lets any machine in";
 
 void read_node(ConfigSection section, NodeConfig& config) {
@@ -34,15 +35,28 @@ void read_node(ConfigSection section, NodeConfig& config) {
     config.log_level = static_cast<LogLevel>(*level);
   }
   const bool allow_plaintext = section.take_bool("allow_plaintext").value_or(false);
+  config.admin_plaintext = allow_plaintext;
+  const bool encrypted = config.tls.configured() && !allow_plaintext;
   if (auto admin = section.take_string("admin", kListenGrammar)) {
     const TomlValue* value = section.take("admin");
     const auto address = parse_listen_address(*admin);
     if (!address) {
       section.fail(value, "admin", text("\"", *admin, "\" is not ", kListenGrammar));
-    } else if (!address->is_local() && !allow_plaintext) {
+    } else if (!address->is_local() && !allow_plaintext && !encrypted) {
       section.fail(value, "admin", text("\"", *admin, "\" ", kPlaintextHint));
     } else {
       config.admin = *address;
+    }
+  }
+  if (const auto path = section.take_string("admin_token_file", kTokenFileGrammar)) {
+    const TomlValue* value = section.take("admin_token_file");
+    config.admin_token_file = *path;
+    if (!path->starts_with('/')) {
+      section.fail(value, "admin_token_file", text("must be ", kTokenFileGrammar));
+    } else if (!config.admin.is_local() && !encrypted) {
+      section.fail(value, "admin_token_file",
+                   "the token would cross the network in the clear; add [tls], without "
+                   "allow_plaintext, or listen on loopback");
     }
   }
   section.finish();

@@ -70,6 +70,8 @@ struct NodeConfig {
   std::string name;  // empty: the machine's host name
   LogLevel log_level = LogLevel::kInfo;
   ListenAddress admin{.host = "127.0.0.1", .port = 7070};
+  bool admin_plaintext = false;  // whatever [tls] says
+  std::string admin_token_file;  // absolute; who has the token may ask over TCP; empty: none
   std::vector<DiskGroupConfig> disk_groups;  // in the file's order
   std::vector<ServiceConfig> services;
   std::string key_file;  // absolute; the wrapping keys of encrypted volumes; empty: none
@@ -78,6 +80,9 @@ struct NodeConfig {
   // Both in a cluster, else neither.
   std::optional<MetadataConfig> metadata;
   std::optional<TransportConfig> transport;
+
+  // Over TCP, the admin API is asked over TLS.
+  bool admin_speaks_tls() const { return tls.configured() && !admin.is_unix() && !admin_plaintext; }
 };
 
 struct ConfigError {

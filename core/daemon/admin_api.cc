@@ -236,6 +236,7 @@ Json to_json(const NodeStatus& node) {
                {"volume_count", node.volumes.size()},
                {"problems", problems_of(node)}};
   if (node.cluster) json["cluster"] = to_json(*node.cluster);
+  if (node.certificate_expires != 0) json["certificate_expires_seconds"] = node.certificate_expires;
   return json;
 }
 

@@ -1,6 +1,7 @@
 #include "core/daemon/admin_backend.h"
 
 #include <chrono>
+#include <ctime>
 
 #include "core/daemon/cluster_member.h"
 #include "core/daemon/shard_call.h"
@@ -19,8 +20,12 @@ Status no_cluster() {
 }  // namespace
 
 Result<NodeStatus> ShardBackend::status() {
-  return call_shard<NodeStatus>(loop_, node_.requests(), kStatusDeadline,
-                                [this] { return node_.status_later(); });
+  auto status = call_shard<NodeStatus>(loop_, node_.requests(), kStatusDeadline,
+                                       [this] { return node_.status_later(); });
+  if (!status.ok()) return status;
+  status->certificate_expires = gate_.certificate_expires();
+  status->certificate_problem = gate_.certificate_problem(std::time(nullptr));
+  return status;
 }
 
 Result<CreatedVolume> ShardBackend::create_volume(const CreateVolume& request) {

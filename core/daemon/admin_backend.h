@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/daemon/admin_gate.h"
 #include "core/daemon/cluster_status.h"
 #include "core/daemon/disk_add.h"
 #include "core/daemon/node.h"
@@ -48,10 +49,11 @@ class AdminBackend {
   virtual Result<AttachmentStatus> detach(const std::string& volume, bool force) = 0;
 };
 
-// Ownership: borrows loop and node; both must outlive it and every call on it.
+// Ownership: borrows all three; they must outlive it and every call on it.
 class ShardBackend final : public AdminBackend {
  public:
-  ShardBackend(UringLoop& loop, Node& node) : loop_(loop), node_(node) {}
+  ShardBackend(UringLoop& loop, Node& node, const AdminGate& gate)
+      : loop_(loop), node_(node), gate_(gate) {}
 
   Result<NodeStatus> status() override;
   Result<CreatedVolume> create_volume(const CreateVolume& request) override;
@@ -78,6 +80,7 @@ class ShardBackend final : public AdminBackend {
  private:
   UringLoop& loop_;
   Node& node_;
+  const AdminGate& gate_;
 };
 
 }  // namespace varve

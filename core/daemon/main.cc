@@ -44,6 +44,7 @@ struct CheckedConfig {
   std::vector<std::unique_ptr<Service>> services;
   std::unique_ptr<ClusterMember> cluster;
   std::optional<KeyRing> keys;
+  std::unique_ptr<AdminGate> gate = std::make_unique<AdminGate>();
 };
 
 // What this process holds from here on is for nobody else: it leaves no core and cannot be traced.
@@ -66,13 +67,17 @@ void load_keys(CheckedConfig& checked, std::vector<ConfigError>& errors) {
 }
 
 // The certificate must be that of this node: other nodes know it by its name.
-void check_tls(const NodeConfig& config, std::vector<ConfigError>& errors) {
-  if (!config.tls.configured()) return;
-  keep_memory_secret();
-  std::shared_ptr<const TlsCredentials> credentials;
-  std::string wrong = TlsCredentials::load(tls_files(config.tls), credentials);
-  if (wrong.empty()) wrong = tls_not_of_node(credentials->self(), node_name(config));
-  if (!wrong.empty()) errors.push_back({config.tls.place, "tls", wrong});
+void check_tls(CheckedConfig& checked, std::vector<ConfigError>& errors) {
+  const NodeConfig& config = checked.config;
+  if (config.tls.configured() || !config.admin_token_file.empty()) keep_memory_secret();
+  if (config.tls.configured()) {
+    std::shared_ptr<const TlsCredentials> credentials;
+    std::string wrong = TlsCredentials::load(tls_files(config.tls), credentials);
+    if (wrong.empty()) wrong = tls_not_of_node(credentials->self(), node_name(config));
+    if (!wrong.empty()) return errors.push_back({config.tls.place, "tls", wrong});
+  }
+  if (const Status opened = checked.gate->open(config); !opened.ok())
+    errors.push_back({{}, "node.admin_token_file", std::string(opened.message())});
 }
 
 // Nothing when the config is bad; the errors have then been printed, all of them.
@@ -86,7 +91,7 @@ std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
   auto checked = std::make_unique<CheckedConfig>();
   checked->config = std::move(reading.config);
   if (reading.errors.empty()) check_same_devices(checked->config, reading.errors);
-  if (reading.errors.empty()) check_tls(checked->config, reading.errors);
+  if (reading.errors.empty()) check_tls(*checked, reading.errors);
   if (reading.errors.empty()) {
     for (const ServiceConfig& config : checked->config.services) {
       auto service = Service::load(plugin_directory(), config, checked->config.tls);
@@ -131,11 +136,12 @@ int serve(CheckedConfig checked) {
   if (!loop.ok()) return fail(loop.status());
   auto node = std::make_unique<Node>(**loop, checked.config, std::move(checked.services),
                                      std::move(checked.cluster), std::move(checked.keys));
-  ShardBackend backend(**loop, *node);
+  ShardBackend backend(**loop, *node, *checked.gate);
   const SignalThread signals(**loop, [&node] { node->stop(); }, [&node] { node->stop_deadline(); });
-  auto admin = AdminServer::start(checked.config.admin, backend);
+  auto admin = AdminServer::start(checked.config.admin, backend, *checked.gate);
   if (!admin.ok()) return fail(admin.status());
-  log_info("admin", text("listening on ", checked.config.admin.to_text()));
+  log_info("admin", text("listening on ", checked.config.admin.to_text(),
+                         checked.config.admin_speaks_tls() ? " with TLS" : ""));
   const Status status = (*loop)->run(node->run([&admin] { (*admin)->stop(); }));
   if (node->work_left()) {
     log_warn("node", "a file was being made for varve disk add; it is left unfinished");

@@ -221,6 +221,11 @@ std::string metrics_text(const NodeStatus& node) {
   add_volumes(out, node);
   add_services(out, node);
   if (node.cluster) add_cluster(out, *node.cluster);
+  if (node.certificate_expires > 0) {
+    constexpr std::string_view kExpiry = "varve_certificate_expiry_timestamp_seconds";
+    begin(out, kExpiry, "gauge", "When this node's certificate expires, as Unix time.");
+    sample(out, kExpiry, "", static_cast<uint64_t>(node.certificate_expires));
+  }
   begin(out, "varve_loop_enters_total", "counter", "io_uring_enter system calls of the shard.");
   sample(out, "varve_loop_enters_total", "", node.loop.enter_count);
   begin(out, "varve_loop_submissions_total", "counter", "Requests given to the kernel.");

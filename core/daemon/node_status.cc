@@ -154,6 +154,7 @@ std::vector<std::string> problems_of(const NodeStatus& node) {
     if (service.reason.empty()) continue;
     problems.push_back(text("service ", service.plugin, " does not serve: ", service.reason));
   }
+  if (!node.certificate_problem.empty()) problems.push_back(node.certificate_problem);
   return problems;
 }
 

@@ -100,6 +100,8 @@ struct NodeStatus {
   std::vector<VolumeStatus> volumes;     // by name
   std::vector<ServiceStatus> services;
   std::optional<ClusterStatus> cluster;  // of a node that is, or will be, in one
+  int64_t certificate_expires = 0;       // seconds since 1970; 0: it has none
+  std::string certificate_problem;       // that it expires soon
   UringCounters loop;
 };
 

@@ -140,6 +140,20 @@ TEST_CASE("options of the whole program may stand anywhere") {
   CHECK_FALSE(good("status").json);
 }
 
+TEST_CASE("a proof is named by files, a certificate with its key, a token instead") {
+  const Command command = good("status --ca /a --cert /c --key /k");
+  CHECK((command.ca_file == "/a" && command.cert_file == "/c" && command.key_file == "/k"));
+  CHECK(good("--token-file /t status").token_file == "/t");
+  CHECK(usage_error("status --cert /c").find("--key") != std::string::npos);
+  CHECK(usage_error("status --key /k").find("--cert") != std::string::npos);
+  CHECK_FALSE(usage_error("status --cert /c --key /k --token-file /t").empty());
+  // Refused before anything is sent.
+  for (const char* line : {"status --endpoint https://[::1]:1", "status --endpoint https:unix:/a",
+                           "status --endpoint http://10.0.0.1:1 --token-file /t",
+                           "status --endpoint http://[::1]:1 --cert /c --key /k"})
+    CHECK(run_command(good(line)) == kExitRefused);
+}
+
 TEST_CASE("wrong usage is told with what is allowed") {
   CHECK(
       usage_error("volume create v --size 10GB").find("\"10GB\" is not a size; allowed: a whole") !=

@@ -277,6 +277,28 @@ TEST_CASE("the admin API stays on this machine unless plaintext is allowed") {
           .empty());
 }
 
+TEST_CASE("with certificates the admin API goes anywhere, and a token never in the clear") {
+  const std::string tls = "[tls]\nca_file = \"/a\"\ncert_file = \"/b\"\nkey_file = \"/c\"\n";
+  const std::string remote = "[node]\nadmin = \"10.0.0.1:7070\"\n";
+  const std::string token = "admin_token_file = \"/t\"\n";
+  const std::string plain = "allow_plaintext = true\n";
+  const auto speaks_tls = [](const std::string& toml) {
+    return read_node_config(toml + kGroup).config.admin_speaks_tls();
+  };
+  CHECK(errors_of(remote + token + kGroup + tls).empty());
+  CHECK(speaks_tls(remote + tls));
+  CHECK(speaks_tls("[node]\n" + tls));
+  CHECK_FALSE(speaks_tls(remote + plain + tls));
+  CHECK_FALSE(speaks_tls("[node]\nadmin = \"unix:/a\"\n" + tls));
+  CHECK_FALSE(speaks_tls("[node]\n"));
+  CHECK(errors_of("[node]\n" + token + kGroup).empty());
+  for (const std::string& more : {std::string(), tls})
+    CHECK(contains(errors_of(remote + plain + token + kGroup + more),
+                   "the token would cross the network in the clear"));
+  CHECK(contains(errors_of(std::string("[node]\nadmin_token_file = \"t\"\n") + kGroup),
+                 "node.admin_token_file: must be the absolute path of a file with a token"));
+}
+
 TEST_CASE("listen addresses are parsed strictly") {
   CHECK(parse_listen_address("127.0.0.1:80")->host == "127.0.0.1");
   CHECK(parse_listen_address("[::1]:80")->host == "::1");

@@ -136,7 +136,7 @@ struct FakeBackend final : AdminBackend {
 struct Fixture {
   Fixture() {
     address.unix_path = text("/tmp/varve-admin-", getpid(), ".sock");
-    auto started = AdminServer::start(address, backend);
+    auto started = AdminServer::start(address, backend, gate);
     INFO(started.status().message());
     REQUIRE(started.ok());
     server = std::move(*started);
@@ -153,6 +153,7 @@ struct Fixture {
   }
 
   FakeBackend backend;
+  AdminGate gate;
   ListenAddress address;
   std::unique_ptr<AdminServer> server;
 };
@@ -374,7 +375,7 @@ TEST_CASE("names that are no UTF-8 do not break the answer") {
 
 TEST_CASE("an address that is in use is refused, one left by a killed daemon is taken") {
   Fixture fixture;
-  const auto second = AdminServer::start(fixture.address, fixture.backend);
+  const auto second = AdminServer::start(fixture.address, fixture.backend, fixture.gate);
   REQUIRE_FALSE(second.ok());
   CHECK(second.code() == ErrorCode::kBusy);
   CHECK(fixture.get("/healthz").status == 200);
@@ -385,14 +386,15 @@ TEST_CASE("an address that is in use is refused, one left by a killed daemon is 
 
 TEST_CASE("a TCP port is not shared") {
   FakeBackend backend;
+  AdminGate gate;
   std::unique_ptr<AdminServer> first;
   ListenAddress address{.host = "127.0.0.1", .port = 0, .unix_path = ""};
   for (address.port = 17000; first == nullptr && address.port < 17100; ++address.port) {
-    auto started = AdminServer::start(address, backend);
+    auto started = AdminServer::start(address, backend, gate);
     if (!started.ok()) continue;
     first = std::move(*started);
     CHECK(HttpClient(address).get("/healthz").ok());
-    CHECK(AdminServer::start(address, backend).code() == ErrorCode::kBusy);
+    CHECK(AdminServer::start(address, backend, gate).code() == ErrorCode::kBusy);
   }
   CHECK(first != nullptr);
 }
