@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import resource
+import signal
 import socket
 import ssl
 import struct
@@ -70,7 +71,9 @@ class NbdTls(unittest.TestCase):
         cls.port, = free_ports(1, HOST)
         node_folder = cls.pki.issue("node", "test")
         cls.client = cls.pki.issue("client", "c1")
-        service = f'[[service]]\nplugin = "nbd"\nlisten = ["tcp:[{HOST}]:{cls.port}"]\n'
+        cls.local = f"{cls.pki.folder}/nbd.sock"  # of the same listener's thread
+        service = (f'[[service]]\nplugin = "nbd"\n'
+                   f'listen = ["tcp:[{HOST}]:{cls.port}", "unix:{cls.local}"]\n')
         cls.node = stack.enter_context(Node(sections=service + cls.pki.section(node_folder)))
         cls.node.start()
         cls.node.must("disk", "add", "disk0", "--size", "512MiB")
@@ -195,26 +198,42 @@ class NbdTls(unittest.TestCase):
         return context.wrap_socket(sock, server_hostname=HOST)
 
     def test_a_client_that_dies_in_the_middle_of_a_record_is_noticed_at_once(self):
-        before = self.node.fd_count()
+        until("those before have gone", lambda: self.connection_count() == 0)
         with self.connect() as sock:
             nbd_raw.greet(sock)
             sock.sendall(nbd_raw.option(OPT_STARTTLS, b""))
             reply_type(sock)
-            until("it is there", lambda: self.node.fd_count() == before + 1)
+            self.assertEqual(self.connection_count(), 1)
+            self.node.process.send_signal(signal.SIGSTOP)
             sock.sendall(b"\x16\x03\x01\x02")
-        until("a stranger has gone", lambda: self.node.fd_count() == before, NOTICED_SECONDS)
-        with self.connect() as sock:
-            with self.start_tls(sock) as stream:
+        self.node.process.send_signal(signal.SIGCONT)
+        until("a stranger has gone", lambda: self.connection_count() == 0, NOTICED_SECONDS)
+        with contextlib.ExitStack() as stack:
+            # The last two who said something are looked at without news of them.
+            streams = [self.start_tls(stack.enter_context(self.connect())) for _ in range(3)]
+            for stream in streams:
+                stack.enter_context(stream)
                 stream.sendall(nbd_raw.option(OPT_STRUCTURED, b""))
                 self.assertEqual(reply_type(stream), nbd_raw.REPLY_ACK)
+            with streams[0] as stream:
+                # Both at once: the node sees neither before both are there.
+                self.node.process.send_signal(signal.SIGSTOP)
                 with socket.socket(fileno=os.dup(stream.fileno())) as below:
                     below.sendall(b"\x17\x03\x03\x01")
-        until("a client has gone", lambda: self.node.fd_count() == before, NOTICED_SECONDS)
+            self.node.process.send_signal(signal.SIGCONT)
+            until("a client has gone", lambda: self.connection_count() == 2, NOTICED_SECONDS)
+
+    def connection_count(self):
+        """Of the node, those that it has not closed."""
+        listed = subprocess.run(["ss", "-Htn", "state", "established", "state", "close-wait", "sport",
+                                 "=", f":{self.port}"], text=True, stdout=subprocess.PIPE, timeout=60,
+                                check=True)
+        return len(listed.stdout.splitlines())
 
     def test_strangers_drive_away_nobody_who_is_trusted(self):
         with contextlib.ExitStack() as stack:
             local = stack.enter_context(socket.socket(socket.AF_UNIX))
-            local.connect(self.node.nbd_socket)
+            local.connect(self.local)
             nbd_raw.greet(local)
             proven = stack.enter_context(self.start_tls(stack.enter_context(self.connect())))
             oldest = stack.enter_context(self.connect())
