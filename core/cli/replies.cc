@@ -445,6 +445,20 @@ std::string cluster_line(const Json& cluster) {
   return line + "\n";
 }
 
+// How this node reaches the others; empty for a node that is in no cluster, or knows no other one.
+std::string peers_table(const Json& cluster) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& peer : list_of(cluster, "peers")) {
+    const std::string transport = string_of(peer, "transport");
+    const std::string fallback = string_of(peer, "fallback");
+    rows.push_back({string_of(peer, "node"), transport.empty() ? "no connection" : transport,
+                    string_of(peer, "address"),
+                    fallback.empty() ? string_of(peer, "problem") : text("fallback: ", fallback)});
+  }
+  if (rows.empty()) return {};
+  return text("\n", table_text({{"PEER"}, {"TRANSPORT"}, {"ADDRESS"}, {"NOTE"}}, rows));
+}
+
 }  // namespace
 
 std::string status_text(const std::string& body) {
@@ -453,7 +467,7 @@ std::string status_text(const std::string& body) {
       text("node ", string_of(node, "node"), ": ", string_of(node, "state"), ", version ",
            string_of(node, "version"), ", ", number_of(node, "volume_count"), " volumes\n",
            cluster_line(member(node, "cluster")), "\n", groups_table(node), devices_table(node),
-           services_table(node), "\n");
+           services_table(node), peers_table(member(node, "cluster")), "\n");
   uint64_t create_refused_percent = 0;
   uint64_t writes_wait_percent = 0;
   for (const Json& group : list_of(node, "disk_groups")) {

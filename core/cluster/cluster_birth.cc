@@ -105,7 +105,8 @@ MetadataTransaction creation(const Versioned<ClusterRecord>& cluster, const Clus
 Task<Result<NodeRecord>> register_node(ClusterContext context, NodeRecord wanted) {
   VARVE_CO_TRY(check_name(wanted.name, "node"));
   if (!record_words_allowed(wanted.address) || !record_words_allowed(wanted.version)) {
-    co_return Status(ErrorCode::kInvalidArgument, "a node's address or version is not readable");
+    co_return Status(ErrorCode::kInvalidArgument,
+                     "a node's addresses or version are longer than 255 bytes, or not readable");
   }
   CasLoop loop(context);
   const std::string name_key = node_name_key(wanted.name);

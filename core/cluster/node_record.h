@@ -17,7 +17,7 @@ namespace varve {
 struct NodeRecord {
   NodeId id{};
   std::string name;
-  std::string address;  // of its transport, for other nodes
+  std::string address;  // for other nodes, as core/net/peer_address.h; without a name in old ones
   uint64_t boot = 0;    // random; drawn at the daemon's start
   std::string version;  // of the daemon
 

@@ -1,5 +1,7 @@
 #include "core/config/cluster_sections.h"
 
+#include <algorithm>
+
 #include "core/base/text.h"
 #include "core/config/plugin_section.h"
 
@@ -22,30 +24,117 @@ bool is_wildcard(const ListenAddress& address) {
   return address.host == "0.0.0.0" || address.host == "::";
 }
 
-TransportConfig read_transport(const TomlValue& table, bool has_tls,
-                               std::vector<ConfigError>& errors) {
-  ConfigSection section("transport", table, errors);
-  TransportConfig transport{.place = table.place};
-  transport.plugin = take_plugin(section, "use", "tcp");
-  const bool allow_plaintext = section.take_bool("allow_plaintext").value_or(false);
-  if (const auto listen = section.take_string("listen", kTransportGrammar)) {
-    const TomlValue* value = section.take("listen");
-    const auto address = parse_listen_address(*listen);
-    if (!address || address->is_unix() || is_wildcard(*address)) {
-      section.fail(value, "listen", text("\"", *listen, "\" is not ", kTransportGrammar));
-    } else if (!address->is_local() && !allow_plaintext && !has_tls) {
-      section.fail(value, "listen",
-                   text("\"", *listen,
-                        "\" must be loopback, because nothing is encrypted without [tls]; "
-                        "allow_plaintext = true lets any machine in"));
-    } else {
-      transport.listen = *address;
-    }
-  } else if (section.take("listen") == nullptr) {
-    section.fail_missing("listen", kTransportGrammar);
+std::string transport_name(const std::string& plugin) {
+  const std::string file = plugin.substr(plugin.rfind('/') + 1);
+  return plugin.starts_with('/') ? file.substr(0, file.rfind('.')) : plugin;
+}
+
+// `use`: one plugin, or a list of them.
+std::vector<std::string> take_plugins(ConfigSection& section, TomlPlace place,
+                                      std::vector<ConfigError>& errors) {
+  const TomlValue* use = section.take("use");
+  if (use == nullptr || use->kind != TomlValue::Kind::kList)
+    return {take_plugin(section, "use", "tcp")};
+  std::vector<std::string> plugins;
+  std::vector<std::string> names;
+  for (const TomlValue& element : use->children) {
+    TomlValue table{.kind = TomlValue::Kind::kTable, .place = place, .children = {element}};
+    table.children.front().key = "use";
+    ConfigSection one("transport", table, errors);
+    plugins.push_back(take_plugin(one, "use", "tcp"));
+    names.push_back(transport_name(plugins.back()));
+    if (!plugins.back().empty() && !is_config_name(names.back()))
+      section.fail(&element, "use", text("\"", names.back(), "\" is no name for a transport"));
+    if (std::count(names.begin(), names.end(), names.back()) > 1)
+      section.fail(&element, "use", text("\"", names.back(), "\" is in the list twice"));
   }
-  transport.options = take_options(section, table, {"use", "listen"});
-  return transport;
+  if (plugins.empty() || plugins.size() > kTransportConfigsMax)
+    section.fail(use, "use", text("must name 1 to ", kTransportConfigsMax, " plugins"));
+  return plugins;
+}
+
+// What [transport] says for all of its transports.
+struct CommonOptions {
+  std::optional<std::string> listen;
+  std::optional<bool> allow_plaintext;
+  bool has_tls = false;
+};
+
+// `section` is [transport], or a table below it.
+void take_listen(ConfigSection& section, const CommonOptions& common, TransportConfig& transport) {
+  const bool own = section.take("listen") != nullptr;
+  const auto listen = own ? section.take_string("listen", kTransportGrammar) : common.listen;
+  if (!listen && !own) section.fail_missing("listen", kTransportGrammar);
+  if (!listen) return;
+  const TomlValue* value = section.take("listen");
+  const bool allow_plaintext = common.allow_plaintext.value_or(false);
+  const auto address = parse_listen_address(*listen);
+  if (!address || address->is_unix() || is_wildcard(*address)) {
+    section.fail(value, "listen", text("\"", *listen, "\" is not ", kTransportGrammar));
+  } else if (!address->is_local() && !allow_plaintext && !common.has_tls) {
+    section.fail(value, "listen",
+                 text("\"", *listen,
+                      "\" must be loopback, because nothing is encrypted without [tls]; "
+                      "allow_plaintext = true lets any machine in"));
+  } else {
+    transport.listen = *address;
+  }
+}
+
+// One of several: [transport.NAME] says what is for it alone.
+void read_own_table(const TomlValue* own, TomlPlace place, CommonOptions common,
+                    std::vector<ConfigError>& errors, TransportConfig& transport) {
+  const TomlValue nothing{.kind = TomlValue::Kind::kTable, .place = place};
+  const TomlValue& table = own == nullptr ? nothing : *own;
+  ConfigSection section("transport." + transport.name, table, errors);
+  transport.place = table.place;
+  transport.options = take_options(section, table, {"listen", "allow_plaintext"});
+  const auto allow_plaintext = section.take_bool("allow_plaintext");
+  if (allow_plaintext) common.allow_plaintext = allow_plaintext;
+  if (common.allow_plaintext)
+    transport.options.push_back({"allow_plaintext", *common.allow_plaintext ? "true" : "false"});
+  take_listen(section, common, transport);
+}
+
+std::vector<TransportConfig> read_transports(const TomlValue& table, bool has_tls,
+                                             std::vector<ConfigError>& errors) {
+  ConfigSection section("transport", table, errors);
+  std::vector<TransportConfig> transports;
+  const std::vector<std::string> plugins = take_plugins(section, table.place, errors);
+  if (plugins.empty()) return {};
+  CommonOptions common{.has_tls = has_tls};
+  common.allow_plaintext = section.take_bool("allow_plaintext");
+  const bool several = plugins.size() > 1;
+  if (!several) {
+    TransportConfig transport{.place = table.place, .plugin = plugins.front()};
+    transport.name = transport_name(transport.plugin);
+    take_listen(section, common, transport);
+    transport.options = take_options(section, table, {"use", "listen"});
+    return {transport};
+  }
+  common.listen = section.take_string("listen", kTransportGrammar);
+  std::string names;
+  for (const std::string& plugin : plugins) {
+    TransportConfig transport{.plugin = plugin, .name = transport_name(plugin)};
+    const TomlValue* own = section.take(transport.name);
+    if (own != nullptr && own->kind != TomlValue::Kind::kTable) {
+      section.fail(own, own->key, text("must be written as a section: [transport.", own->key, "]"));
+      own = nullptr;
+    }
+    read_own_table(own, table.place, common, errors, transport);
+    names += text(names.empty() ? "" : " or ", "[transport.", transport.name, "]");
+    transports.push_back(std::move(transport));
+  }
+  for (const TomlValue& value : table.children) {
+    const bool known = value.key == "use" || value.key == "listen" ||
+                       value.key == "allow_plaintext" ||
+                       std::any_of(transports.begin(), transports.end(),
+                                   [&](const auto& one) { return one.name == value.key; });
+    if (!known)
+      section.fail(&value, value.key,
+                   text("is for one of several transports: write it in ", names));
+  }
+  return transports;
 }
 
 // Null where the section is not there, or is none.
@@ -64,7 +153,7 @@ void read_cluster_sections(ConfigSection& top, std::vector<ConfigError>& errors,
   const TomlValue* transport = take_table(top, "transport");
   if (metadata != nullptr) config.metadata = read_metadata(*metadata, errors);
   if (transport != nullptr)
-    config.transport = read_transport(*transport, config.tls.configured(), errors);
+    config.transports = read_transports(*transport, config.tls.configured(), errors);
   constexpr std::string_view kBoth = " is missing; a node of a cluster has both, any other neither";
   if (top.take("transport") == nullptr && metadata != nullptr) {
     top.fail(metadata, "metadata", text("[transport]", kBoth));

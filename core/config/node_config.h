@@ -48,10 +48,11 @@ struct MetadataConfig {
   std::vector<ServiceOption> options;  // the plugin checks them
 };
 
-// How this node speaks with the others.
+// One way in which this node speaks with the others.
 struct TransportConfig {
   TomlPlace place;
   std::string plugin;                  // as in ServiceConfig
+  std::string name;                    // as other nodes know it: of a path, the file's without .so
   ListenAddress listen;                // of this machine; other nodes are told it
   std::vector<ServiceOption> options;  // the plugin checks them; allow_plaintext is one of them
 };
@@ -79,11 +80,13 @@ struct NodeConfig {
   TlsConfig tls;
   // Both in a cluster, else neither.
   std::optional<MetadataConfig> metadata;
-  std::optional<TransportConfig> transport;
+  std::vector<TransportConfig> transports;  // most wanted first
 
   // Over TCP, the admin API is asked over TLS.
   bool admin_speaks_tls() const { return tls.configured() && !admin.is_unix() && !admin_plaintext; }
 };
+
+inline constexpr size_t kTransportConfigsMax = 4;
 
 struct ConfigError {
   TomlPlace place;      // line 0: the file as a whole

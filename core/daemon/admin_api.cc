@@ -201,6 +201,19 @@ Json to_json(const GroupInSync& group) {
           {"primary", group.primary}, {"office_here", group.office_here}};
 }
 
+Json to_json(const TransportStatus& transport) {
+  return {{"name", transport.name},
+          {"address", transport.address},
+          {"used", transport.problem.empty()},
+          {"problem", transport.problem}};
+}
+
+Json to_json(const PeerStatus& peer) {
+  return {{"node", peer.node},       {"transport", peer.transport},
+          {"address", peer.address}, {"fallback", peer.fallback},
+          {"problem", peer.problem}, {"fallback_count", peer.fallback_count}};
+}
+
 Json to_json(const AttachmentStatus& attachment) {
   return {{"volume", attachment.volume},
           {"node", attachment.node},
@@ -224,7 +237,9 @@ Json to_json(const ClusterStatus& cluster) {
           {"silent_primary_count", cluster.silent_primary_count},
           {"office_count", cluster.office_count},
           {"silent_nodes", cluster.silent_nodes},
-          {"groups", list_json(cluster.groups)}};
+          {"groups", list_json(cluster.groups)},
+          {"transports", list_json(cluster.transports)},
+          {"peers", list_json(cluster.peers)}};
 }
 
 Json to_json(const NodeStatus& node) {

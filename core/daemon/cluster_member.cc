@@ -50,20 +50,6 @@ Status not_of_this_cluster(const DiskGroupConfig& config, const Uuid& has, const
                " --wipe makes an empty disk group of it")};
 }
 
-bool allows_plaintext(const TransportConfig& transport) {
-  return std::any_of(transport.options.begin(), transport.options.end(),
-                     [](const ServiceOption& option) {
-                       return option.key == "allow_plaintext" && option.value == "true";
-                     });
-}
-
-Status proves_nothing(const TransportConfig& transport) {
-  return {ErrorCode::kUnsupported,
-          text("\"", transport.plugin,
-               "\" cannot prove who a peer is, and [tls] asks for that; "
-               "allowed: tcp, or allow_plaintext = true, which lets any machine in")};
-}
-
 }  // namespace
 
 std::unique_ptr<ClusterMember> ClusterMember::load(const std::string& plugin_directory,
@@ -85,25 +71,8 @@ std::unique_ptr<ClusterMember> ClusterMember::load(const std::string& plugin_dir
   } else {
     fail(metadata.place, "metadata.use", library.status());
   }
-  const TransportConfig& transport = *config.transport;
-  library = open_library(plugin_directory, transport.plugin, VARVE_KIND_TRANSPORT);
-  if (library.ok()) {
-    member->transport_library_ = std::move(*library);
-    member->transport_library_->set_tls(config.tls);
-    auto made = PluginTransport::create(*member->transport_library_, transport.options, 0);
-    const bool proves =
-        (member->transport_library_->transport().flags & VARVE_TRANSPORT_PROVES_NAMES) != 0;
-    if (config.tls.configured() && !proves && !allows_plaintext(transport))
-      fail(transport.place, "transport.use", proves_nothing(transport));
-    else if (made.ok())
-      member->transport_ = std::move(*made);
-    else
-      fail(transport.place, "transport", made.status());
-  } else {
-    fail(transport.place, "transport.use", library.status());
-  }
+  member->transports_.load(plugin_directory, config, errors);
   member->version_ = version;
-  member->listen_ = transport.listen.to_text();
   return errors.size() == errors_before ? std::move(member) : nullptr;
 }
 
@@ -187,15 +156,16 @@ Task<Status> ClusterMember::join() {
   say("joining");
   NodeRecord record;
   record.name = node_name_;
-  record.address = listen_;
+  record.address = transports_.addresses();
   record.version = version_;
   boot_ = record.boot = loop_->runtime().random.next() | 1;
   VARVE_CO_TRY(co_await register_node_until_done(&record));
   options.node = record.id;
   options.boot = record.boot;
-  options.listen = listen_;
-  node_ = std::make_unique<ClusterNode>(loop_->runtime(), *transport_, *metadata_, options);
-  loop_->add_poller(*transport_);
+  options.listen = transports_.listen();
+  node_ = std::make_unique<ClusterNode>(loop_->runtime(), transports_.transports(), *metadata_,
+                                        options);
+  transports_.add_to(*loop_);
   const Result<std::string> address = node_->listen();
   if (!address.ok()) {
     co_return Status(address.code(), text("transport: ", address.status().message()));
@@ -353,9 +323,9 @@ Task<void> ClusterMember::leave() {
   joined_ = false;
   if (node_ != nullptr) {
     co_await stop_node();
-    loop_->remove_poller(*transport_);
+    transports_.remove_from(*loop_);
   }
-  transport_.reset();
+  transports_.close();
   volumes_.reset();
   node_.reset();
   co_await metadata_->close();

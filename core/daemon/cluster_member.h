@@ -1,4 +1,4 @@
-// ClusterMember: this node's part in a cluster while varved runs: the two plugins, its
+// ClusterMember: this node's part in a cluster while varved runs: its plugins, its
 // registration, its disk groups as members of groups, and the volumes that its clients have open.
 //
 //     load -> start -> join -> take_in (each disk group) -> ... -> end_opens -> end_waits -> leave
@@ -20,8 +20,8 @@
 #include "core/config/node_config.h"
 #include "core/daemon/cluster_status.h"
 #include "core/daemon/disk_group.h"
+#include "core/daemon/node_transports.h"
 #include "core/daemon/node_volumes.h"
-#include "core/net/plugin_transport.h"
 #include "core/plugin/plugin_library.h"
 #include "core/runtime/task_group.h"
 #include "core/runtime/uring_loop.h"
@@ -34,7 +34,7 @@ namespace varve {
 
 class ClusterMember final : public VolumeDirectory {
  public:
-  // Loads both plugins and lets them check their options. Opens nothing. Null after errors.
+  // Loads the plugins and lets them check their options. Opens nothing. Null after errors.
   static std::unique_ptr<ClusterMember> load(const std::string& plugin_directory,
                                              const NodeConfig& config, const std::string& version,
                                              std::vector<ConfigError>& errors);
@@ -78,6 +78,8 @@ class ClusterMember final : public VolumeDirectory {
   Task<Result<AttachmentStatus>> detach(std::string name, bool force);
   Task<Result<std::vector<ClusterNodeStatus>>> nodes();
   ClusterStatus status() const;
+  // What each transport found; after load().
+  std::string transports_found() const { return transports_.found(); }
   std::vector<VolumeStatus> volumes() const;  // by name
 
  private:
@@ -102,12 +104,11 @@ class ClusterMember final : public VolumeDirectory {
   SnapshotStatus status_of(const ClusterVolume& volume, const ClusterSnapshot& snapshot) const;
   AttachmentStatus attachment_of(const ClusterVolume& volume) const;
   GroupInSync in_sync_of(const GroupRecord& group) const;
+  PeerStatus peer_status_of(const NodeRecord& node) const;
 
   std::unique_ptr<PluginLibrary> metadata_library_;
-  std::unique_ptr<PluginLibrary> transport_library_;
   std::vector<ServiceOption> metadata_options_;
-  std::string listen_;
-  std::unique_ptr<PluginTransport> transport_;
+  NodeTransports transports_;
 
   UringLoop* loop_ = nullptr;  // while started
   std::string node_name_;

@@ -191,20 +191,32 @@ GroupInSync ClusterMember::in_sync_of(const GroupRecord& group) const {
   return status;
 }
 
+PeerStatus ClusterMember::peer_status_of(const NodeRecord& node) const {
+  const PeerConnection now = node_->peers().connection(node.id);
+  return {.node = node.name,
+          .transport = now.transport,
+          .address = now.address,
+          .fallback = now.fallback,
+          .problem = now.problem,
+          .fallback_count = now.fallback_count};
+}
+
 ClusterStatus ClusterMember::status() const {
   ClusterStatus status;
   status.state = state_;
   status.joined = joined_;
   if (metadata_ != nullptr) status.metadata_problem = metadata_->broken_why();
-  if (transport_ != nullptr) status.transport_problem = transport_->broken_why();
+  status.transports = transports_.status(node_ == nullptr ? nullptr : &node_->peers());
   if (!joined_) return status;
   const ClusterView& view = node_->view();
   status.id = uuid_text(id_);
   status.node_id = static_cast<uint32_t>(node_->node());
   const auto* self = view.node(node_->node());
   status.name_taken = self != nullptr && self->record.boot != boot_;
-  for (const auto& [id, node] : view.nodes())
+  for (const auto& [id, node] : view.nodes()) {
     if (!is_heard(id)) status.silent_nodes.push_back(node.record.name);
+    if (id != node_->node()) status.peers.push_back(peer_status_of(node.record));
+  }
   for (const auto& [id, group] : view.groups()) {
     ++status.group_count;
     const GroupRecord& record = group.record;

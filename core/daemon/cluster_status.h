@@ -20,7 +20,7 @@ struct ClusterInitialised {
 struct ClusterNodeStatus {
   uint32_t id = 0;
   std::string name;
-  std::string address;  // of its transport
+  std::string address;  // on each of its transports
   std::string version;
   bool heard = false;  // lately
   uint64_t disk_group_count = 0;
@@ -39,6 +39,23 @@ struct GroupInSync {
   bool office_here = false;  // this node is the primary and serves
 };
 
+// A transport of this node's config.
+struct TransportStatus {
+  std::string name;
+  std::string address;  // where this node listens
+  std::string problem;  // why it is not used; empty when it is
+};
+
+// How this node reaches another one.
+struct PeerStatus {
+  std::string node;
+  std::string transport;        // in use now; empty: no connection is open
+  std::string address;          // on it
+  std::string fallback;         // why it is not on the most wanted transport; empty when it is
+  std::string problem;          // why it cannot be reached at all, when that is known
+  uint64_t fallback_count = 0;  // since the start: connections over a less wanted transport
+};
+
 struct ClusterStatus {
   bool joined = false;
   std::string state;  // in words: what it is, or what it waits for
@@ -51,9 +68,10 @@ struct ClusterStatus {
   std::vector<std::string> silent_nodes;
   bool name_taken = false;  // another daemon has registered under this node's name
   std::vector<GroupInSync> groups;
+  std::vector<TransportStatus> transports;        // in the config's order
+  std::vector<PeerStatus> peers;                  // all other nodes, by number
   std::map<std::string, std::string> unreadable;  // records, by key, with the reason
   std::string metadata_problem;                   // why a plugin is not trusted any more
-  std::string transport_problem;
 };
 
 // Who may use a volume, after varve attach or detach.

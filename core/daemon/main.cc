@@ -162,9 +162,11 @@ int run(const DaemonArguments& arguments) {
     case Action::kDescribePlugin:
       return describe_plugin(arguments.plugin_path);
     case Action::kCheck: {
-      const bool good = load_config(arguments.config_path) != nullptr;
-      if (good) print(stdout, text(arguments.config_path, ": ok\n"));
-      return good ? kExitClean : kExitBadConfig;
+      const auto checked = load_config(arguments.config_path);
+      if (checked == nullptr) return kExitBadConfig;
+      if (checked->cluster) print(stdout, checked->cluster->transports_found());
+      print(stdout, text(arguments.config_path, ": ok\n"));
+      return kExitClean;
     }
     case Action::kServe: {
       auto checked = load_config(arguments.config_path);

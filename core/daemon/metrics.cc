@@ -208,6 +208,18 @@ void add_cluster(std::string& out, const ClusterStatus& cluster) {
   add("varve_cluster_silent_nodes", "Nodes that were not heard of lately.",
       cluster.silent_nodes.size());
   add("varve_cluster_offices", "Groups that this node is the primary of.", cluster.office_count);
+  begin(out, "varve_peer_connected", "gauge", "1 for the transport over which a node is reached.");
+  for (const PeerStatus& peer : cluster.peers) {
+    if (!peer.transport.empty())
+      sample(out, "varve_peer_connected",
+             text(label("node", peer.node), ",", label("transport", peer.transport)), 1);
+  }
+  begin(out, "varve_peer_on_fallback", "gauge", "1 while it is not the most wanted transport.");
+  for (const PeerStatus& peer : cluster.peers)
+    sample(out, "varve_peer_on_fallback", label("node", peer.node), !peer.fallback.empty());
+  begin(out, "varve_peer_fallbacks_total", "counter", "Connections over a less wanted transport.");
+  for (const PeerStatus& peer : cluster.peers)
+    sample(out, "varve_peer_fallbacks_total", label("node", peer.node), peer.fallback_count);
 }
 
 }  // namespace

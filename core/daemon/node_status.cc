@@ -91,8 +91,12 @@ void add_cluster_problems(const ClusterStatus& cluster, std::vector<std::string>
     problems.push_back(text("metadata record ", key, " cannot be read: ", why));
   if (!cluster.metadata_problem.empty())
     problems.push_back(text("metadata plugin: ", cluster.metadata_problem));
-  if (!cluster.transport_problem.empty())
-    problems.push_back(text("transport plugin: ", cluster.transport_problem));
+  for (const TransportStatus& transport : cluster.transports) {
+    if (!transport.problem.empty())
+      problems.push_back(text("transport ", transport.name, " is not used: ", transport.problem));
+  }
+  for (const PeerStatus& peer : cluster.peers)
+    if (!peer.problem.empty()) problems.push_back(text("node ", peer.node, ": ", peer.problem));
 }
 
 }  // namespace

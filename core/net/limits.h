@@ -29,6 +29,16 @@ inline constexpr uint64_t kConnectNs = 2000 * kMillisecond;
 inline constexpr uint64_t kReconnectPauseMinNs = 50 * kMillisecond;
 inline constexpr uint64_t kReconnectPauseMaxNs = 1000 * kMillisecond;
 
+// While a connection is not on the most wanted transport, that is tried again: after the first
+// pause, then doubled up to the largest.
+inline constexpr uint64_t kBetterPauseMinNs = 2000 * kMillisecond;
+inline constexpr uint64_t kBetterPauseMaxNs = 60'000 * kMillisecond;
+// A connection that lasted for so long makes that pause short again.
+inline constexpr uint64_t kSteadyNs = 10'000 * kMillisecond;
+// How long new requests may wait while those on the old connection are answered and the new one
+// says Hello; then they go on where they were. Short against a lease.
+inline constexpr uint64_t kMoveNs = 500 * kMillisecond;
+
 // Who has connected says Hello within this time, and so many may be about to.
 inline constexpr uint64_t kHelloNs = 5000 * kMillisecond;
 inline constexpr uint32_t kStrangersMax = 64;

@@ -8,19 +8,38 @@
 namespace varve {
 
 PeerLink::PeerLink(PeersCore& core, NodeId node)
-    : core_(core), node_(node), changed_(core.runtime().ready) {}
+    : core_(core), node_(node), ways_(core.transports()), changed_(core.runtime().ready) {}
 
 PeerLink::~PeerLink() {
-  VARVE_CHECK(pending_.empty() && !calls_wait() && !dialing_);
+  VARVE_CHECK(pending_.empty() && !calls_wait() && !dialing_ && !climbing_);
 }
 
-void PeerLink::set_address(std::string address) {
-  if (address == address_) return;
-  address_ = std::move(address);
-  pause_ns_ = 0;
-  retry_at_ns_ = 0;
+void PeerLink::set_addresses(const std::vector<PeerAddress>& addresses) {
+  const bool changed = ways_.set(addresses);
+  const std::string none = ways_.why_none();
+  if (!none.empty() && none != said_none_)
+    log_error("net", "node " + std::to_string(static_cast<uint32_t>(node_)) + ": " + none);
+  said_none_ = none;
+  if (!changed) return;
+  if (ways_.empty() && leg_.connection == 0) end_all();
+  better_pause_ns_ = kBetterPauseMinNs;
+  better_at_ns_ = 0;
   changed_.wake_all();
   start_dial();
+  start_climb();
+}
+
+PeerConnection PeerLink::connection() const {
+  PeerConnection now;
+  now.fallback_count = fallback_count_;
+  if (leg_.state == State::kReady) {
+    now.transport = core_.transports().name(leg_.way.transport);
+    now.address = leg_.way.address;
+    now.fallback = ways_.why_not_better(leg_.way);
+  } else {
+    now.problem = said_none_;
+  }
+  return now;
 }
 
 bool PeerLink::calls_wait() const {
@@ -29,14 +48,14 @@ bool PeerLink::calls_wait() const {
 }
 
 Task<Status> PeerLink::call(PeerCall& call, uint64_t deadline_ns) {
-  if (stopped_ || (connection_ == 0 && address_.empty())) co_return ErrorCode::kClosed;
+  if (stopped_ || (leg_.connection == 0 && ways_.empty())) co_return ErrorCode::kClosed;
   const PeersCore::Operation operation(core_);
   call.request_id = ++request_id_;
   call.encode({.type = call.type, .request_id = call.request_id, .body = call.body},
               call.payload_slices);
   call.state = CallState::kQueued;
   lane(call.type).queue.push_back(call);
-  if (state_ == State::kReady)
+  if (leg_.state == State::kReady)
     pump();
   else
     start_dial();
@@ -67,20 +86,20 @@ PeerLink::Lane* PeerLink::next_lane() {
 }
 
 void PeerLink::pump() {
-  while (state_ == State::kReady && !blocked_) {
+  while (leg_.state == State::kReady && !leg_.blocked && !holding_) {
     Lane* lane = next_lane();
     if (lane == nullptr) return;
     PeerCall& call = static_cast<PeerCall&>(lane->queue.front());
-    const Status sent = core_.sends().send(connection_, call);
+    const Status sent = core_.sends().send(leg_.connection, call);
     if (sent.ok()) {
       lane->queue.pop_front();
       ++lane->unanswered;
       call.state = CallState::kSent;
       pending_.insert(call);
     } else if (sent.code() == ErrorCode::kBusy || sent.code() == ErrorCode::kClosed) {
-      blocked_ = true;  // writable() or closed() follows
+      leg_.blocked = true;  // writable() or closed() follows
     } else {
-      close("the transport refuses to send: " + std::string(sent.message()));
+      close(leg_, "the transport refuses to send: " + std::string(sent.message()));
     }
   }
 }
@@ -89,23 +108,28 @@ void PeerLink::end(PeerCall& call, Status status) {
   call.state = CallState::kEnded;
   call.status = std::move(status);
   call.changed.wake_all();
+  if (holding_ && pending_.empty()) changed_.wake_all();
 }
 
-void PeerLink::end_all() {
+void PeerLink::end_sent() {
   while (!pending_.empty()) {
     PeerCall& call = *pending_.begin();
     pending_.erase(pending_.begin());
     end(call, ErrorCode::kClosed);
   }
+  for (Lane& lane : lanes_) lane.unanswered = 0;
+  abandoned_.clear();
+}
+
+void PeerLink::end_all() {
+  end_sent();
   for (Lane& lane : lanes_) {
     while (!lane.queue.empty()) {
       PeerCall& call = static_cast<PeerCall&>(lane.queue.front());
       lane.queue.pop_front();
       end(call, ErrorCode::kClosed);
     }
-    lane.unanswered = 0;
   }
-  abandoned_.clear();
 }
 
 // Its time is over. A reply to it still counts for the connection, but no more for the caller.
@@ -120,45 +144,51 @@ void PeerLink::abandon(PeerCall& call) {
 }
 
 bool PeerLink::connected(uint64_t op_id, ErrorCode result, ConnectionId connection) {
-  if (op_id != connect_op_ || state_ != State::kConnecting) return false;
-  connect_op_ = 0;
+  Leg& leg = op_id == next_.connect_op ? next_ : leg_;
+  if (op_id != leg.connect_op || leg.state != State::kConnecting) return false;
+  leg.connect_op = 0;
   if (result == ErrorCode::kOk) {
-    connection_ = connection;
-    state_ = State::kGreeting;
-    blocked_ = false;
-    proven_ = false;
-    say_hello();
+    leg.connection = connection;
+    leg.state = State::kConnected;
+    if (&leg == &leg_) say_hello(leg);
   } else {
-    failed(error_name(result));
-    state_ = State::kIdle;
+    failed(leg, "no connection: " + std::string(error_name(result)));
+    leg = {};
   }
   changed_.wake_all();
   return true;
 }
 
-void PeerLink::say_hello() {
+void PeerLink::say_hello(Leg& leg) {
   const PeersOptions& options = core_.options();
   const HelloRequest hello{.cluster = options.cluster, .node = options.node, .boot = options.boot};
   OutgoingMessage message(core_.runtime().ready);
   message.encode({.type = MessageType::kHello, .body = body_bytes(hello)}, {});
-  const Status sent = core_.sends().send(connection_, message);
-  if (!sent.ok()) close("the transport refuses to send Hello: " + std::string(sent.message()));
+  leg.state = State::kGreeting;
+  const Status sent = core_.sends().send(leg.connection, message);
+  if (!sent.ok()) close(leg, "the transport refuses to send Hello: " + std::string(sent.message()));
 }
 
-void PeerLink::received(ConnectionId, std::span<const std::byte> header, uint32_t payload_bytes,
-                        Payload payload) {
-  if (state_ != State::kGreeting && state_ != State::kReady) return;
+PeerLink::Leg* PeerLink::leg_of(ConnectionId connection) {
+  if (connection == leg_.connection) return &leg_;
+  return connection == next_.connection ? &next_ : nullptr;
+}
+
+void PeerLink::received(ConnectionId connection, std::span<const std::byte> header,
+                        uint32_t payload_bytes, Payload payload) {
+  Leg* leg = leg_of(connection);
+  if (leg == nullptr || (leg->state != State::kGreeting && leg->state != State::kReady)) return;
   const Result<Message> message = decode_message(header, payload_bytes);
   Status taken = message.status();
-  if (message.ok() && state_ == State::kGreeting)
-    taken = take_hello(*message);
+  if (message.ok() && leg->state == State::kGreeting)
+    taken = take_hello(*leg, *message);
   else if (message.ok())
     taken = take_reply(*message, payload);
-  if (!taken.ok()) return close(taken.message());
+  if (!taken.ok()) return close(*leg, taken.message());
   pump();
 }
 
-Status PeerLink::take_hello(const Message& message) {
+Status PeerLink::take_hello(Leg& leg, const Message& message) {
   if (message.type != MessageType::kHello || !message.reply || message.request_id != 0)
     return {ErrorCode::kDamaged, "something else than the answer to Hello"};
   if (message.status != ErrorCode::kOk)
@@ -168,14 +198,25 @@ Status PeerLink::take_hello(const Message& message) {
   if (hello.node != node_)
     return {ErrorCode::kInvalidArgument,
             "there is node " + std::to_string(static_cast<uint32_t>(hello.node))};
-  const Status named = core_.check_name(connection_, node_);
+  const Status named = core_.check_name(leg.connection, node_);
   if (!named.ok()) return {named.code(), "not " + std::string(named.message())};
-  state_ = State::kReady;
+  if (&leg == &next_) moved();
+  leg_.state = State::kReady;
+  ready_at_ns_ = core_.runtime().clock.monotonic_ns();
   ++connection_number_;
-  last_failure_.clear();
+  ways_.made(leg_.way);
+  said_.erase(leg_.way.transport);
   changed_.wake_all();
-  log_info("net",
-           "connected to node " + std::to_string(static_cast<uint32_t>(node_)) + " at " + address_);
+  const std::string over = core_.transports().name(leg_.way.transport);
+  const std::string who = "connected to node " + std::to_string(static_cast<uint32_t>(node_)) +
+                          " at " + leg_.way.address + " over " + over;
+  if (ways_.rank(leg_.way) == 0) {
+    log_info("net", who);
+  } else {
+    ++fallback_count_;
+    log_warn("net", who + "; fallback: " + ways_.why_not_better(leg_.way));
+    start_climb();
+  }
   return {};
 }
 
@@ -202,8 +243,8 @@ Status PeerLink::take_reply(const Message& message, Payload& payload) {
     return {ErrorCode::kDamaged, "a reply whose payload has another size than its body says"};
   pending_.erase(found);
   --lane(message.type).unanswered;
-  proven_ = true;
-  pause_ns_ = 0;
+  if (!leg_.proven) ways_.worked(leg_.way);
+  leg_.proven = true;
   call.reply_body = MessageBody(message.body);
   call.payload = std::move(payload);
   end(call, message.status);
@@ -211,100 +252,203 @@ Status PeerLink::take_reply(const Message& message, Payload& payload) {
 }
 
 // The connection is given up by this side; closed() follows.
-void PeerLink::close(std::string_view why) {
-  failed(why);
-  if (state_ == State::kReady) end_all();
-  state_ = State::kClosing;
-  core_.transport().disconnect(connection_);
+void PeerLink::close(Leg& leg, std::string_view why) {
+  if (&leg == &next_) return drop_next(why);
+  failed(leg, why);
+  if (leg.state == State::kReady) end_all();
+  leg.state = State::kClosing;
+  core_.transports().disconnect(leg.connection);
   changed_.wake_all();
 }
 
-void PeerLink::failed(std::string_view why) {
+void PeerLink::failed(const Leg& leg, std::string_view why) {
   if (stopped_) return;
-  if (!proven_) {
-    pause_ns_ =
-        pause_ns_ == 0 ? kReconnectPauseMinNs : std::min(2 * pause_ns_, kReconnectPauseMaxNs);
-    retry_at_ns_ = core_.runtime().clock.monotonic_ns() + pause_ns_;
-  }
-  if (why == last_failure_) return;
-  last_failure_ = why;
-  log_warn("net", "node " + std::to_string(static_cast<uint32_t>(node_)) + " at " + address_ +
-                      ": " + last_failure_);
+  if (!leg.proven) ways_.failed(leg.way, why, core_.runtime().clock.monotonic_ns());
+  std::string& said = said_[leg.way.transport];
+  if (why == said) return;
+  said = why;
+  log_warn("net", "node " + std::to_string(static_cast<uint32_t>(node_)) + " at " +
+                      leg.way.address + " over " + core_.transports().name(leg.way.transport) +
+                      ": " + said);
 }
 
-void PeerLink::closed(ConnectionId, ErrorCode why) {
-  if (state_ != State::kClosing) failed("connection lost: " + std::string(error_name(why)));
-  if (state_ == State::kReady) end_all();
-  connection_ = 0;
-  blocked_ = false;
-  proven_ = false;
-  state_ = State::kIdle;
+void PeerLink::closed(ConnectionId connection, ErrorCode why) {
+  Leg* leg = leg_of(connection);
+  if (leg == nullptr) return;
+  if (leg == &next_) {
+    // The transport has closed it: there is nothing to disconnect.
+    failed(next_, "connection lost: " + std::string(error_name(why)));
+    next_ = {};
+    return changed_.wake_all();
+  }
+  // After Hello on the next one the other side closes this one, on which nothing is left.
+  const bool replaced = next_.state == State::kGreeting;
+  if (leg_.state != State::kClosing && !replaced)
+    failed(leg_, "connection lost: " + std::string(error_name(why)));
+  if (leg_.state == State::kReady && !replaced) lost();
+  leg_ = {};
   changed_.wake_all();
   start_dial();
 }
 
-void PeerLink::writable(ConnectionId) {
-  blocked_ = false;
+// A connection that lasted for a while makes the next fallback a short one.
+void PeerLink::lost() {
+  if (core_.runtime().clock.monotonic_ns() - ready_at_ns_ >= kSteadyNs)
+    better_pause_ns_ = kBetterPauseMinNs;
+  end_all();
+}
+
+void PeerLink::writable(ConnectionId connection) {
+  Leg* leg = leg_of(connection);
+  if (leg == nullptr) return;
+  leg->blocked = false;
   pump();
 }
 
 void PeerLink::stop() {
   stopped_ = true;
   end_all();
-  connect_op_ = 0;
-  if (state_ == State::kConnecting) state_ = State::kIdle;
-  if (connection_ != 0 && state_ != State::kClosing) {
-    state_ = State::kClosing;
-    core_.transport().disconnect(connection_);
+  for (Leg* leg : {&leg_, &next_}) {
+    leg->connect_op = 0;
+    if (leg->state == State::kConnecting) leg->state = State::kIdle;
+    if (leg->connection == 0 || leg->state == State::kClosing) continue;
+    leg->state = State::kClosing;
+    core_.transports().disconnect(leg->connection);
   }
   changed_.wake_all();
 }
 
+bool PeerLink::begin_connect(Leg& leg, const Way& way) {
+  leg = {.state = State::kConnecting, .way = way};
+  const Result<uint64_t> op_id = core_.connect(*this, way);
+  if (op_id.ok()) {
+    leg.connect_op = *op_id;
+    return true;
+  }
+  failed(leg, op_id.status().message());
+  leg = {};
+  return false;
+}
+
 void PeerLink::start_dial() {
-  if (dialing_ || stopped_ || state_ == State::kReady || address_.empty() || !calls_wait()) return;
+  if (dialing_ || stopped_ || leg_.state == State::kReady || ways_.empty() || !calls_wait()) return;
   dialing_ = true;
   core_.tasks().start(dial());
 }
 
 Task<void> PeerLink::dial() {
-  while (!stopped_ && state_ != State::kReady && calls_wait()) {
-    if (state_ == State::kClosing) {
+  while (!stopped_ && leg_.state != State::kReady && !ways_.empty() && calls_wait()) {
+    uint64_t next_ns = 0;
+    const Way* way = ways_.due(core_.runtime().clock.monotonic_ns(), &next_ns);
+    if (leg_.state == State::kClosing || next_.state == State::kGreeting) {
       co_await changed_.wait();
-    } else if (core_.runtime().clock.monotonic_ns() < retry_at_ns_) {
-      co_await changed_.wait_until(core_.runtime().timers, retry_at_ns_);
+    } else if (way == nullptr) {
+      co_await changed_.wait_until(core_.runtime().timers, next_ns);
     } else {
-      co_await attempt();
+      const Way wanted = *way;
+      co_await attempt(wanted);
     }
   }
   dialing_ = false;
 }
 
 // One connection, up to the answer to Hello.
-Task<void> PeerLink::attempt() {
+Task<void> PeerLink::attempt(Way way) {
   const uint64_t deadline_ns = core_.runtime().clock.monotonic_ns() + kConnectNs;
-  proven_ = false;
-  state_ = State::kConnecting;
-  const Result<uint64_t> op_id = core_.connect(*this, address_);
-  if (!op_id.ok()) {
-    failed(op_id.status().message());
-    state_ = State::kIdle;
-    co_return;
-  }
-  connect_op_ = *op_id;
-  while (state_ == State::kConnecting || state_ == State::kGreeting) {
+  if (!begin_connect(leg_, way)) co_return;
+  while (leg_.state == State::kConnecting || leg_.state == State::kGreeting) {
     const bool woken = co_await changed_.wait_until(core_.runtime().timers, deadline_ns);
     if (!woken) attempt_too_late();
   }
 }
 
 void PeerLink::attempt_too_late() {
-  if (state_ == State::kGreeting) {
-    close("no answer to Hello in time");
-  } else if (state_ == State::kConnecting) {
-    failed("no connection in time");
-    connect_op_ = 0;
-    state_ = State::kIdle;
+  if (leg_.state == State::kGreeting) {
+    close(leg_, "no answer to Hello in time");
+  } else if (leg_.state == State::kConnecting) {
+    failed(leg_, "no connection in time");
+    leg_ = {};
   }
+}
+
+bool PeerLink::can_climb() const {
+  return !stopped_ && leg_.state == State::kReady && ways_.rank(leg_.way) > 0 && !ways_.empty();
+}
+
+void PeerLink::start_climb() {
+  if (climbing_ || !can_climb()) return;
+  climbing_ = true;
+  core_.tasks().start(climb());
+}
+
+Task<void> PeerLink::climb() {
+  better_at_ns_ = core_.runtime().clock.monotonic_ns() + better_pause_ns_;
+  while (can_climb()) {
+    if (core_.runtime().clock.monotonic_ns() < better_at_ns_) {
+      co_await changed_.wait_until(core_.runtime().timers, better_at_ns_);
+      continue;
+    }
+    better_pause_ns_ = std::min(2 * better_pause_ns_, kBetterPauseMaxNs);
+    for (size_t i = 0; can_climb() && i < ways_.rank(leg_.way); ++i) {
+      const Way way = ways_.at(i);
+      co_await try_way(way);
+    }
+    better_at_ns_ = core_.runtime().clock.monotonic_ns() + better_pause_ns_;
+  }
+  climbing_ = false;
+}
+
+Task<void> PeerLink::try_way(Way way) {
+  const uint64_t deadline_ns = core_.runtime().clock.monotonic_ns() + kConnectNs;
+  if (!begin_connect(next_, way)) co_return;
+  bool in_time = true;
+  while (next_.state == State::kConnecting && in_time)
+    in_time = co_await changed_.wait_until(core_.runtime().timers, deadline_ns);
+  if (next_.state == State::kConnected && can_climb()) {
+    co_await move_over();
+  } else {
+    drop_next(in_time ? "" : "no connection in time");
+  }
+}
+
+// Nothing new is sent while it runs.
+Task<void> PeerLink::move_over() {
+  TimerQueue& timers = core_.runtime().timers;
+  const uint64_t deadline_ns = core_.runtime().clock.monotonic_ns() + kMoveNs;
+  holding_ = true;
+  bool in_time = true;
+  while (in_time && !pending_.empty() && can_climb() && next_.state == State::kConnected)
+    in_time = co_await changed_.wait_until(timers, deadline_ns);
+  std::string why = in_time ? "" : "too much was on its way to change over";
+  if (in_time && can_climb() && next_.state == State::kConnected) {
+    why = "no answer to Hello in time";
+    say_hello(next_);
+    while (in_time && next_.state == State::kGreeting)
+      in_time = co_await changed_.wait_until(timers, deadline_ns);
+  }
+  holding_ = false;
+  drop_next(why);
+  pump();
+}
+
+// The next connection is the one now; nothing is on its way on the old one.
+void PeerLink::moved() {
+  end_sent();
+  if (leg_.connection != 0 && leg_.state != State::kClosing)
+    core_.transports().disconnect(leg_.connection);
+  leg_ = std::exchange(next_, {});
+  holding_ = false;
+}
+
+// The climb task's connection is not to be had; nothing when it is there no more.
+void PeerLink::drop_next(std::string_view why) {
+  if (next_.state == State::kIdle) return;
+  if (!why.empty()) failed(next_, why);
+  const Leg dropped = std::exchange(next_, {});
+  if (dropped.connection != 0 && dropped.state != State::kClosing)
+    core_.transports().disconnect(dropped.connection);
+  changed_.wake_all();
+  start_dial();
 }
 
 }  // namespace varve

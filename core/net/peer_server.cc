@@ -38,7 +38,7 @@ void PeerServer::stop() {
   for (auto& [connection, client] : clients_) {
     drop_replies(client);
     client.state = State::kClosing;
-    core_.transport().disconnect(connection);
+    core_.transports().disconnect(connection);
   }
   changed_.wake_all();
   stop_wanted_.wake_all();
@@ -269,7 +269,7 @@ void PeerServer::close(ConnectionId connection, Client& client, std::string_view
   if (client.state == State::kClosing) return;
   if (client.state == State::kRefused) {  // that was in the log
     client.state = State::kClosing;
-    return core_.transport().disconnect(connection);
+    return core_.transports().disconnect(connection);
   }
   const std::string who = client.state == State::kReady
                               ? "node " + std::to_string(static_cast<uint32_t>(client.node))
@@ -277,7 +277,7 @@ void PeerServer::close(ConnectionId connection, Client& client, std::string_view
   log_warn("net", "the connection that " + who + " has made is closed: " + std::string(why));
   client.state = State::kClosing;
   drop_replies(client);
-  core_.transport().disconnect(connection);
+  core_.transports().disconnect(connection);
 }
 
 void PeerServer::closed(ConnectionId connection, ErrorCode) {

@@ -4,8 +4,9 @@
 
 namespace varve {
 
-Peers::Peers(Runtime& runtime, Transport& transport, PeersOptions options)
-    : runtime_(runtime), core_(std::make_unique<PeersCore>(runtime, transport, options)) {}
+Peers::Peers(Runtime& runtime, std::vector<NamedTransport> transports, PeersOptions options)
+    : runtime_(runtime),
+      core_(std::make_unique<PeersCore>(runtime, std::move(transports), options)) {}
 
 Peers::~Peers() = default;
 
@@ -13,12 +14,12 @@ Status Peers::start(PeerHandler& handler) {
   return core_->start(handler);
 }
 
-Result<std::string> Peers::listen(const std::string& address) {
-  return core_->transport().listen(address);
+Result<std::string> Peers::listen(const std::string& address, size_t transport) {
+  return core_->transports().listen(transport, address);
 }
 
-void Peers::set_address(NodeId node, std::string address, std::string name) {
-  core_->set_address(node, std::move(address), std::move(name));
+void Peers::set_address(NodeId node, const std::vector<PeerAddress>& addresses, std::string name) {
+  core_->set_address(node, addresses, std::move(name));
 }
 
 Task<void> Peers::stop() {
@@ -27,6 +28,14 @@ Task<void> Peers::stop() {
 
 uint64_t Peers::connection_number(NodeId node) const {
   return core_->connection_number(node);
+}
+
+const std::string& Peers::transport_problem(size_t transport) const {
+  return core_->transports().problem(transport);
+}
+
+PeerConnection Peers::connection(NodeId node) const {
+  return core_->connection(node);
 }
 
 Task<Status> Peers::call_bytes(NodeId to, PeerCall& call, uint64_t deadline_ns) {

@@ -2,12 +2,13 @@
 
 namespace varve {
 
-PeersCore::PeersCore(Runtime& runtime, Transport& transport, const PeersOptions& options)
+PeersCore::PeersCore(Runtime& runtime, std::vector<NamedTransport> transports,
+                     const PeersOptions& options)
     : runtime_(runtime),
-      transport_(transport),
       options_(options),
-      buffers_(transport, options.receive_buffers_small, options.receive_buffers_large),
-      sends_(runtime, transport),
+      transports_(std::move(transports), options.receive_buffers_small,
+                  options.receive_buffers_large),
+      sends_(runtime, transports_),
       tasks_(runtime.ready),
       server_(*this),
       quiet_(runtime.ready) {}
@@ -15,8 +16,7 @@ PeersCore::PeersCore(Runtime& runtime, Transport& transport, const PeersOptions&
 PeersCore::~PeersCore() = default;
 
 Status PeersCore::start(PeerHandler& handler) {
-  transport_.set_sink(*this);
-  VARVE_TRY(buffers_.start());
+  VARVE_TRY(transports_.start(*this));
   server_.start(handler);
   return {};
 }
@@ -27,7 +27,7 @@ Task<void> PeersCore::stop() {
   server_.stop();
   while (operation_count_ > 0 || !endpoints_.empty()) co_await quiet_.wait();
   co_await tasks_.done();
-  buffers_.stop();
+  transports_.stop();
 }
 
 PeersCore::Operation::Operation(PeersCore& core) : core_(core) {
@@ -49,15 +49,16 @@ Task<Status> PeersCore::call(NodeId to, PeerCall& call, uint64_t deadline_ns) {
   return found->second->call(call, deadline_ns);
 }
 
-void PeersCore::set_address(NodeId node, std::string address, std::string name) {
+void PeersCore::set_address(NodeId node, const std::vector<PeerAddress>& addresses,
+                            std::string name) {
   std::unique_ptr<PeerLink>& link = links_[node];
   if (link == nullptr) link = std::make_unique<PeerLink>(*this, node);
-  link->set_address(std::move(address));
   link->set_name(std::move(name));
+  link->set_addresses(addresses);
 }
 
 Status PeersCore::check_name(ConnectionId connection, NodeId node) const {
-  const std::string proven = transport_.peer_name(connection);
+  const std::string proven = transports_.peer_name(connection);
   if (proven.empty()) return {};
   const auto found = links_.find(node);
   const std::string known = found == links_.end() ? std::string() : found->second->name();
@@ -76,9 +77,14 @@ uint64_t PeersCore::connection_number(NodeId node) const {
   return found == links_.end() ? 0 : found->second->connection_number();
 }
 
-Result<uint64_t> PeersCore::connect(PeerLink& link, const std::string& address) {
+PeerConnection PeersCore::connection(NodeId node) const {
+  const auto found = links_.find(node);
+  return found == links_.end() ? PeerConnection() : found->second->connection();
+}
+
+Result<uint64_t> PeersCore::connect(PeerLink& link, const Way& way) {
   const uint64_t op_id = ++connect_op_;
-  const Status begun = transport_.connect(address, op_id);
+  const Status begun = transports_.connect(way.transport, way.address, op_id);
   if (!begun.ok()) return begun;
   connects_[op_id] = &link;
   return op_id;
@@ -91,12 +97,11 @@ void PeersCore::connected(uint64_t op_id, ErrorCode result, ConnectionId connect
   connects_.erase(found);
   if (result == ErrorCode::kOk) endpoints_[connection] = link;
   if (link->connected(op_id, result, connection) || result != ErrorCode::kOk) return;
-  endpoints_.erase(connection);  // it comes too late
-  transport_.disconnect(connection);
+  transports_.disconnect(connection);  // it comes too late
 }
 
 void PeersCore::accepted(ConnectionId connection) {
-  if (!server_.accept(connection)) return transport_.disconnect(connection);
+  if (!server_.accept(connection)) return transports_.disconnect(connection);
   endpoints_[connection] = &server_;
 }
 
@@ -107,7 +112,7 @@ PeerEndpoint* PeersCore::find(ConnectionId connection) const {
 
 void PeersCore::received(ConnectionId connection, std::span<const std::byte> header,
                          uint64_t buffer, uint32_t payload_bytes) {
-  Payload payload = buffers_.take(buffer, payload_bytes);
+  Payload payload = transports_.take(connection, buffer, payload_bytes);
   PeerEndpoint* endpoint = find(connection);
   if (endpoint != nullptr)
     endpoint->received(connection, header, payload_bytes, std::move(payload));

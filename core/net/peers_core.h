@@ -12,7 +12,6 @@
 #include "core/net/peer_link.h"
 #include "core/net/peer_server.h"
 #include "core/net/peers.h"
-#include "core/net/receive_buffers.h"
 #include "core/net/send_table.h"
 #include "core/runtime/task_group.h"
 
@@ -20,16 +19,17 @@ namespace varve {
 
 class PeersCore final : public TransportSink {
  public:
-  PeersCore(Runtime& runtime, Transport& transport, const PeersOptions& options);
+  PeersCore(Runtime& runtime, std::vector<NamedTransport> transports, const PeersOptions& options);
   ~PeersCore() override;
 
   Status start(PeerHandler& handler);
   Task<void> stop();
   Task<Status> call(NodeId to, PeerCall& call, uint64_t deadline_ns);
-  void set_address(NodeId node, std::string address, std::string name);
+  void set_address(NodeId node, const std::vector<PeerAddress>& addresses, std::string name);
   // Why the peer is not `node`, as far as the transport can tell who it is.
   Status check_name(ConnectionId connection, NodeId node) const;
   uint64_t connection_number(NodeId node) const;
+  PeerConnection connection(NodeId node) const;
 
   // A call or a reply that is running: stop() waits for it.
   class Operation {
@@ -45,13 +45,13 @@ class PeersCore final : public TransportSink {
 
   // For links and server.
   Runtime& runtime() { return runtime_; }
-  Transport& transport() { return transport_; }
+  TransportSet& transports() { return transports_; }
   const PeersOptions& options() const { return options_; }
   SendTable& sends() { return sends_; }
   TaskGroup& tasks() { return tasks_; }
   PeerServer& server() { return server_; }
   // Starts a connect whose end the link is told; returns its op_id.
-  Result<uint64_t> connect(PeerLink& link, const std::string& address);
+  Result<uint64_t> connect(PeerLink& link, const Way& way);
 
  private:
   void connected(uint64_t op_id, ErrorCode result, ConnectionId connection) override;
@@ -65,9 +65,8 @@ class PeersCore final : public TransportSink {
   static Task<Status> no_such_node();
 
   Runtime& runtime_;
-  Transport& transport_;
   const PeersOptions options_;
-  ReceiveBuffers buffers_;
+  TransportSet transports_;
   SendTable sends_;
   TaskGroup tasks_;
   PeerServer server_;

@@ -5,6 +5,7 @@ namespace varve {
 static_assert(kHeaderBytesMax == VARVE_HEADER_BYTES_MAX);
 static_assert(kPayloadBytesMax == VARVE_PAYLOAD_BYTES_MAX);
 static_assert(kMessageSlicesMax == VARVE_MESSAGE_SLICES_MAX);
+static_assert(uint64_t{1} << kConnectionIdBits == VARVE_CONNECTION_MAX + 1);
 
 PluginTransport::PluginTransport(std::unique_ptr<TransportPlugin> plugin)
     : plugin_(std::move(plugin)) {}

@@ -19,8 +19,8 @@ void OutgoingMessage::encode(Message message, Slices from) {
 
 Status SendTable::send(ConnectionId connection, OutgoingMessage& message) {
   message.op_id = ++op_id_;
-  VARVE_TRY(transport_.send(connection, std::span(message.bytes).first(message.byte_count),
-                            std::span(message.slices).first(message.slice_count), message.op_id));
+  VARVE_TRY(transports_.send(connection, std::span(message.bytes).first(message.byte_count),
+                             std::span(message.slices).first(message.slice_count), message.op_id));
   if (message.slice_count > 0) {
     message.connection = connection;
     message.with_transport = true;
@@ -44,7 +44,7 @@ Task<void> SendTable::memory_back(OutgoingMessage& message, uint64_t deadline_ns
   bool in_time = true;
   while (message.with_transport && in_time)
     in_time = co_await message.changed.wait_until(runtime_.timers, deadline_ns);
-  if (message.with_transport) transport_.disconnect(message.connection);
+  if (message.with_transport) transports_.disconnect(message.connection);
   while (message.with_transport) co_await message.changed.wait();
 }
 

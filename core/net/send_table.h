@@ -3,7 +3,7 @@
 // An OutgoingMessage lives in the frame of the task that sends it, or waits for its turn. A header
 // is copied by the transport, so only one with slices stays in the table until sent().
 //
-// Thread rule: one shard's thread. Ownership: runtime and transport are borrowed. The destructors
+// Thread rule: one shard's thread. Ownership: runtime and transports are borrowed. The destructors
 // require that nothing is with the transport.
 #pragma once
 
@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <span>
 
-#include "core/net/transport.h"
+#include "core/net/transport_set.h"
 #include "core/runtime/runtime.h"
 #include "core/runtime/task.h"
 #include "core/runtime/wait_list.h"
@@ -49,10 +49,11 @@ using MessageQueue = boost::intrusive::list<
 
 class SendTable {
  public:
-  SendTable(Runtime& runtime, Transport& transport) : runtime_(runtime), transport_(transport) {}
+  SendTable(Runtime& runtime, TransportSet& transports)
+      : runtime_(runtime), transports_(transports) {}
   ~SendTable() { VARVE_CHECK(table_.empty()); }
 
-  // As Transport::send.
+  // As TransportSet::send.
   Status send(ConnectionId connection, OutgoingMessage& message);
   void sent(uint64_t op_id);
   // Ends when the slices are the sender's again; at the deadline closes the connection for that.
@@ -65,7 +66,7 @@ class SendTable {
   };
 
   Runtime& runtime_;
-  Transport& transport_;
+  TransportSet& transports_;
   uint64_t op_id_ = 0;
   boost::intrusive::set<
       OutgoingMessage,

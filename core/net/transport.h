@@ -19,7 +19,9 @@ inline constexpr uint32_t kHeaderBytesMax = 256;
 inline constexpr uint32_t kPayloadBytesMax = 1024 * 1024 + 16384;
 inline constexpr uint32_t kMessageSlicesMax = 4;
 
-using ConnectionId = uint64_t;  // never 0, never used again
+// Never 0, never used again. Those of one transport are below 2^kConnectionIdBits.
+using ConnectionId = uint64_t;
+inline constexpr int kConnectionIdBits = 60;
 
 class TransportSink {
  public:

@@ -213,7 +213,9 @@ std::string TransportPlugin::check_connected(varve_transport_event& event) {
 }
 
 std::string TransportPlugin::check_accepted(const varve_transport_event& event) {
-  if (event.connection == 0) return "a new connection has the number 0";
+  if (event.connection == 0 || event.connection > VARVE_CONNECTION_MAX)
+    return text("a new connection has the number ", event.connection, "; it must be from 1 to ",
+                VARVE_CONNECTION_MAX);
   if (event.header_bytes > VARVE_HEADER_BYTES_MAX ||
       (event.header_bytes > 0 && event.header == nullptr))
     return text("a new connection has a name of ", event.header_bytes, " bytes");

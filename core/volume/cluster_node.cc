@@ -25,14 +25,22 @@ bool is_gone(const SnapshotRecord& held, const ClusterHistory& seen) {
                                });
 }
 
+std::vector<std::string> names_of(const std::vector<NamedTransport>& transports) {
+  std::vector<std::string> names;
+  names.reserve(transports.size());
+  for (const NamedTransport& transport : transports) names.push_back(transport.name);
+  return names;
+}
+
 }  // namespace
 
-ClusterNode::ClusterNode(Runtime& runtime, Transport& transport, MetadataStore& metadata,
-                         ClusterNodeOptions options)
+ClusterNode::ClusterNode(Runtime& runtime, std::vector<NamedTransport> transports,
+                         MetadataStore& metadata, ClusterNodeOptions options)
     : runtime_(runtime),
       metadata_(metadata),
       options_(std::move(options)),
-      peers_(runtime, transport,
+      transport_names_(names_of(transports)),
+      peers_(runtime, std::move(transports),
              {.cluster = options_.cluster,
               .node = options_.node,
               .boot = options_.boot,
@@ -53,7 +61,23 @@ ClusterContext ClusterNode::context() const {
 
 Result<std::string> ClusterNode::listen() {
   VARVE_TRY(peers_.start(replication_));
-  return peers_.listen(options_.listen);
+  std::vector<PeerAddress> addresses;
+  Status failed;
+  for (size_t i = 0; i < transport_names_.size(); ++i) {
+    const std::string& name = transport_names_[i];
+    const Result<std::string> bound = peers_.listen(options_.listen[i], i);
+    if (bound.ok()) {
+      addresses.push_back({name, *bound});
+      continue;
+    }
+    const std::string_view before = failed.ok() ? "" : failed.message();
+    failed = {bound.code(),
+              text(before, before.empty() ? "" : "; ", name, ": ", bound.status().message())};
+    if (transport_names_.size() > 1)
+      log_error("cluster", text("transport ", name, " is NOT used: ", bound.status().message()));
+  }
+  if (addresses.empty()) return failed;
+  return peer_addresses_text(addresses);
 }
 
 Task<Status> ClusterNode::start(uint64_t deadline_ns) {
@@ -98,7 +122,8 @@ void ClusterNode::take_over_records() {
   std::vector<NodeId> nodes;
   for (const auto& [id, node] : view_.nodes()) {
     nodes.push_back(id);
-    if (id != options_.node) peers_.set_address(id, node.record.address, node.record.name);
+    if (id != options_.node)
+      peers_.set_address(id, parse_peer_addresses(node.record.address), node.record.name);
   }
   replication_.set_nodes(std::move(nodes));
   for (const auto& [id, group] : view_.groups())

@@ -1,14 +1,15 @@
 // ClusterNode: what makes this node one of a cluster: its view of the records, its peers, its
 // members of groups, and the volumes that it opens.
 //
-// Thread rule: one shard's thread. Ownership: borrows runtime, transport and metadata store. Before
-// the destructor: close every volume, await stop(); then destroy the transport, then this.
+// Thread rule: one shard's thread. Ownership: borrows runtime, transports and metadata store.
+// Before the destructor: close every volume, await stop(); then destroy the transports, then this.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/cluster/cluster_view.h"
 #include "core/cluster/planner_task.h"
@@ -22,7 +23,7 @@ struct ClusterNodeOptions {
   Uuid cluster{};
   NodeId node{};
   uint64_t boot = 0;
-  std::string listen;  // the transport's address
+  std::vector<std::string> listen;  // of each transport
   // Room for payloads that arrive; see PeersOptions.
   uint32_t receive_buffers_small = PeersOptions().receive_buffers_small;
   uint32_t receive_buffers_large = PeersOptions().receive_buffers_large;
@@ -30,12 +31,15 @@ struct ClusterNodeOptions {
 
 class ClusterNode final : public NodeSilence {
  public:
-  ClusterNode(Runtime& runtime, Transport& transport, MetadataStore& metadata,
+  // `transports`: most wanted first.
+  ClusterNode(Runtime& runtime, std::vector<NamedTransport> transports, MetadataStore& metadata,
               ClusterNodeOptions options);
   ~ClusterNode() override;
 
-  // Begins to listen; returns the address for others. Then start().
+  // Begins to listen on each transport; returns the addresses for others, in the words of a node's
+  // record. Then start(). One that cannot listen is not used, which is logged; the error: none can.
   Result<std::string> listen();
+  const Peers& peers() const { return peers_; }
   // Reads the cluster's records (until `deadline_ns`) and begins to take part.
   Task<Status> start(uint64_t deadline_ns);
   // Told after each change of the view, until it is replaced; null: nobody.
@@ -71,6 +75,7 @@ class ClusterNode final : public NodeSilence {
   Runtime& runtime_;
   MetadataStore& metadata_;
   const ClusterNodeOptions options_;
+  const std::vector<std::string> transport_names_;
   Peers peers_;
   ClusterView view_;
   ReplicationNode replication_;

@@ -35,6 +35,8 @@ extern "C" {
 #define VARVE_MESSAGE_SLICES_MAX 4u
 /* A payload is at most this long: 1 MiB of data and what goes with it. */
 #define VARVE_PAYLOAD_BYTES_MAX (1024u * 1024u + 16384u)
+/* The largest number that a connection may have. */
+#define VARVE_CONNECTION_MAX 0x0fffffffffffffffull
 
 /* Memory inside an arena that the host registered; not empty, on any alignment. What is sent may
  * lie anywhere instead, with `memory` 0: a plugin whose hardware cannot reach it copies it. */
@@ -79,7 +81,7 @@ struct varve_transport_event {
   uint32_t kind;
   int32_t result;
   uint64_t op_id;
-  uint64_t connection; /* 0 only in CONNECTED with an error */
+  uint64_t connection; /* 0 only in CONNECTED with an error; at most VARVE_CONNECTION_MAX */
   const void* header;  /* the plugin's memory, valid until the next poll */
   uint32_t header_bytes;
   uint32_t payload_bytes; /* in the posted buffer, from its start */

@@ -103,9 +103,10 @@ Task<Status> ReplicatedProgram::start() {
   options.boot = environment_.life;
   options.receive_buffers_small = 48;
   options.receive_buffers_large = 4;
-  options.listen = SimNetwork::address_of(environment_.node);
-  node_ = std::make_unique<ClusterNode>(environment_.runtime, environment_.transport,
-                                        environment_.metadata, options);
+  options.listen = {SimNetwork::address_of(environment_.node)};
+  node_ = std::make_unique<ClusterNode>(
+      environment_.runtime, std::vector<NamedTransport>{{"sim", &environment_.transport}},
+      environment_.metadata, options);
   const Result<std::string> address = node_->listen();
   if (!address.ok()) co_return address.status();
   node_->add_disk_group(DiskGroupId{environment_.node + 1}, *store_);

@@ -131,6 +131,21 @@ TEST_CASE("status shows every disk group and one line per problem") {
   CHECK(status.find("nbd") != std::string::npos);
 }
 
+TEST_CASE("status says how each other node is reached, and why not better") {
+  const std::string status = status_text(R"({"node":"n","state":"ready","version":"1",
+    "volume_count":0,"services":[],"disk_groups":[],"problems":[],
+    "cluster":{"joined":true,"state":"fine","peers":[
+      {"node":"a","transport":"fast","address":"10.1.0.1:1","fallback":""},
+      {"node":"b","transport":"slow","address":"10.0.0.2:1","fallback":"fast: no device"},
+      {"node":"c","transport":"","address":"","fallback":"","problem":"nothing in common"}]}})");
+  INFO(status);
+  for (const char* line :
+       {"PEER  TRANSPORT      ADDRESS     NOTE\n", "a     fast           10.1.0.1:1",
+        "b     slow           10.0.0.2:1  fallback: fast: no device\n",
+        "c     no connection              nothing in common\n"})
+    CHECK(status.find(line) != std::string::npos);
+}
+
 TEST_CASE("encryption is asked for and shown by the name of the wrapping key") {
   Command command;
   command.name = "v";

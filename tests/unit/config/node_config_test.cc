@@ -170,12 +170,14 @@ keepalive_s = 5
   CHECK(reading.config.metadata->place.line == 5);
   REQUIRE(reading.config.metadata->options.size() == 1);
   CHECK(reading.config.metadata->options[0].key == "path");
-  REQUIRE(reading.config.transport);
-  CHECK(reading.config.transport->plugin == "/opt/fast.so");
-  CHECK(reading.config.transport->listen.to_text() == "10.0.0.1:7071");
-  REQUIRE(reading.config.transport->options.size() == 2);
-  CHECK(reading.config.transport->options[0].key == "allow_plaintext");
-  CHECK(reading.config.transport->options[1].value == "5");
+  REQUIRE(reading.config.transports.size() == 1);
+  const TransportConfig& transport = reading.config.transports[0];
+  CHECK(transport.plugin == "/opt/fast.so");
+  CHECK(transport.name == "fast");
+  CHECK(transport.listen.to_text() == "10.0.0.1:7071");
+  REQUIRE(transport.options.size() == 2);
+  CHECK(transport.options[0].key == "allow_plaintext");
+  CHECK(transport.options[1].value == "5");
   CHECK_FALSE(read_node_config(kGroup).config.metadata);
 }
 
@@ -218,6 +220,58 @@ TEST_CASE("nodes talk beyond loopback only when plaintext is allowed, at an addr
     CHECK(contains(with_listen(listen, allowed), "is not \"HOST:PORT\""));
   }
   CHECK(contains(with_listen("10.0.0.1:1", "allow_plaintext = 1\n"), "must be true or false"));
+}
+
+TEST_CASE("several transports: what is for all stands above, what is for one in its own table") {
+  const std::string head = "[metadata]\nuse = \"m\"\n[transport]\n";
+  const std::string all = "listen = \"10.0.0.1:7071\"\nallow_plaintext = true\n";
+  const ConfigReading reading =
+      read_node_config(head + "use = [\"fast\", \"/opt/slow.so\"]\n" + all +
+                       "[transport.fast]\nlisten = \"10.1.0.1:7072\"\ndepth = 5\n[transport.slow]\n"
+                       "allow_plaintext = false\nlisten = \"127.0.0.1:7073\"\n" +
+                       kGroup);
+  REQUIRE(reading.errors.empty());
+  REQUIRE(reading.config.transports.size() == 2);
+  const TransportConfig& fast = reading.config.transports[0];
+  CHECK((fast.plugin == "fast" && fast.name == "fast"));
+  CHECK(fast.listen.to_text() == "10.1.0.1:7072");
+  REQUIRE(fast.options.size() == 2);
+  CHECK((fast.options[0].key == "depth" && fast.options[0].value == "5"));
+  CHECK((fast.options[1].key == "allow_plaintext" && fast.options[1].value == "true"));
+  const TransportConfig& slow = reading.config.transports[1];
+  CHECK((slow.plugin == "/opt/slow.so" && slow.name == "slow"));
+  CHECK(slow.listen.to_text() == "127.0.0.1:7073");
+  REQUIRE(slow.options.size() == 1);
+  CHECK(slow.options[0].value == "false");
+
+  const ConfigReading shared = read_node_config(head + "use = [\"a\", \"b\"]\n" + all + kGroup);
+  REQUIRE(shared.errors.empty());
+  for (const TransportConfig& one : shared.config.transports)
+    CHECK(one.listen.to_text() == "10.0.0.1:7071");
+  CHECK(read_node_config(head + "use = [\"a\"]\n" + all + "x = 1\n" + kGroup).errors.empty());
+}
+
+TEST_CASE("what is wrong with a list of transports is told where it is") {
+  const std::string head = "[metadata]\nuse = \"m\"\n[transport]\n";
+  const std::string local = "listen = \"127.0.0.1:7071\"\n";
+  const auto with = [&](const std::string& rest) { return errors_of(head + rest + kGroup); };
+  CHECK(contains(with("use = []\n" + local), "node.toml:4:1: transport.use: must name 1 to 4"));
+  CHECK(contains(with("use = [\"a\", \"b\", \"c\", \"d\", \"e\"]\n" + local),
+                 "transport.use: must name 1 to 4 plugins"));
+  CHECK(contains(with("use = [\"a\", 7]\n" + local), "transport.use: must be the name of a"));
+  CHECK(contains(with("use = [\"a\", \"/x/a.so\"]\n" + local),
+                 "transport.use: \"a\" is in the list twice"));
+  CHECK(contains(with("use = [\"a\", \"b\"]\n"), "transport.a.listen: missing; must be"));
+  CHECK(contains(with("use = [\"a\", \"b\"]\nkeepalive_s = 5\n" + local),
+                 "transport.keepalive_s: is for one of several transports: write it in "
+                 "[transport.a] or [transport.b]"));
+  CHECK(contains(with("use = [\"a\", \"b\"]\na = 5\n" + local),
+                 "transport.a: must be written as a section: [transport.a]"));
+  CHECK(contains(
+      with("use = [\"a\", \"b\"]\n" + local + "[transport.b]\nlisten = \"10.0.0.1:7071\"\n"),
+      "transport.b.listen: \"10.0.0.1:7071\" must be loopback"));
+  CHECK(contains(with("use = [\"a\", \"b\"]\n" + local + "[transport.c]\nlisten = \"x\"\n"),
+                 "transport.c: is for one of several"));
 }
 
 TEST_CASE("certificates come all together, and open listeners to other machines") {

@@ -90,6 +90,23 @@ TEST_CASE("an encrypted volume whose wrapping key is not here is told") {
         "volume v is not served: this node's key file does not have its wrapping key k");
 }
 
+TEST_CASE("transports that are not used are problems, and so are nodes that none reaches") {
+  NodeStatus node;
+  node.cluster = ClusterStatus{.joined = true};
+  node.cluster->transports = {{.name = "fast", .problem = "no device"}, {.name = "slow"}};
+  node.cluster->peers = {{.node = "a", .transport = "slow", .fallback = "fast: no device"},
+                         {.node = "b", .problem = "no transport in common"}};
+  node.cluster->peers[0].fallback_count = 3;
+  CHECK(problems_of(node) == std::vector<std::string>{"transport fast is not used: no device",
+                                                      "node b: no transport in common"});
+  const std::string metrics = metrics_text(node);
+  INFO(metrics);
+  CHECK(metrics.find("varve_peer_connected{node=\"a\",transport=\"slow\"} 1\n") !=
+        std::string::npos);
+  CHECK(metrics.find("varve_peer_on_fallback{node=\"a\"} 1\n") != std::string::npos);
+  CHECK(metrics.find("varve_peer_fallbacks_total{node=\"a\"} 3\n") != std::string::npos);
+}
+
 TEST_CASE("fill is exact and knows an empty store") {
   StoreStats stats;
   CHECK(fill_basis_points(stats) == 0);

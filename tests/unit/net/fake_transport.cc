@@ -93,6 +93,8 @@ FakeTransport::~FakeTransport() {
 }
 
 Result<std::string> FakeTransport::listen(const std::string& address) {
+  if (network_.refuse_listen)
+    return Status(ErrorCode::kInvalidArgument, "no device has the address " + address);
   network_.listeners_[address] = this;
   return address;
 }

@@ -31,6 +31,7 @@ class FakeNetwork {
   void cut_all();
   size_t connection_count() const { return pipes_.size(); }
 
+  bool refuse_listen = false;
   bool refuse_connects = false;
   bool lose_connects = false;  // connect() never ends
   uint64_t connect_ns = kFakeDelayNs;

@@ -16,7 +16,7 @@ struct NodeAndRaw {
     loop.drain();
   }
   void connect() {
-    REQUIRE(raw.transport.connect(node.address, 1).ok());
+    REQUIRE(raw.transport.connect(node.address.front().address, 1).ok());
     pass();
   }
   void pass(uint64_t ns = 20 * kFakeDelayNs) {
@@ -203,7 +203,7 @@ TEST_CASE("what an older connection has brought and is not handed over yet is dr
 struct NodeCallsRaw : NodeAndRaw {
   NodeCallsRaw() : calls(loop.ready()) {
     CHECK(*raw.transport.listen("raw") == "raw");
-    node.peers->set_address(NodeId{2}, "raw");
+    node.peers->set_address(NodeId{2}, {{"fake", "raw"}});
   }
   ~NodeCallsRaw() { node.stop(); }
   void call(uint64_t deadline_ns) { calls.start(run(deadline_ns)); }

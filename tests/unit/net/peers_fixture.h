@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/aligned_buffer.h"
@@ -23,32 +24,45 @@ inline constexpr Uuid kCluster = {std::byte{1}, std::byte{2}};
 inline constexpr uint64_t kSecond = 1000 * kMillisecond;
 
 struct TestNode final : PeerHandler {
+  using Networks = std::vector<std::pair<std::string, FakeNetwork*>>;
+
   TestNode(FakeNetwork& network, uint32_t id, uint64_t boot = 1, Uuid cluster = kCluster)
-      : loop(network.loop()), answers(loop.ready()) {
+      : TestNode(Networks{{"fake", &network}}, id, boot, cluster) {}
+  // One transport on each network, most wanted first.
+  TestNode(const Networks& networks, uint32_t id, uint64_t boot = 1, Uuid cluster = kCluster)
+      : loop(networks.front().second->loop()), answers(loop.ready()) {
     log_set_level(LogLevel::kNone);
-    transport = std::make_unique<FakeTransport>(network);
+    std::vector<NamedTransport> named;
+    for (const auto& [name, network] : networks) {
+      transports.push_back(std::make_unique<FakeTransport>(*network));
+      named.push_back({name, transports.back().get()});
+    }
+    transport = transports.front().get();
     const PeersOptions options{.cluster = cluster,
                                .node = NodeId{id},
                                .boot = boot,
                                .receive_buffers_small = 4,
                                .receive_buffers_large = 2};
     runtime.emplace(loop.runtime());
-    peers = std::make_unique<Peers>(*runtime, *transport, options);
+    peers = std::make_unique<Peers>(*runtime, named, options);
     REQUIRE(peers->start(*this).ok());
-    address = *peers->listen("node" + std::to_string(id));
+    for (size_t i = 0; i < named.size(); ++i) {
+      const auto bound = peers->listen("node" + std::to_string(id), i);
+      if (bound.ok()) address.push_back({named[i].name, *bound});
+    }
   }
   ~TestNode() override { stop(); }
 
   // No more requests; the node is still there.
   void stop_only() {
     CHECK(loop.run(stop_all()));
-    CHECK(transport->connection_count() == 0);
+    for (const auto& one : transports) CHECK(one->connection_count() == 0);
   }
   void stop() {
     if (peers == nullptr) return;
     kept.clear();
     stop_only();
-    transport.reset();
+    transports.clear();
     peers.reset();
   }
   Task<bool> stop_all() {
@@ -92,9 +106,10 @@ struct TestNode final : PeerHandler {
 
   SimLoop& loop;
   std::optional<Runtime> runtime;
-  std::unique_ptr<FakeTransport> transport;
+  std::vector<std::unique_ptr<FakeTransport>> transports;
+  FakeTransport* transport;  // the first
   std::unique_ptr<Peers> peers;
-  std::string address;
+  std::vector<PeerAddress> address;
   TaskGroup answers;
   bool keep = false;  // requests, unanswered
   std::vector<IncomingRequest> kept;

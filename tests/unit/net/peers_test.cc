@@ -200,7 +200,7 @@ TEST_CASE("replies that wait for a busy connection go on, or end with it") {
 
 TEST_CASE("a new address is tried at once") {
   TwoNodes nodes;
-  nodes.one.peers->set_address(NodeId{2}, "nowhere");
+  nodes.one.peers->set_address(NodeId{2}, {{"fake", "nowhere"}});
   nodes.start(nodes.prepare(7, nodes.in(10 * kSecond)));
   nodes.pass(1600 * kMillisecond);
   nodes.one.peers->set_address(NodeId{2}, nodes.two.address);
