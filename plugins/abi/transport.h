@@ -100,7 +100,8 @@ struct varve_transport {
   struct varve_table table;
   /* One line per option: "listen = ADDRESS   what it is (default)". */
   const char* option_help;
-  /* Reads the options; an unknown key or bad value is VARVE_E_INVALID with `why` filled in. */
+  /* Reads the options; an unknown key or bad value is VARVE_E_INVALID with `why` filled in. Any
+   * other error, with `why`, is that this transport cannot be used on this machine. */
   int32_t (*instance_create)(const struct varve_host* host, const struct varve_option* options,
                              uint32_t option_count, struct varve_transport_instance** instance,
                              char* why, uint32_t why_bytes);

@@ -19,12 +19,22 @@ struct varve_transport_context {
 namespace varve {
 namespace {
 
-// varved --check comes here, too: it shows what there is to listen on.
+// varved --check comes here, too: it shows what there is to listen on. Whether RDMA is to be had at
+// all is tried here as well, because only this call can say in words that it is not.
 int32_t instance_create(const varve_host* host, const varve_option* options, uint32_t option_count,
                         varve_transport_instance** instance, char* why, uint32_t why_bytes) {
   const int32_t result = make_instance(host, options, option_count, instance, why, why_bytes);
-  if (result == VARVE_OK) (*instance)->log.info(join({"RDMA devices: ", describe_devices()}));
-  return result;
+  if (result != VARVE_OK) return result;
+  std::unique_ptr<varve_transport_instance> created(*instance);
+  *instance = nullptr;
+  std::string wrong;
+  if (!RdmaContext(created->options, created->log).open(wrong)) {
+    explain(why, why_bytes, wrong);
+    return VARVE_E_IO;
+  }
+  created->log.info(join({"RDMA devices: ", describe_devices()}));
+  *instance = created.release();
+  return VARVE_OK;
 }
 
 void instance_destroy(varve_transport_instance* instance) {

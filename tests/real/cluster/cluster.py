@@ -124,6 +124,18 @@ class Cluster:
         return [problem for node in self.nodes
                 for problem in node.status().get("problems", ["no answer"])]
 
+    @staticmethod
+    def peers(node):
+        """How the node reaches each other one, by name."""
+        return {peer["node"]: peer for peer in node.status().get("cluster", {}).get("peers", [])}
+
+    def await_all_over(self, transport, seconds=90):
+        """Waits until every node reaches all others over this transport."""
+        def reached():
+            used = [[peer["transport"] for peer in self.peers(node).values()] for node in self.nodes]
+            return used == [[transport] * (len(self.nodes) - 1)] * len(self.nodes)
+        until(f"all nodes use {transport}", reached, seconds)
+
     def kill(self):
         for node in self.nodes:
             if node.process:
