@@ -236,12 +236,17 @@ TEST_CASE("when the better one can be had again the calls move there: all answer
     nodes.fast.refuse_connects = false;
     nodes.slow.sends_max = 3;
     std::vector<Epoch> expected;
-    // For three seconds, some always on their way.
+    // For three seconds, some always on their way, and new ones while the calls move.
     Random& random = nodes.loop.runtime().random;
     for (Epoch epoch = 1; nodes.loop.monotonic_ns() < 3 * kSecond; ++epoch) {
       expected.push_back(epoch);
       nodes.start(epoch, kSecond);
-      if (random.below(20) == 0) nodes.pass(random.below(20 * kMillisecond));
+      const uint64_t now_ns = nodes.loop.monotonic_ns();
+      const bool soon = now_ns > 1950 * kMillisecond && now_ns < 2002 * kMillisecond;
+      if (soon && now_ns > 1999 * kMillisecond)
+        nodes.pass(random.below(kFakeDelayNs));
+      else if (random.below(20) == 0)
+        nodes.pass(soon ? kMillisecond : random.below(20 * kMillisecond));
     }
     nodes.pass(kSecond);
     CHECK(nodes.connection().transport == "fast");
