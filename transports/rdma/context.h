@@ -80,7 +80,6 @@ class RdmaContext {
   void address_resolved(RdmaConnection& connection);
   void route_resolved(RdmaConnection& connection);
   void made(RdmaConnection& connection, const News& news);
-  void forget_device(ibv_context* verbs);
   void device_gone(rdma_cm_id* id);
   // A connection that will not be made; `what` is for the log, if any.
   void give_up(uint64_t number, int32_t result, const std::string& what);

@@ -188,23 +188,8 @@ void RdmaContext::address_resolved(RdmaConnection& connection) {
   std::string why;
   if (device_of(connection.id(), why) == nullptr)
     return give_up(connection.number(), VARVE_E_IO, why);
-  if (rdma_resolve_route(connection.id(), static_cast<int>(options_.connect_timeout_ms)) == 0)
-    return;
-  const int error = errno;
-  ibv_context* const verbs = connection.id()->verbs;
-  give_up(connection.number(), VARVE_E_NOT_FOUND, std::strerror(error));
-  if (error == ENODEV) forget_device(verbs);
-}
-
-// The kernel does not finish the removal of a device while somebody has it open: one that was
-// opened again for an attempt to connect must not stay.
-void RdmaContext::forget_device(ibv_context* verbs) {
-  const bool used =
-      std::any_of(connections_.begin(), connections_.end(),
-                  [verbs](const auto& entry) { return entry.second->id()->verbs == verbs; }) ||
-      std::any_of(listeners_.begin(), listeners_.end(),
-                  [verbs](const CmId& listener) { return listener->verbs == verbs; });
-  if (!used) devices_.erase(verbs);
+  if (rdma_resolve_route(connection.id(), static_cast<int>(options_.connect_timeout_ms)) != 0)
+    give_up(connection.number(), VARVE_E_NOT_FOUND, std::strerror(errno));
 }
 
 void RdmaContext::route_resolved(RdmaConnection& connection) {
