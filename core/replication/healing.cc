@@ -7,7 +7,7 @@
 
 namespace varve {
 
-Task<bool> ReplicationNode::heal(Store* store, DamagedBlock bad) {
+Task<bool> ReplicationNode::heal(Store* store, BadBlock bad) {
   const auto seen = records_.find(bad.group);
   if (bad.group == GroupId{}) co_return true;  // nobody has another copy
   if (stopping_ || seen == records_.end()) co_return false;

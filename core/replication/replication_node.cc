@@ -22,7 +22,7 @@ ReplicationNode::~ReplicationNode() = default;
 
 void ReplicationNode::add_disk_group(DiskGroupId id, Store& store) {
   stores_[id] = &store;
-  store.set_healer([this, &store](DamagedBlock bad) { return heal(&store, bad); });
+  store.set_healer([this, &store](BadBlock bad) { return heal(&store, bad); });
   for (const auto& [group, seen] : records_) add_replica(seen);
 }
 

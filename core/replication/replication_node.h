@@ -94,7 +94,7 @@ class ReplicationNode final : public PeerHandler {
   Task<Status> io_here(Primary* primary, IoOrigin origin, GroupIo io);
   Task<Status> io_there(NodeId node, Epoch office, GroupIo io);
   // healing.cc
-  Task<bool> heal(Store* store, DamagedBlock bad);
+  Task<bool> heal(Store* store, BadBlock bad);
   Task<void> reply_io(const IncomingRequest* request, const GroupIo* io, Status status);
 
   Runtime& runtime_;

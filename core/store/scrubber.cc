@@ -189,7 +189,7 @@ void Scrubber::found_bad(uint32_t slot, Block block, bool readable) {
     log_error("scrub", text("block ", block.block(), " of volume ", entry.volume,
                             readable ? " is damaged" : " cannot be read", ": slot ", slot));
   }
-  const bool told = std::any_of(damaged_.begin(), damaged_.end(), [&](const DamagedBlock& known) {
+  const bool told = std::any_of(damaged_.begin(), damaged_.end(), [&](const BadBlock& known) {
     return known.slot == slot && known.position == block.position();
   });
   if (told || damaged_.size() == kDamagedMax) return;
@@ -214,9 +214,9 @@ bool Scrubber::heal_due() const {
 }
 
 Task<void> Scrubber::heal_all() {
-  std::deque<DamagedBlock> left;
+  std::deque<BadBlock> left;
   while (!damaged_.empty() && healer_ && !stopping_) {
-    const DamagedBlock bad = damaged_.front();
+    const BadBlock bad = damaged_.front();
     damaged_.pop_front();
     const bool done = co_await healer_(bad);
     if (!done) left.push_back(bad);
@@ -225,7 +225,7 @@ Task<void> Scrubber::heal_all() {
   if (!left.empty()) next_heal_ns_ = writer_.runtime().clock.monotonic_ns() + kHealAgainNs;
 }
 
-Task<Status> StoreCore::heal(DamagedBlock bad, const std::byte* data) {
+Task<Status> StoreCore::heal(BadBlock bad, const std::byte* data) {
   const auto bytes = std::span(data, kBlockBytes);
   if (crc32c(bytes) != bad.crc) co_return ErrorCode::kInvalidArgument;
   if (!map_.is_bad(bad.volume, bad.block, bad.slot, bad.position, bad.sequence))

@@ -66,8 +66,8 @@ class Scrubber {
   BlockMap& map_;
   ColdIndexes& indexes_;
   Store::Healer healer_;
-  std::deque<DamagedBlock> damaged_;  // for the healer
-  uint64_t next_heal_ns_ = 0;         // not earlier
+  std::deque<BadBlock> damaged_;  // for the healer
+  uint64_t next_heal_ns_ = 0;     // not earlier
   AlignedBuffer buffer_;
   uint64_t interval_ns_ = 0;   // 0: no pass begins by itself
   uint64_t next_pass_ns_ = 0;  // when the next one begins by itself

@@ -321,7 +321,7 @@ void Store::set_healer(Healer healer) {
   core_->scrubber().set_healer(std::move(healer));
 }
 
-Task<Status> Store::heal(DamagedBlock bad, const std::byte* data) {
+Task<Status> Store::heal(BadBlock bad, const std::byte* data) {
   return core_->heal(bad, data);
 }
 

@@ -184,7 +184,7 @@ struct VersionRange {
 };
 
 // A version of a block whose bytes are bad, and where they lie.
-struct DamagedBlock {
+struct BadBlock {
   VolumeId volume{};
   Generation generation = 0;
   GroupId group{};  // zero: of no group
@@ -314,12 +314,12 @@ class Store {
   void scrub_now(uint64_t bytes_per_second);
   // Whoever can mend them is told of each bad block that a pass meets, one at a time, and again
   // every few seconds until it is mended or gone (true). Empty: nobody.
-  using Healer = std::function<Task<bool>(DamagedBlock)>;
+  using Healer = std::function<Task<bool>(BadBlock)>;
   void set_healer(Healer healer);
   // What another copy holds, 4 KiB-aligned, is written where the bad bytes are: no number changes.
   // Counted as repaired. kInvalidArgument: the checksum is another; kNotFound: that version does
   // not lie there any more; kIoError, kDamaged: the device did not take it.
-  Task<Status> heal(DamagedBlock bad, const std::byte* data);
+  Task<Status> heal(BadBlock bad, const std::byte* data);
 
   // Ends when space may have become free (or the store is closing): try the write again.
   Task<void> space_freed();

@@ -79,7 +79,7 @@ class StoreCore : public DurableSink {
   }
   void count_repair() { ++repaired_blocks_; }
   Scrubber& scrubber() { return scrubber_; }
-  Task<Status> heal(DamagedBlock bad, const std::byte* data);
+  Task<Status> heal(BadBlock bad, const std::byte* data);
   Sequence log_end(GroupId group) const;
   ChangedPage changed(GroupId group, Sequence after, VolumeId volume, uint64_t block,
                       size_t runs_max) const;

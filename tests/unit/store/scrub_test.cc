@@ -27,13 +27,13 @@ uint64_t spoil_nothing(DiskImage&) {
   return 0;
 }
 
-Task<bool> note(std::vector<DamagedBlock>* found, DamagedBlock bad) {
+Task<bool> note(std::vector<BadBlock>* found, BadBlock bad) {
   found->push_back(bad);
   co_return true;
 }
 
 // Mends what it is told of the third time.
-Task<bool> mend_late(StoreBench* bench, uint32_t* calls, DamagedBlock bad) {
+Task<bool> mend_late(StoreBench* bench, uint32_t* calls, BadBlock bad) {
   if (++*calls < 3) co_return false;
   AlignedBuffer data(kBlockBytes);
   std::memset(data.data(), static_cast<int>(bad.block), data.size());
@@ -43,12 +43,12 @@ Task<bool> mend_late(StoreBench* bench, uint32_t* calls, DamagedBlock bad) {
 
 // Reopened after `change`, and scrubbed once.
 ScrubStats scrub_after(StoreBench& bench, StoreBench::Change change,
-                       std::vector<DamagedBlock>* found = nullptr) {
+                       std::vector<BadBlock>* found = nullptr) {
   bench.close();
   bench.spoil_ssd(change);
   REQUIRE(bench.open().ok());
   if (found != nullptr)
-    bench.store().set_healer([found](DamagedBlock bad) { return note(found, bad); });
+    bench.store().set_healer([found](BadBlock bad) { return note(found, bad); });
   bench.store().scrub_now(kFast);
   bench.settle();
   return bench.store().stats().scrub;
@@ -78,7 +78,7 @@ TEST_CASE("a scrub finds each flipped bit, reads answer that it is damaged, and 
   const VolumeId volume = bench.create("a", 64);
   for (uint64_t block = 0; block < 64; ++block)
     REQUIRE(bench.write(volume, {block, 1}, static_cast<uint8_t>(block)).ok());
-  std::vector<DamagedBlock> found;
+  std::vector<BadBlock> found;
   ScrubStats stats = scrub_after(bench, spoil_two_blocks, &found);
   CHECK(stats.bad_blocks == 2);
   CHECK(bench.store().stats().damaged_blocks == 2);
@@ -123,7 +123,7 @@ TEST_CASE("a healer that has no copy yet is asked again") {
   uint32_t calls = 0;
   // Only now: what was found before is kept.
   bench.store().set_healer(
-      [&bench, &calls](DamagedBlock bad) { return mend_late(&bench, &calls, bad); });
+      [&bench, &calls](BadBlock bad) { return mend_late(&bench, &calls, bad); });
   bench.settle();
   CHECK(bench.store().stats().damaged_blocks == 0);
   CHECK(bench.read(volume, 33) == 33);
