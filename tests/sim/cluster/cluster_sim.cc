@@ -3,6 +3,7 @@
 //   cluster_sim --seeds 2000 --seconds 280 --jobs 2     the gate
 //   cluster_sim --seed 17                               one seed again, with its log
 //   cluster_sim_mutants --mutant admit-early --seeds 10000   until a planted bug is found
+//                       --needs md-unknown,hand-over         in seeds that are more likely to
 //
 // Exit 0: everything held (with --mutant: the bug was found). 1: not so. 2: usage.
 #include <sys/mman.h>
@@ -44,6 +45,7 @@ struct Options {
   uint32_t jobs = 1;
   uint64_t seed = 0;
   std::string mutant;
+  std::vector<std::string> needs;
   bool all_faults = false;
 };
 
@@ -149,11 +151,21 @@ bool run_one(const Options& options, Board& board, Job& job, uint64_t seed) {
   return true;
 }
 
+// Whether the seed's plan has all of these faults, or with "snapshots" takes some.
+bool has_all(const std::vector<std::string>& needs, uint64_t seed) {
+  if (needs.empty()) return true;
+  const std::string plan = " " + draw_nemesis_plan(seed).text();
+  return std::all_of(needs.begin(), needs.end(), [&plan](const std::string& need) {
+    return plan.find(" " + need + (need == "snapshots" ? "," : "=")) != std::string::npos;
+  });
+}
+
 void run_job(const Options& options, Board& board, Job& job) {
   const auto begin = std::chrono::steady_clock::now();
   while (board.failed_seed == 0 && seconds_since(begin) < static_cast<double>(options.seconds)) {
     const uint64_t seed = board.next_seed++;
     if (seed >= options.first + options.seeds) return;
+    if (!has_all(options.needs, seed)) continue;
     if (!run_one(options, board, job, seed)) {
       board.failed_seed = seed;
       return;
@@ -251,6 +263,9 @@ int run(int count, char** words) {
   app.add_option("--jobs", options.jobs)->check(CLI::Range(1u, kJobsMax))->capture_default_str();
   app.add_option("--seed", options.seed, "only this one, with what it logs");
   app.add_option("--mutant", options.mutant, "a planted bug (in cluster_sim_mutants)");
+  app.add_option("--needs", options.needs,
+                 "only seeds whose plan has these: faults as it names them, or snapshots")
+      ->delimiter(',');
   app.add_flag("--all-faults", options.all_faults, "fail when a kind of fault was never hit");
   try {
     app.parse(count, words);
