@@ -2,7 +2,10 @@
 # For each planted bug of the replication protocol a seed that finds it: with the bug the seed must
 # fail, without it must pass.  cluster_mutants.sh BIN_FOLDER
 # A change of the simulation gives the seeds other contents; then find new ones:
-#   cluster_sim_mutants --mutant NAME --seeds 10000 --seconds 600 --jobs 2
+#   cluster_sim_mutants --mutant NAME --seeds 1000000 --seconds 600 --jobs 2
+# Rare ones want seeds with the faults that they need: accept-former-office
+# --needs linger,hand-over,partition; trust-read-after-unknown-cas --needs md-unknown,md-stale;
+# take-unheard-generation --needs snapshots.
 set -euo pipefail
 bin=${1:?usage: cluster_mutants.sh BIN_FOLDER}
 here=$(dirname "${BASH_SOURCE[0]}")
