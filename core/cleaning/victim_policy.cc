@@ -27,7 +27,8 @@ std::optional<uint32_t> choose_victim(const SlotTable& slots, const VictimQuery&
   const uint32_t limit = victim_limit_blocks(query);
   for (uint32_t index = 0; index < slots.hot_count(); ++index) {
     const Slot& slot = slots.at(index);
-    if (slot.state != SlotState::kSealed || slot.uncleanable || slot.sinking) continue;
+    if (slot.state != SlotState::kSealed || slot.uncleanable || slot.sinking || slot.healing)
+      continue;
     if (slot.moved_blocks() >= limit) continue;
     const double live_share = static_cast<double>(slot.moved_blocks()) / query.dense_blocks;
     const double age = static_cast<double>(query.now - slot.generation);

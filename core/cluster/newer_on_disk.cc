@@ -33,6 +33,13 @@ std::string newer(const VolumeRecord& volume, const ClusterView& view) {
               " on the disk and ", size_text(known->record.size_bytes), " in the records");
 }
 
+std::string newer(const LineageRecord& lineage, const ClusterView& view) {
+  const auto* const known = view.volume(lineage.volume);
+  if (known == nullptr || lineage.newest <= known->record.history.newest) return {};
+  return text("volume ", static_cast<uint32_t>(lineage.volume), " has a snapshot ",
+              lineage.newest - 1, " on the disk and is not that far in the records");
+}
+
 template <typename List>
 void look(const List& list, const ClusterView& view, std::string& words) {
   for (const auto& one : list)
@@ -46,6 +53,7 @@ std::string newer_on_disk(const DiskKnowledge& disk, const ClusterView& view) {
   look(disk.groups, view, words);
   look(disk.fences, view, words);
   look(disk.volumes, view, words);
+  look(disk.lineages, view, words);
   return words;
 }
 

@@ -1,7 +1,7 @@
 // Whether a disk group knows more than the cluster's records: then they are older than what was
 // acknowledged on their account, because a backup was put back or an old copy is used, and nothing
-// may be served by them. Epochs, attach generations and ids only rise, and a disk group learns of
-// each after it was in the records.
+// may be served by them. Epochs, attach generations, generations of volumes and ids only rise, and
+// a disk group learns of each after it was in the records.
 //
 // Thread rule: plain functions.
 #pragma once
@@ -19,6 +19,7 @@ struct DiskKnowledge {
   std::vector<MemberState> groups;
   std::vector<AttachFence> fences;
   std::vector<VolumeRecord> volumes;
+  std::vector<LineageRecord> lineages;
 };
 
 // In words, the first thing that is newer on the disk; empty: nothing.

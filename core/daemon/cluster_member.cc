@@ -189,7 +189,9 @@ Task<Status> ClusterMember::join() {
 // An answer of the metadata store may be old for a moment; a backup that was put back stays so.
 Task<Status> ClusterMember::check_not_newer(const Store* store) {
   const uint64_t deadline_ns = loop_->runtime().clock.monotonic_ns() + kOldAnswersNs;
-  const DiskKnowledge disk{store->groups(), store->fences(), store->volume_records()};
+  DiskKnowledge disk{store->groups(), store->fences(), store->volume_records(), {}};
+  for (const VolumeRecord& volume : disk.volumes)
+    disk.lineages.push_back(store->history(volume.id).lineage);
   std::string words = newer_on_disk(disk, node_->view());
   while (!words.empty() && !ending_ && loop_->runtime().clock.monotonic_ns() < deadline_ns) {
     co_await pause(kLookNs);

@@ -39,7 +39,8 @@ Task<void> Node::run_scrub(DiskGroup* group, uint64_t rate, OperationStatus* ope
   operation->progress.total = before.slots_left;
   ScrubStats now = before;
   uint64_t damaged_blocks = 0;
-  while (!stop_asked_ && group->store() != nullptr && now.passes_done == before.passes_done) {
+  while (!stop_asked_ && group->store() != nullptr && now.passes_done == before.passes_done &&
+         now.slots_left > 0) {
     co_await loop_.runtime().timers.until(loop_.runtime().clock.monotonic_ns() + kLookNs);
     if (group->store() == nullptr) break;
     const StoreStats stats = group->store()->stats();
@@ -54,6 +55,9 @@ Task<void> Node::run_scrub(DiskGroup* group, uint64_t rate, OperationStatus* ope
   operation->message = text("disk group ", name, done ? ": all checked, " : ": stopped, ",
                             size_text(checked_bytes), " read, ", now.bad_blocks - before.bad_blocks,
                             " bad blocks found, ", damaged_blocks, " blocks are damaged now");
+  const uint64_t skipped = now.skipped_slots - before.skipped_slots;
+  if (skipped > 0)
+    operation->message += text(", ", skipped, " segments could not be checked: the log says why");
   log_info("scrub", operation->message);
   operation->step.clear();
   changed_.wake_all();

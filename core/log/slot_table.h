@@ -35,14 +35,15 @@ inline constexpr Sequence kNoSequence = std::numeric_limits<Sequence>::max();
 // Trim and damage marks share blocks when they are moved; 64 of them take at most one.
 inline constexpr uint32_t kMarksPerBlock = 64;
 
-// The lowest numbers of some data entries; kIndexVolume counts on its own.
+// The lowest numbers of some entries of data, or of marks that it is damaged: what a trim hides.
+// kIndexVolume counts on its own.
 struct DataSequences {
   Sequence volumes = kNoSequence;
   Sequence indexes = kNoSequence;
 
   Sequence of(VolumeId volume) const { return volume == kIndexVolume ? indexes : volumes; }
   void add(const Entry& entry) {
-    if (entry.op != EntryOp::kData) return;
+    if (entry.op != EntryOp::kData && entry.op != EntryOp::kDamaged) return;
     Sequence& lowest = VolumeId{entry.volume} == kIndexVolume ? indexes : volumes;
     lowest = std::min(lowest, entry.sequence);
   }
@@ -58,6 +59,7 @@ struct Slot {
   bool uncleanable = false;  // the device cannot read all of it: kept until nothing in it is live
   bool sinking = false;      // its blocks are being copied to an HDD: not for the cleaner
   bool cleaning = false;     // the cleaner is at it: nothing of it sinks
+  bool healing = false;      // bytes of it are being put right: it is neither cleaned nor sunk
   bool barren = false;       // most of what is live in it may not sink to an HDD
   uint8_t moves = 0;         // relocated: as the segment header says
   uint32_t generation = 0;   // the opening that wrote what lies here; also its age

@@ -49,6 +49,8 @@ Task<bool> Primary::send_fences(Session* session) {
       volume.record = record;
       volume.history = store_.history(record.id);
       volume.exact = true;
+      // This member has not heard of deletions for long.
+      if (volume.history.snapshots.size() > kFenceSnapshotsMax) co_return false;
       const bool sent = co_await send_fence(session, std::move(volume));
       if (!sent) co_return false;
     }

@@ -20,6 +20,8 @@ Task<bool> ReplicationNode::heal(Store* store, BadBlock bad) {
   request.block = bad.block;
   request.sequence = bad.sequence;
   AlignedBuffer data(kBlockBytes);
+  // Nobody else has it.
+  if (record.members.size() < 2) co_return true;
   ++healing_;
   Status status = ErrorCode::kUnavailable;
   for (const GroupMember& member : record.members) {

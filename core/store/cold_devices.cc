@@ -128,7 +128,8 @@ std::vector<DeviceStats> StoreCore::devices() const {
                  .slot_count = geometry_.slot_count,
                  .free_slot_count = slots_.free_count(),
                  .capacity_blocks = hot_capacity_blocks(),
-                 .live_blocks = slots_.hot_live_blocks() - map_.used_blocks(kIndexVolume),
+                 .live_blocks = slots_.hot_live_blocks() -
+                                std::min(slots_.hot_live_blocks(), map_.used_blocks(kIndexVolume)),
                  .failed = writer_.failed() && !failed_slot});
   for (const auto& [number, record] : catalog_.devices()) {
     if (all.size() > geometry_.cold.size()) break;  // one is being added

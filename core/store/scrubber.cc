@@ -15,6 +15,9 @@ constexpr uint64_t kSecond = 1000 * kMillisecond;
 // Bad blocks that are kept for the healer; a later pass finds the others again.
 constexpr size_t kDamagedMax = 4096;
 constexpr uint64_t kHealAgainNs = 5 * kSecond;
+constexpr size_t kHealsInVain = 4;
+// Blocks one after the other that cannot be read: the device, or the way to it, is gone.
+constexpr uint32_t kUnreadableMax = 16;
 // A pass of its own is at least as fast, however little there is.
 constexpr uint64_t kRateMin = 1 << 20;
 
@@ -97,8 +100,16 @@ Task<void> Scrubber::run() {
 Task<void> Scrubber::check_next() {
   next_slot_ = (next_slot_ + 1) % writer_.slots().count();
   co_await check_slot(next_slot_);
+  if (unreadable_in_row_ >= kUnreadableMax) {
+    log_error("scrub", "the device cannot be read: this pass is given up");
+    unreadable_in_row_ = 0;
+    slots_left_ = 0;
+    wanted_rate_ = 0;
+    co_return;
+  }
+  // While that waits somebody may begin another pass.
+  if (slots_left_ == 1) co_await heal_all();
   if (stopping_ || --slots_left_ > 0) co_return;
-  co_await heal_all();
   wanted_rate_ = 0;
   ++stats_.passes_done;
 }
@@ -108,12 +119,16 @@ Task<void> Scrubber::check_slot(uint32_t slot) {
   if (held.state != SlotState::kSealed || held.live_blocks == 0) co_return;
   const uint32_t generation = held.generation;
   const std::optional<Footer> content = co_await read_content(slot);
-  if (!content) co_return;
+  if (!content) {
+    ++stats_.skipped_slots;
+    co_return;
+  }
   const std::vector<Block> blocks = live_blocks(slot, *content);
   for (size_t first = 0; first < blocks.size();) {
     // Others in between: the slot may be another's by now.
     const Slot& now = writer_.slots().at(slot);
     if (stopping_ || now.state != SlotState::kSealed || now.generation != generation) co_return;
+    if (unreadable_in_row_ >= kUnreadableMax) co_return;
     size_t count = 1;
     while (count < kRunBlocks && first + count < blocks.size() &&
            blocks[first + count].position() == blocks[first].position() + count)
@@ -160,8 +175,12 @@ Task<void> Scrubber::check_run(uint32_t slot, std::span<const Block> run) {
   const Status status = co_await writer_.device().read(offset, into);
   std::vector<uint32_t> crcs(run.size());
   crc32c_blocks(into.data(), crcs.size(), crcs.data());
-  for (size_t i = 0; i < run.size(); ++i)
-    if (!status.ok() || crcs[i] != run[i].crc) co_await check_again(slot, run[i]);
+  for (size_t i = 0; i < run.size() && unreadable_in_row_ < kUnreadableMax; ++i) {
+    if (status.ok() && crcs[i] == run[i].crc)
+      found_good(slot, run[i]);
+    else
+      co_await check_again(slot, run[i]);
+  }
   writer_.slots().unpin(slot);
   stats_.checked_blocks += run.size();
 }
@@ -170,8 +189,20 @@ Task<void> Scrubber::check_again(uint32_t slot, Block block) {
   const auto into = buffer_.span().first(kBlockBytes);
   const uint64_t offset = writer_.geometry().offset(slot, block.position());
   const Status status = co_await writer_.device().read(offset, into);
-  if (status.ok() && crc32c(into) == block.crc) co_return;
+  if (status.ok() && crc32c(into) == block.crc) {
+    found_good(slot, block);
+    co_return;
+  }
+  if (!status.ok()) ++unreadable_in_row_;
   found_bad(slot, block, status.ok());
+}
+
+void Scrubber::found_good(uint32_t slot, Block block) {
+  unreadable_in_row_ = 0;
+  // What could not be read once may be readable now.
+  if (map_.damaged_blocks() > 0)
+    map_.mark_good(VolumeId{block.entry->volume}, block.block(), slot, block.position(),
+                   block.entry->sequence);
 }
 
 void Scrubber::found_bad(uint32_t slot, Block block, bool readable) {
@@ -218,8 +249,11 @@ Task<void> Scrubber::heal_all() {
   while (!damaged_.empty() && healer_ && !stopping_) {
     const BadBlock bad = damaged_.front();
     damaged_.pop_front();
+    // Written anew meanwhile, perhaps.
+    if (!map_.is_bad(bad.volume, bad.block, bad.slot, bad.position, bad.sequence)) continue;
     const bool done = co_await healer_(bad);
     if (!done) left.push_back(bad);
+    if (left.size() == kHealsInVain) break;  // others have their turn first the next time
   }
   damaged_.insert(damaged_.end(), left.begin(), left.end());
   if (!left.empty()) next_heal_ns_ = writer_.runtime().clock.monotonic_ns() + kHealAgainNs;
@@ -230,7 +264,11 @@ Task<Status> StoreCore::heal(BadBlock bad, const std::byte* data) {
   if (crc32c(bytes) != bad.crc) co_return ErrorCode::kInvalidArgument;
   if (!map_.is_bad(bad.volume, bad.block, bad.slot, bad.position, bad.sequence))
     co_return ErrorCode::kNotFound;
+  Slot& slot = slots_.at(bad.slot);
+  // The bad bytes are on their way elsewhere, as a mark that would outlive ours.
+  if (slot.cleaning || slot.sinking || slot.healing) co_return ErrorCode::kBusy;
   if (!enter()) co_return ErrorCode::kClosed;
+  slot.healing = true;
   // The slot is sealed and stays what it is: only bytes that were wrong change. A disk gives a
   // sector that it could not read a new place when it is written.
   slots_.pin(bad.slot);
@@ -239,7 +277,10 @@ Task<Status> StoreCore::heal(BadBlock bad, const std::byte* data) {
   AlignedBuffer again(kBlockBytes);
   if (status.ok()) status = co_await device_.read(offset, again.span());
   slots_.unpin(bad.slot);
+  slots_.at(bad.slot).healing = false;
   if (status.ok() && crc32c(again.span()) != bad.crc) status = ErrorCode::kDamaged;
+  if (status.ok()) slots_.at(bad.slot).uncleanable = false;  // who finds it so again says so
+  slots_.changed().wake_all();
   if (status.ok() && map_.mark_good(bad.volume, bad.block, bad.slot, bad.position, bad.sequence))
     ++repaired_blocks_;
   leave();

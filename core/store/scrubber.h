@@ -56,6 +56,7 @@ class Scrubber {
   Task<void> check_run(uint32_t slot, std::span<const Block> run);
   // Looks once more: what was wrong may have been the transfer.
   Task<void> check_again(uint32_t slot, Block block);
+  void found_good(uint32_t slot, Block block);
   void found_bad(uint32_t slot, Block block, bool readable);
   bool heal_due() const;
   Task<void> heal_all();
@@ -74,6 +75,7 @@ class Scrubber {
   uint64_t wanted_rate_ = 0;   // bytes per second of a pass that was asked for; 0: of its own
   uint64_t next_read_ns_ = 0;  // not earlier
   uint32_t next_slot_ = 0;
+  uint32_t unreadable_in_row_ = 0;
   uint32_t slots_left_ = 0;  // in this pass; 0: none is under way
   bool stopping_ = false;
   ScrubStats stats_;

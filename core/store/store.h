@@ -106,6 +106,7 @@ struct ScrubStats {
   uint64_t passes_done = 0;
   uint64_t checked_blocks = 0;
   uint64_t bad_blocks = 0;        // found, whatever became of them
+  uint64_t skipped_slots = 0;     // what lies in them could not be told
   uint64_t slots_left = 0;        // of the pass under way; 0: there is none
   uint64_t bytes_per_second = 0;  // of it
 };

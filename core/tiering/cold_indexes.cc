@@ -174,13 +174,15 @@ void ColdIndexes::note_damage(uint64_t block) {
 Task<Status> ColdIndexes::mend() {
   while (!damaged_.empty()) {
     const uint32_t slot = damaged_.back();
-    if (in_force(slot)) {
-      const Result<Found> copy = co_await read_copy(slot);
-      if (!copy.ok()) co_return copy.status();
-      const AlignedBuffer index = encode(slot, (*copy)->generation, (*copy)->content);
-      VARVE_CO_TRY(co_await write(slot, index));
-    }
-    std::erase(damaged_, slot);
+    damaged_.pop_back();
+    if (!in_force(slot)) continue;
+    const Result<Found> copy = co_await read_copy(slot);
+    if (!copy.ok()) continue;  // who reads it next says so again
+    const AlignedBuffer index = encode(slot, (*copy)->generation, (*copy)->content);
+    const Status status = co_await write(slot, index);
+    if (status.ok()) continue;
+    damaged_.push_back(slot);
+    co_return status;
   }
   co_return Status();
 }

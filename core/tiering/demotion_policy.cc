@@ -12,7 +12,8 @@ constexpr uint32_t kReadShare = 8;
 constexpr uint32_t kPackLivePercent = 90;
 
 bool sinks(const Slot& slot, const DemotionQuery& query) {
-  if (slot.state != SlotState::kSealed || slot.uncleanable || slot.cleaning || slot.barren)
+  if (slot.state != SlotState::kSealed || slot.uncleanable || slot.cleaning || slot.barren ||
+      slot.healing)
     return false;
   if (slot.live_blocks == 0) return false;
   return query.urgent || slot.live_blocks * 2 >= query.dense_blocks;
@@ -48,7 +49,9 @@ std::vector<uint32_t> choose_packing(const SlotTable& slots, uint32_t data_block
   std::vector<uint32_t> chosen;
   for (uint32_t slot = slots.hot_count(); slot < slots.count(); ++slot) {
     const Slot& held = slots.at(slot);
-    if (held.state != SlotState::kSealed || held.live_blocks == 0 || held.uncleanable) continue;
+    if (held.state != SlotState::kSealed || held.live_blocks == 0 || held.uncleanable ||
+        held.healing)
+      continue;
     if (held.live_blocks * 100ull < data_blocks * uint64_t{kPackLivePercent})
       chosen.push_back(slot);
   }

@@ -84,40 +84,32 @@ Task<void> Sinker::read_run(Piece* piece, size_t first, size_t count) {
   const auto into = piece->buffer.span().subspan(first * kBlockBytes, count * kBlockBytes);
   const uint64_t offset = writer_.geometry().offset(from.from_slot, from.from_position);
   const Status status = co_await writer_.device().read(offset, into);
-  if (status.ok())
-    check(*piece, first, count);
-  else
-    co_await read_singly(*piece, first, count);
+  std::vector<uint32_t> crcs(count);
+  crc32c_blocks(into.data(), count, crcs.data());
+  for (size_t i = first; i < first + count; ++i) {
+    if (status.ok() && crcs[i - first] == piece->moves[i].crc)
+      piece->read[i] = Read::kGood;
+    else
+      co_await read_again(*piece, i);
+  }
 }
 
-Task<void> Sinker::read_singly(Piece& piece, size_t first, size_t count) {
-  for (size_t i = first; i < first + count; ++i) {
-    const ColdMove& move = piece.moves[i];
-    const uint64_t offset = writer_.geometry().offset(move.from_slot, move.from_position);
-    const auto into = piece.buffer.span().subspan(i * kBlockBytes, kBlockBytes);
-    const Status status = co_await writer_.device().read(offset, into);
-    if (status.ok()) {
-      check(piece, i, 1);
-      continue;
-    }
+Task<void> Sinker::read_again(Piece& piece, size_t i) {
+  const ColdMove& move = piece.moves[i];
+  const uint64_t offset = writer_.geometry().offset(move.from_slot, move.from_position);
+  const auto into = piece.buffer.span().subspan(i * kBlockBytes, kBlockBytes);
+  const Status status = co_await writer_.device().read(offset, into);
+  if (!status.ok()) {
     writer_.slots().at(move.from_slot).uncleanable = true;
     log_error("tiering", text("the device cannot read block ", move.block, " of volume ",
                               move.volume, " in slot ", move.from_slot,
                               ": the slot is kept until that block is overwritten or trimmed"));
+    co_return;
   }
-}
-
-void Sinker::check(Piece& piece, size_t first, size_t count) {
-  std::vector<uint32_t> crcs(count);
-  crc32c_blocks(piece.buffer.data() + first * kBlockBytes, count, crcs.data());
-  for (size_t i = 0; i < count; ++i) {
-    const ColdMove& move = piece.moves[first + i];
-    const bool good = crcs[i] == move.crc;
-    piece.read[first + i] = good ? Read::kGood : Read::kBad;
-    if (!good)
-      log_error("tiering", text("block ", move.block, " of volume ", move.volume,
-                                " is damaged in slot ", move.from_slot));
-  }
+  piece.read[i] = crc32c(into) == move.crc ? Read::kGood : Read::kBad;
+  if (piece.read[i] == Read::kBad)
+    log_error("tiering", text("block ", move.block, " of volume ", move.volume,
+                              " is damaged in slot ", move.from_slot));
 }
 
 bool Sinker::pack(Piece& piece, Content& content, uint32_t& packed_blocks) {

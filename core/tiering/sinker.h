@@ -62,8 +62,8 @@ class Sinker {
   };
   Task<void> read(Piece& piece);
   Task<void> read_run(Piece* piece, size_t first, size_t count);
-  Task<void> read_singly(Piece& piece, size_t first, size_t count);
-  static void check(Piece& piece, size_t first, size_t count);
+  // Alone: what was wrong may have been the transfer, or a neighbour.
+  Task<void> read_again(Piece& piece, size_t i);
   // Takes what is good over into `content`, one block behind the other. False: that is full.
   static bool pack(Piece& piece, Content& content, uint32_t& packed_blocks);
   Task<void> write(uint32_t slot, uint32_t position, AlignedBuffer buffer, uint32_t blocks,

@@ -44,7 +44,7 @@ Task<Status> cut_all(Runtime* runtime, const std::vector<AttachedVolume>* volume
       co_return Status(ErrorCode::kUnavailable, "writes that are under way do not come to an end");
   }
   // Nothing is under way on any of them, and nothing is awaited from here to the end of the hold.
-  for (size_t i = 0; i < volumes->size(); ++i) (*volumes)[i]->cut(reservation->volumes[i].history);
+  for (size_t i = 0; i < volumes->size(); ++i) (*volumes)[i]->cut(reservation->volumes[i]);
   co_return Status();
 }
 

@@ -78,8 +78,10 @@ Task<bool> ReplicatedVolume::drained(uint64_t deadline_ns) {
   co_return !over();
 }
 
-void ReplicatedVolume::cut(ClusterHistory history) {
-  volume_.history = std::move(history);
+void ReplicatedVolume::cut(const ClusterVolume& reserved) {
+  // It may have grown; the snapshots are as large as it is in the record.
+  volume_.size_bytes = std::max(volume_.size_bytes, reserved.size_bytes);
+  volume_.history = reserved.history;
   untold_.insert(volume_.groups.begin(), volume_.groups.end());
 }
 

@@ -51,7 +51,7 @@ class ReplicatedVolume {
   // From here on changes carry the generation that the history says: what was written before is
   // what its newest snapshot shows. REQUIRES begin_hold() and drained(). Changes wait until their
   // group knows of it.
-  void cut(ClusterHistory history);
+  void cut(const ClusterVolume& reserved);
   // Tells every group of the last cut, however long it takes. Ends with over(), too.
   Task<void> tell_groups();
   // True when all of them know; false: not before `deadline_ns`, or over().

@@ -70,6 +70,10 @@ TEST_CASE("a later epoch, attach generation, size or volume than in the records 
   disk.volumes[0].blocks *= 2;
   CHECK(newer_on_disk(disk, bench.view) == "volume 1 has 2GiB on the disk and 1GiB in the records");
   disk = bench.all();
+  disk.lineages.push_back({.volume = VolumeId{1}, .newest = 4});
+  CHECK(newer_on_disk(disk, bench.view) ==
+        "volume 1 has a snapshot 3 on the disk and is not that far in the records");
+  disk = bench.all();
   disk.volumes[0].id = VolumeId{2};
   CHECK(newer_on_disk(disk, bench.view) ==
         "volume 2 is on the disk and was never made according to the records");
