@@ -113,6 +113,10 @@ std::vector<TransportConfig> read_transports(const TomlValue& table, bool has_tl
     return {transport};
   }
   common.listen = section.take_string("listen", kTransportGrammar);
+  // Meant for the one that has no TLS, it would take TLS from the others, too.
+  if (has_tls && common.allow_plaintext.value_or(false))
+    errors.push_back({table.place, "transport.allow_plaintext",
+                      "with [tls] say for which of the transports: in its [transport.NAME]"});
   std::string names;
   for (const std::string& plugin : plugins) {
     TransportConfig transport{.plugin = plugin, .name = transport_name(plugin)};

@@ -141,7 +141,10 @@ int serve(CheckedConfig checked) {
   auto admin = AdminServer::start(checked.config.admin, backend, *checked.gate);
   if (!admin.ok()) return fail(admin.status());
   log_info("admin", text("listening on ", checked.config.admin.to_text(),
-                         checked.config.admin_speaks_tls() ? " with TLS" : ""));
+                         checked.config.admin_speaks_tls()
+                             ? " with TLS: for who has a certificate of an admin or a monitor, or "
+                               "the token of admin_token_file; docs/security.md"
+                             : ""));
   const Status status = (*loop)->run(node->run([&admin] { (*admin)->stop(); }));
   if (node->work_left()) {
     log_warn("node", "a file was being made for varve disk add; it is left unfinished");

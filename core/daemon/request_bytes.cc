@@ -49,6 +49,8 @@ RequestBytes look_at_request(std::string_view bytes) {
     const std::string_view name = trimmed(line.substr(0, colon));
     const std::string_view value = trimmed(line.substr(colon + 1));
     if (is_name(name, "transfer-encoding")) return refused(411, "the body needs a Content-Length");
+    // A part for each of thousands of ranges would be thousands of times the answer.
+    if (is_name(name, "range")) return refused(400, "ranges are not served");
     if (!is_name(name, "content-length")) continue;
     size_t count = 0;
     const auto [rest, error] = std::from_chars(value.data(), value.data() + value.size(), count);

@@ -285,7 +285,12 @@ void PeerLink::closed(ConnectionId connection, ErrorCode why) {
   const bool replaced = next_.state == State::kGreeting;
   if (leg_.state != State::kClosing && !replaced)
     failed(leg_, "connection lost: " + std::string(error_name(why)));
-  if (leg_.state == State::kReady && !replaced) lost();
+  if (leg_.state == State::kReady) {
+    if (replaced)
+      end_sent();  // nothing that counts: answers to what nobody waits for any more do not come
+    else
+      lost();
+  }
   leg_ = {};
   changed_.wake_all();
   start_dial();

@@ -13,6 +13,9 @@
 
 namespace varve {
 
+// Fills of the whole buffer, each more than seven records, without any data in them.
+constexpr size_t kFillsInVain = 4;
+
 // How OpenSSL sees a stream's buffers.
 struct TlsBio {
   static TlsStream& of(BIO* bio) { return *static_cast<TlsStream*>(BIO_get_data(bio)); }
@@ -141,6 +144,7 @@ ssize_t TlsStream::receive(std::span<const iovec> into) {
   drained_ = false;
   input_ = kept_;
   size_t total = 0;
+  size_t fills_in_vain = 0;
   bool more = true;
   for (size_t i = 0; i < into.size() && more; ++i) {
     auto* const to = static_cast<uint8_t*>(into[i].iov_base);
@@ -153,6 +157,11 @@ ssize_t TlsStream::receive(std::span<const iovec> into) {
       if (result == 1) continue;
       const int error = SSL_get_error(ssl_.get(), result);
       more = error == SSL_ERROR_WANT_READ && fill();
+      // Whoever only changes keys keeps us here for as long as it likes.
+      if (more && total == 0 && ++fills_in_vain > kFillsInVain) {
+        why_ = "it sends no data";
+        more = false;
+      }
       if (error == SSL_ERROR_ZERO_RETURN) end_of_input_ = true;
       const bool harmless = error == SSL_ERROR_WANT_READ || end_of_input_ || socket_error_ != 0;
       if (!harmless) fail(result);

@@ -17,8 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const DiskGroupConfig& group : reading.config.disk_groups) {
     if (group.name.empty() || !group.path.starts_with('/')) std::abort();
   }
-  if (reading.config.metadata.has_value() != reading.config.transport.has_value()) std::abort();
-  if (reading.config.transport && reading.config.transport->plugin.empty()) std::abort();
+  if (reading.config.metadata.has_value() == reading.config.transports.empty()) std::abort();
+  for (const varve::TransportConfig& transport : reading.config.transports)
+    if (transport.plugin.empty() || transport.name.empty()) std::abort();
   const auto again = parse_listen_address(reading.config.admin.to_text());
   if (!again || again->to_text() != reading.config.admin.to_text()) std::abort();
   return 0;

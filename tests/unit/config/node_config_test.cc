@@ -265,6 +265,9 @@ TEST_CASE("what is wrong with a list of transports is told where it is") {
   CHECK(contains(with("use = [\"a\", \"b\"]\nkeepalive_s = 5\n" + local),
                  "transport.keepalive_s: is for one of several transports: write it in "
                  "[transport.a] or [transport.b]"));
+  CHECK(contains(with("use = [\"a\", \"b\"]\nallow_plaintext = true\n" + local +
+                      "[tls]\nca_file = \"/c\"\ncert_file = \"/d\"\nkey_file = \"/e\"\n"),
+                 "transport.allow_plaintext: with [tls] say for which of the transports"));
   CHECK(contains(with("use = [\"a\", \"b\"]\na = 5\n" + local),
                  "transport.a: must be written as a section: [transport.a]"));
   CHECK(contains(

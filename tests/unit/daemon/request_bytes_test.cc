@@ -33,6 +33,7 @@ TEST_CASE("what cannot be waited for is refused at once") {
   CHECK(status("Content-Length: 4\r\nContent-Length: 5") == 400);
   CHECK(status("Content-Length: 4\r\nContent-Length: 4") == 0);
   CHECK(status("Transfer-Encoding: chunked") == 411);
+  CHECK(status("Range: bytes=0-,0-") == 400);
   CHECK(look_at_request(std::string(kRequestHeadBytesMax - 1, 'x')).status == 0);
   CHECK(look_at_request(std::string(kRequestHeadBytesMax, 'x')).status == 431);
 }
