@@ -10,7 +10,7 @@
 namespace varve {
 namespace {
 
-constexpr uint64_t kLookNs = 100 * kMillisecond;
+constexpr uint64_t kScrubLookNs = 100 * kMillisecond;
 
 }  // namespace
 
@@ -41,7 +41,7 @@ Task<void> Node::run_scrub(DiskGroup* group, uint64_t rate, OperationStatus* ope
   uint64_t damaged_blocks = 0;
   while (!stop_asked_ && group->store() != nullptr && now.passes_done == before.passes_done &&
          now.slots_left > 0) {
-    co_await loop_.runtime().timers.until(loop_.runtime().clock.monotonic_ns() + kLookNs);
+    co_await loop_.runtime().timers.until(loop_.runtime().clock.monotonic_ns() + kScrubLookNs);
     if (group->store() == nullptr) break;
     const StoreStats stats = group->store()->stats();
     now = stats.scrub;
