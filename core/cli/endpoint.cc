@@ -17,7 +17,7 @@ struct Wish {
   std::string token_file;
 };
 
-Status refused(std::string why) {
+Status bad_endpoint(std::string why) {
   return {ErrorCode::kInvalidArgument, std::move(why)};
 }
 
@@ -35,7 +35,7 @@ Result<Wish> wish_of_config(const Command& command) {
     std::string lines = "the config has errors; --endpoint works without it";
     for (const ConfigError& error : reading.errors)
       lines += text("\n", config_error_text(path, error));
-    return refused(lines);
+    return bad_endpoint(lines);
   }
   const NodeConfig& config = reading.config;
   Wish wish{.address = config.admin, .tls = config.admin_speaks_tls()};
@@ -58,8 +58,8 @@ Result<Wish> wish_of_url(const Command& command) {
   if (words.ends_with('/')) words.remove_suffix(1);
   const auto address = parse_listen_address(words);
   if (!address || (wish.tls && address->is_unix())) {
-    return refused(text("--endpoint: \"", command.endpoint,
-                        "\" is not https://HOST:PORT, http://HOST:PORT or unix:/PATH"));
+    return bad_endpoint(text("--endpoint: \"", command.endpoint,
+                             "\" is not https://HOST:PORT, http://HOST:PORT or unix:/PATH"));
   }
   wish.address = *address;
   return wish;
@@ -78,24 +78,25 @@ Result<Endpoint> endpoint_of(const Command& command) {
   Endpoint endpoint{.address = wish->address, .credentials = nullptr, .token = {}};
   if (wish->address.is_unix()) return endpoint;  // its file's rights count, and nothing else
   if (!wish->tls && !command.cert_file.empty())
-    return refused("--cert: a certificate is shown over TLS only: --endpoint https://HOST:PORT");
+    return bad_endpoint(
+        "--cert: a certificate is shown over TLS only: --endpoint https://HOST:PORT");
   if (!wish->tls && !command.token_file.empty() && !wish->address.is_local())
-    return refused(
+    return bad_endpoint(
         "--token-file: the token would cross the network in the clear: "
         "--endpoint https://HOST:PORT");
   std::string wrong;
   if (!wish->token_file.empty()) wrong = read_token(wish->token_file, endpoint.token);
-  if (!wrong.empty()) return refused(wrong);
+  if (!wrong.empty()) return bad_endpoint(wrong);
   if (!wish->tls) return endpoint;
   if (wish->files.ca.empty())
-    return refused("https needs --ca FILE, the authority of the cluster: ca-cert.pem");
+    return bad_endpoint("https needs --ca FILE, the authority of the cluster: ca-cert.pem");
   if (wish->files.configured())
     wrong = TlsCredentials::load(wish->files, endpoint.credentials);
   else
     wrong = TlsCredentials::load_trust(wish->files.ca, endpoint.credentials);
-  if (!wrong.empty()) return refused(wrong);
+  if (!wrong.empty()) return bad_endpoint(wrong);
   if (!wish->files.configured() && endpoint.token.empty())
-    return refused(
+    return bad_endpoint(
         "this varved wants to know who asks: --cert FILE --key FILE of an admin "
         "(varve cert issue admin), or --token-file FILE");
   return endpoint;

@@ -129,6 +129,7 @@ Task<Status> Replica::put_fence(FencedVolume volume, bool exact) {
   const Status status = co_await store_.put_fence(volume.fence, volume.record, history);
   if (!status.ok() || !exact) co_return status;
   std::vector<Generation> kept;
+  kept.reserve(history.snapshots.size());
   for (const SnapshotRecord& snapshot : history.snapshots) kept.push_back(snapshot.generation);
   const VolumeHistory held = store_.history(volume.record.id);
   const bool more =
