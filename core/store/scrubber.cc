@@ -262,6 +262,7 @@ Task<void> Scrubber::heal_all() {
 Task<Status> StoreCore::heal(BadBlock bad, const std::byte* data) {
   const auto bytes = std::span(data, kBlockBytes);
   if (crc32c(bytes) != bad.crc) co_return ErrorCode::kInvalidArgument;
+  if (writer_.failed()) co_return ErrorCode::kIoError;  // reads only, until it is opened again
   if (!map_.is_bad(bad.volume, bad.block, bad.slot, bad.position, bad.sequence))
     co_return ErrorCode::kNotFound;
   Slot& slot = slots_.at(bad.slot);
