@@ -152,7 +152,7 @@ std::string Database::open_file() {
   if (exclusive_)
     sqlite3_exec(handle_, "PRAGMA locking_mode = EXCLUSIVE", nullptr, nullptr, nullptr);
   bool empty = false;
-  if (std::string wrong = check_owner(empty); !wrong.empty()) {
+  if (std::string wrong = look_at_owner(empty); !wrong.empty()) {
     return exclusive_ && is_busy(sqlite3_errcode(handle_)) ? "is in use by another process" : wrong;
   }
   std::string mode;
@@ -188,6 +188,14 @@ bool Database::pragma(const char* sql, std::string& value) {
     value = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
   sqlite3_finalize(statement);
   return row;
+}
+
+std::string Database::look_at_owner(bool& empty) {
+  sqlite3_exec(handle_, "BEGIN", nullptr, nullptr, nullptr);
+  std::string wrong = check_owner(empty);
+  // Whoever refuses the file closes it.
+  if (wrong.empty()) sqlite3_exec(handle_, "COMMIT", nullptr, nullptr, nullptr);
+  return wrong;
 }
 
 std::string Database::check_owner(bool& empty) {

@@ -78,6 +78,8 @@ class Database {
   explicit Database(const SqliteOptions& options)
       : path_(options.path), exclusive_(options.exclusive) {}
   std::string open_file();
+  std::string look_at_owner(bool& empty);
+  // In a transaction, or it may see the file half made by another daemon.
   std::string check_owner(bool& empty);
   std::string make_tables();
   std::string prepare();

@@ -3,8 +3,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <barrier>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <filesystem>
+#include <thread>
 
 #include "core/runtime/task_group.h"
 #include "tests/conformance/metadata/child.h"
@@ -67,6 +69,18 @@ void come_and_go(SqliteBench& bench) {
   bench.store->run(group.done());
   CHECK(commit->code() == ErrorCode::kUnknown);
   CHECK(bench.now_ns() - begin_ns < 1000 * kMillisecond);
+}
+
+// Starts a client on a loop of its own and ends it; returns why it could not.
+std::string open_and_close(const PluginLibrary& library, std::span<const ServiceOption> options) {
+  auto loop = UringLoop::create();
+  if (!loop.ok()) return std::string(loop.status().message());
+  auto started = PluginMetadata::start((*loop)->runtime(), library, options);
+  if (!started.ok()) return std::string(started.status().message());
+  (*loop)->add_poller(**started);
+  (*loop)->run((*started)->close());
+  (*loop)->remove_poller(**started);
+  return {};
 }
 
 }  // namespace
@@ -138,6 +152,32 @@ TEST_CASE("an empty file becomes a store with a write-ahead log") {
   CHECK(std::filesystem::exists(bench.file() + "-wal"));
   bench.plugin.end_client(0);
   CHECK(bench.bytes().at(kWriteVersionAt) == 2);
+}
+
+// As the daemons of a new cluster on one machine do.
+TEST_CASE("several clients may make a store at once") {
+  constexpr int kRounds = 100, kClients = 4;
+  SqliteBench bench;
+  std::array<std::string, kClients> wrong;
+  const auto remove_store = [&]() noexcept {
+    for (const char* end : {"", "-wal", "-shm", "-journal"})
+      std::filesystem::remove(bench.file() + end);
+  };
+  std::barrier<> made(kClients);
+  std::barrier next(kClients, remove_store);
+  std::vector<std::thread> clients;
+  for (std::string& why : wrong) {
+    clients.emplace_back([&] {
+      for (int round = 0; round < kRounds; ++round) {
+        made.arrive_and_wait();
+        const std::string refusal = open_and_close(bench.plugin.library(), bench.plugin.options());
+        if (why.empty()) why = refusal;
+        next.arrive_and_wait();
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  for (const std::string& why : wrong) CHECK(why == "");
 }
 
 TEST_CASE("a store that is replaced while in use takes no more commits") {
