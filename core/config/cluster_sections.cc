@@ -9,7 +9,8 @@ namespace varve {
 namespace {
 
 constexpr std::string_view kTransportGrammar =
-    "\"HOST:PORT\" or \"[IPV6]:PORT\": the address of this machine that the other nodes reach";
+    "\"HOST:PORT\" or \"[IPV6]:PORT\": the address of this machine that the other nodes reach; or "
+    "the network that it is in: \"192.0.2.0/24:PORT\" or \"[2001:db8::/64]:PORT\"";
 
 MetadataConfig read_metadata(const TomlValue& table, std::vector<ConfigError>& errors) {
   ConfigSection section("metadata", table, errors);
@@ -60,6 +61,19 @@ struct CommonOptions {
   bool has_tls = false;
 };
 
+// "NETWORK/BITS:PORT": the network, and the port in `listen`. Nothing for anything else.
+std::optional<IpNetwork> parse_network(std::string_view words, ListenAddress& listen) {
+  const size_t slash = words.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  // Without its bits it is an address.
+  const size_t end = words.find_first_not_of("0123456789", slash + 1);
+  if (end == std::string_view::npos) return std::nullopt;
+  const auto address = parse_listen_address(text(words.substr(0, slash), words.substr(end)));
+  if (!address || address->is_unix()) return std::nullopt;
+  listen = {.port = address->port};
+  return IpNetwork::parse(text(address->host, words.substr(slash, end - slash)));
+}
+
 // `section` is [transport], or a table below it.
 void take_listen(ConfigSection& section, const CommonOptions& common, TransportConfig& transport) {
   const bool own = section.take("listen") != nullptr;
@@ -68,16 +82,21 @@ void take_listen(ConfigSection& section, const CommonOptions& common, TransportC
   if (!listen) return;
   const TomlValue* value = section.take("listen");
   const bool allow_plaintext = common.allow_plaintext.value_or(false);
-  const auto address = parse_listen_address(*listen);
-  if (!address || address->is_unix() || is_wildcard(*address)) {
+  ListenAddress in_network;
+  const auto network = parse_network(*listen, in_network);
+  const auto address = network ? in_network : parse_listen_address(*listen);
+  const bool usable = network || (address && !address->is_unix() && !is_wildcard(*address));
+  const bool local = network ? network->is_loopback() : usable && address->is_local();
+  if (!usable) {
     section.fail(value, "listen", text("\"", *listen, "\" is not ", kTransportGrammar));
-  } else if (!address->is_local() && !allow_plaintext && !common.has_tls) {
+  } else if (!local && !allow_plaintext && !common.has_tls) {
     section.fail(value, "listen",
                  text("\"", *listen,
                       "\" must be loopback, because nothing is encrypted without [tls]; "
                       "allow_plaintext = true lets any machine in"));
   } else {
     transport.listen = *address;
+    transport.network = network;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "core/base/text.h"
+#include "core/config/ip_network.h"
 
 namespace varve {
 namespace {
@@ -13,7 +14,7 @@ constexpr size_t kUnixPathBytesMax = 108;
 }  // namespace
 
 bool ListenAddress::is_local() const {
-  return is_unix() || host == "localhost" || host == "::1" || host.starts_with("127.");
+  return is_unix() || host == "localhost" || is_loopback_address(host);
 }
 
 std::string ListenAddress::to_text() const {

@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/config/ip_network.h"
 #include "core/config/listen_address.h"
 #include "core/config/toml_document.h"
 
@@ -54,6 +55,7 @@ struct TransportConfig {
   std::string plugin;                  // as in ServiceConfig
   std::string name;                    // as other nodes know it: of a path, the file's without .so
   ListenAddress listen;                // of this machine; other nodes are told it
+  std::optional<IpNetwork> network;    // listen.host is to be found: this machine's address in it
   std::vector<ServiceOption> options;  // the plugin checks them; allow_plaintext is one of them
 };
 

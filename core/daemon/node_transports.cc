@@ -4,6 +4,7 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/daemon/machine_address.h"
 #include "core/net/peers.h"
 
 namespace varve {
@@ -28,6 +29,17 @@ Status proves_nothing(const TransportConfig& transport) {
                "allowed: tcp, or allow_plaintext = true, which lets any machine in")};
 }
 
+// Where it is to listen.
+Result<std::string> own_address(const TransportConfig& transport) {
+  ListenAddress listen = transport.listen;
+  if (transport.network) {
+    auto host = address_in(*transport.network, machine_addresses());
+    if (!host.ok()) return host.status();
+    listen.host = std::move(*host);
+  }
+  return listen.to_text();
+}
+
 }  // namespace
 
 void NodeTransports::load(const std::string& plugin_directory, const NodeConfig& config,
@@ -37,7 +49,12 @@ void NodeTransports::load(const std::string& plugin_directory, const NodeConfig&
   for (const TransportConfig& wanted : config.transports) {
     One& one = all_.emplace_back();
     one.name = wanted.name;
-    one.listen = wanted.listen.to_text();
+    const Result<std::string> listen = own_address(wanted);
+    if (!listen.ok()) {
+      fail(errors, wanted.place, "transport.listen", listen.status().message());
+      continue;
+    }
+    one.listen = *listen;
     auto library = PluginLibrary::open(plugin_path(plugin_directory, wanted.plugin));
     Status status = library.status();
     if (library.ok()) status = (*library)->need_kind(VARVE_KIND_TRANSPORT);

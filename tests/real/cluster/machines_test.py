@@ -46,6 +46,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the namespaces go then, too
     with Network() as network, Etcd(network=network) as etcd, \
             Cluster(network=network, metadata=etcd) as cluster:
+        for node in cluster.nodes:  # one config for all of them
+            node.rewrite_config(f'"{node.address}"', f'"{network.subnet}:7071"')
         cluster.make("--copies", "3")
         assert all(ip in cluster.nodes[0].must("node", "list") for ip in network.ips)
         cluster.nodes[0].must("volume", "create", "load", "--size", "64MiB", "--copies", "3")

@@ -14,6 +14,7 @@ class Network:
         self.prefix = f"varve{os.getpid()}"
         self.hub = f"{self.prefix}hub"
         self.names = [f"{self.prefix}n{number}" for number in range(1, node_count + 1)]
+        self.subnet = "10.77.0.0/24"
         self.ips = [f"10.77.0.{number}" for number in range(1, node_count + 1)]
         self.addresses = [f"{ip}:7071" for ip in self.ips]
         self.launchers = [["ip", "netns", "exec", name] for name in self.names]

@@ -216,10 +216,54 @@ TEST_CASE("nodes talk beyond loopback only when plaintext is allowed, at an addr
   CHECK(contains(with_listen("10.0.0.1:7071"),
                  "node.toml:5:1: transport.listen: \"10.0.0.1:7071\" must be loopback, because "
                  "nothing is encrypted without [tls]; allow_plaintext = true"));
+  CHECK(contains(with_listen("127.example.com:7071"), "must be loopback"));
   for (const char* listen : {"0.0.0.0:7071", "[::]:7071", "unix:/run/x", "7071", "node1"}) {
     CHECK(contains(with_listen(listen, allowed), "is not \"HOST:PORT\""));
   }
   CHECK(contains(with_listen("10.0.0.1:1", "allow_plaintext = 1\n"), "must be true or false"));
+}
+
+TEST_CASE("a node may be told the network of its address instead of the address") {
+  const auto with_listen = [](const std::string& listen, const std::string& more) {
+    return "[metadata]\nuse = \"m\"\n[transport]\nuse = \"tcp\"\nlisten = \"" + listen + "\"\n" +
+           more + kGroup;
+  };
+  const std::string allowed = "allow_plaintext = true\n";
+  const auto reading = read_node_config(with_listen("10.1.2.3/16:7071", allowed));
+  REQUIRE(reading.errors.empty());
+  const TransportConfig& transport = reading.config.transports.at(0);
+  REQUIRE(transport.network);
+  CHECK(transport.network->to_text() == "10.1.0.0/16");
+  CHECK(transport.listen.port == 7071);
+  CHECK(errors_of(with_listen("[2001:db8::/64]:7071", allowed)).empty());
+  CHECK(errors_of(with_listen("127.0.0.0/8:7071", "")).empty());
+  CHECK(errors_of(with_listen("[::1/128]:7071", "")).empty());
+  CHECK(contains(errors_of(with_listen("10.0.0.0/8:7071", "")), "must be loopback"));
+  CHECK(contains(errors_of(with_listen("0.0.0.0/0:7071", "")), "must be loopback"));
+  for (const char* listen : {"10.0.0.0/33:7071", "10.0.0.0/:7071", "10.0.0/8:7071", "10.0.0.0/8",
+                             "[fe80::/129]:7071", "fe80::/64:7071", "lan/8:7071", "/8:7071"}) {
+    CHECK(contains(errors_of(with_listen(listen, allowed)), "is not \"HOST:PORT\""));
+  }
+}
+
+TEST_CASE("a network has the addresses that begin as it does") {
+  const auto ipv4 = IpNetwork::parse("192.0.2.128/25");
+  REQUIRE(ipv4);
+  CHECK(ipv4->contains("192.0.2.129"));
+  CHECK(ipv4->contains("192.0.2.255"));
+  for (const char* other : {"192.0.2.127", "193.0.2.129", "::1", "::c000:281", "lan", ""})
+    CHECK_FALSE(ipv4->contains(other));
+  const auto ipv6 = IpNetwork::parse("2001:db8:0:8000::/49");
+  REQUIRE(ipv6);
+  CHECK(ipv6->to_text() == "2001:db8:0:8000::/49");
+  CHECK(ipv6->contains("2001:db8:0:ffff::1"));
+  CHECK_FALSE(ipv6->contains("2001:db8:0:7fff::1"));
+  CHECK_FALSE(ipv6->contains("10.0.0.1"));
+  CHECK(IpNetwork::parse("0.0.0.0/0")->contains("203.0.113.1"));
+  CHECK_FALSE(IpNetwork::parse("0.0.0.0/0")->contains("2001:db8::1"));
+  CHECK(IpNetwork::parse("::/0")->contains("2001:db8::1"));
+  CHECK_FALSE(IpNetwork::parse("::/0")->contains("10.0.0.1"));
+  CHECK_FALSE(IpNetwork::parse("127.0.0.0/7")->is_loopback());
 }
 
 TEST_CASE("several transports: what is for all stands above, what is for one in its own table") {
