@@ -51,11 +51,9 @@ class MemoryStream final : public httplib::Stream {
   std::string out_;
 };
 
-}  // namespace
-
-class AdminHttp::Server final : public httplib::Server {
+class BytesServer : public httplib::Server {
  public:
-  Server(AdminBackend& backend, AdminGate& gate) : gate_(gate) {
+  BytesServer() {
     set_payload_max_length(kRequestBodyBytesMax);
     set_exception_handler(
         [](const httplib::Request&, httplib::Response& response, const std::exception_ptr&) {
@@ -69,27 +67,70 @@ class AdminHttp::Server final : public httplib::Server {
             error_reply({ErrorCode::kNotFound, "no such resource; see docs/openapi.yaml"}));
       response.status = status;
     });
-    // Before the body is looked at.
-    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      verdict_ =
-          gate_.judge(*asker_, request.method, request.get_header_value("Authorization"), now_ms_);
-      if (verdict_.status == 0) return HandlerResponse::Unhandled;
-      reply(response, error_reply({ErrorCode::kInvalidArgument, verdict_.why}));
-      response.status = verdict_.status;
-      if (verdict_.status == 401) response.set_header("WWW-Authenticate", "Bearer");
-      return HandlerResponse::Handled;
-    });
-    for (const AdminRoute& route : admin_routes()) add(route, backend);
   }
 
-  Answer answer(const std::string& request, const AdminAsker& asker, int64_t now_ms) {
-    asker_ = &asker;
-    now_ms_ = now_ms;
-    verdict_ = {};
+  std::string answer(const std::string& request) {
     MemoryStream stream(request);
     bool closed = false;
     process_request(stream, true, closed, nullptr);
-    return {stream.take(), verdict_.why};
+    return stream.take();
+  }
+};
+
+}  // namespace
+
+class AdminDoor::Server final : public BytesServer {
+ public:
+  explicit Server(AdminGate& gate) : gate_(gate) {
+    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      verdict_ =
+          gate_.judge(*asker_, request.method, request.get_header_value("Authorization"), now_ms_);
+      reply(response, error_reply({ErrorCode::kInvalidArgument, verdict_->why}));
+      response.status = verdict_->status;
+      if (verdict_->status == 401) response.set_header("WWW-Authenticate", "Bearer");
+      return HandlerResponse::Handled;
+    });
+  }
+
+  std::optional<Refusal> turn_away(const std::string& request, const AdminAsker& asker,
+                                   int64_t now_ms) {
+    asker_ = &asker;
+    now_ms_ = now_ms;
+    verdict_.reset();
+    std::string bytes = answer(request);
+    if (!verdict_) return Refusal{std::move(bytes), ""};
+    if (verdict_->status == 0) return std::nullopt;
+    return Refusal{std::move(bytes), verdict_->why};
+  }
+
+ private:
+  AdminGate& gate_;
+  // Of the call that runs.
+  const AdminAsker* asker_ = nullptr;
+  int64_t now_ms_ = 0;
+  std::optional<AdminVerdict> verdict_;
+};
+
+AdminDoor::AdminDoor(AdminGate& gate) : server_(std::make_unique<Server>(gate)) {}
+
+AdminDoor::~AdminDoor() = default;
+
+std::optional<AdminDoor::Refusal> AdminDoor::turn_away(const std::string& request,
+                                                       const AdminAsker& asker, int64_t now_ms) {
+  return server_->turn_away(request, asker, now_ms);
+}
+
+std::string AdminDoor::refusal(int status, const std::string& why) {
+  const AdminReply reply = error_reply({ErrorCode::kInvalidArgument, why});
+  return text("HTTP/1.1 ", status, " Refused\r\nContent-Type: ", reply.content_type,
+              "\r\nContent-Length: ", reply.body.size(), "\r\nConnection: close\r\n\r\n",
+              reply.body);
+}
+
+class AdminHttp::Server final : public BytesServer {
+ public:
+  explicit Server(AdminBackend& backend) {
+    for (const AdminRoute& route : admin_routes()) add(route, backend);
   }
 
  private:
@@ -103,29 +144,14 @@ class AdminHttp::Server final : public httplib::Server {
     if (method == "POST") Post(route.pattern, handler);
     if (method == "DELETE") Delete(route.pattern, handler);
   }
-
-  AdminGate& gate_;
-  // Of the call that runs.
-  const AdminAsker* asker_ = nullptr;
-  int64_t now_ms_ = 0;
-  AdminVerdict verdict_;
 };
 
-AdminHttp::AdminHttp(AdminBackend& backend, AdminGate& gate)
-    : server_(std::make_unique<Server>(backend, gate)) {}
+AdminHttp::AdminHttp(AdminBackend& backend) : server_(std::make_unique<Server>(backend)) {}
 
 AdminHttp::~AdminHttp() = default;
 
-AdminHttp::Answer AdminHttp::answer(const std::string& request, const AdminAsker& asker,
-                                    int64_t now_ms) {
-  return server_->answer(request, asker, now_ms);
-}
-
-std::string AdminHttp::refusal(int status, const std::string& why) {
-  const AdminReply reply = error_reply({ErrorCode::kInvalidArgument, why});
-  return text("HTTP/1.1 ", status, " Refused\r\nContent-Type: ", reply.content_type,
-              "\r\nContent-Length: ", reply.body.size(), "\r\nConnection: close\r\n\r\n",
-              reply.body);
+std::string AdminHttp::answer(const std::string& request) {
+  return server_->answer(request);
 }
 
 }  // namespace varve

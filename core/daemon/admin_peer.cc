@@ -87,7 +87,7 @@ void AdminPeer::receive(int64_t now_ms) {
       state_ = State::kWhole;
     } else if (request.status != 0) {
       news_ = request.wrong;
-      answer(AdminHttp::refusal(request.status, request.wrong), now_ms);
+      answer(AdminDoor::refusal(request.status, request.wrong), now_ms);
     }
   }
 }

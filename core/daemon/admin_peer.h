@@ -37,8 +37,9 @@ class AdminPeer {
   int socket() const { return socket_.get(); }
   int64_t deadline_ms() const { return deadline_ms_; }
   short interest() const;  // POLL... bits
-  // Has shown a certificate that lets it in.
-  bool proven() const { return !asker_.proven.name.empty(); }
+  // Has shown a certificate that lets it in, or its request is welcome.
+  bool known() const { return is_welcome_ || !asker_.proven.name.empty(); }
+  void welcome() { is_welcome_ = true; }
   const AdminAsker& asker() const { return asker_; }
   // Why it was turned away, once; most often empty.
   std::string take_news() { return std::exchange(news_, {}); }
@@ -61,6 +62,7 @@ class AdminPeer {
   UniqueFd socket_;
   std::unique_ptr<TlsStream> tls_;
   AdminAsker asker_;
+  bool is_welcome_ = false;
   State state_;
   int64_t deadline_ms_;
   std::string news_;

@@ -17,6 +17,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/daemon/admin_api.h"
+#include "core/daemon/admin_http.h"
 #include "core/daemon/admin_listener.h"
 #include "core/daemon/admin_peer.h"
 #include "core/daemon/admin_workers.h"
@@ -42,14 +43,14 @@ int64_t now_ms() {
 class AdminServer::Impl {
  public:
   Impl(const ListenAddress& address, AdminBackend& backend, AdminGate& gate)
-      : address_(address), backend_(backend), gate_(gate) {}
+      : address_(address), backend_(backend), gate_(gate), door_(gate) {}
 
   Status listen() {
     auto listener = open_admin_listener(address_);
     if (!listener.ok()) return listener.status();
     listener_ = std::move(*listener);
     if (!wake_.valid()) return {ErrorCode::kIoError, "the admin API gets no descriptor"};
-    workers_ = std::make_unique<AdminWorkers>(backend_, gate_, [this] { wake(); });
+    workers_ = std::make_unique<AdminWorkers>(backend_, [this] { wake(); });
     thread_ = std::thread([this] { run(); });
     return {};
   }
@@ -122,8 +123,15 @@ class AdminServer::Impl {
   void after(uint64_t id, AdminPeer& peer) {
     say(peer);
     if (peer.state() != State::kWhole) return;
-    AdminWorkers::Request request{id, peer.take_request(), peer.asker(), now_ms()};
-    workers_->give(std::move(request));
+    std::string request = peer.take_request();
+    auto refusal = door_.turn_away(request, peer.asker(), now_ms());
+    if (!refusal) {
+      peer.welcome();
+      workers_->give({id, std::move(request)});
+      return;
+    }
+    if (!refusal->why.empty()) refused(peer, refusal->why);
+    peer.answer(std::move(refusal->bytes), now_ms());
   }
 
   void say(AdminPeer& peer) {
@@ -142,7 +150,9 @@ class AdminServer::Impl {
       if (!socket.valid() && (errno == ECONNABORTED || errno == EINTR)) continue;
       if (!socket.valid()) {
         if (errno == EAGAIN) return;
-        log_warn("admin", text("cannot accept clients: ", std::strerror(errno)));
+        const std::string why = text("cannot accept clients: ", std::strerror(errno));
+        const auto line = refusals_.line(static_cast<uint64_t>(now_ms()), why);
+        if (line) log_warn("admin", *line);
         accept_again_ms_ = now_ms() + kAcceptRestMs;
         return;
       }
@@ -152,13 +162,12 @@ class AdminServer::Impl {
     }
   }
 
-  // Whoever has proven who he is stays; so does who waits for an answer, and the gate has a word
-  // then.
+  // Whoever has proven who he is, or may ask, stays.
   bool make_room() {
     size_t strangers = 0;
     Peers::iterator oldest = peers_.end();
     for (auto at = peers_.begin(); at != peers_.end(); ++at) {
-      if (at->second.proven() || at->second.state() == State::kAsked) continue;
+      if (at->second.known()) continue;
       if (strangers++ == 0) oldest = at;
     }
     if (strangers < kStrangersMax && peers_.size() < kPeersMax) return true;
@@ -173,8 +182,7 @@ class AdminServer::Impl {
     for (AdminWorkers::Answer& answer : workers_->take_answers()) {
       const auto found = peers_.find(answer.id);
       if (found == peers_.end()) continue;
-      if (!answer.http.refused.empty()) refused(found->second, answer.http.refused);
-      found->second.answer(std::move(answer.http.bytes), now_ms());
+      found->second.answer(std::move(answer.bytes), now_ms());
     }
   }
 
@@ -193,6 +201,7 @@ class AdminServer::Impl {
   const ListenAddress address_;
   AdminBackend& backend_;
   AdminGate& gate_;
+  AdminDoor door_;
   UniqueFd listener_;
   const UniqueFd wake_ = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   std::atomic<bool> stopping_ = false;

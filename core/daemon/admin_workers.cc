@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/daemon/admin_http.h"
+
 namespace varve {
 namespace {
 
@@ -9,10 +11,10 @@ constexpr size_t kThreadCount = 8;
 
 }  // namespace
 
-AdminWorkers::AdminWorkers(AdminBackend& backend, AdminGate& gate, std::function<void()> wake)
+AdminWorkers::AdminWorkers(AdminBackend& backend, std::function<void()> wake)
     : wake_(std::move(wake)) {
   for (size_t i = 0; i < kThreadCount; ++i)
-    threads_.emplace_back([this, &backend, &gate] { work(backend, gate); });
+    threads_.emplace_back([this, &backend] { work(backend); });
 }
 
 AdminWorkers::~AdminWorkers() {
@@ -37,8 +39,8 @@ std::vector<AdminWorkers::Answer> AdminWorkers::take_answers() {
   return std::exchange(answers_, {});
 }
 
-void AdminWorkers::work(AdminBackend& backend, AdminGate& gate) {
-  AdminHttp http(backend, gate);
+void AdminWorkers::work(AdminBackend& backend) {
+  AdminHttp http(backend);
   std::unique_lock lock(mutex_);
   while (true) {
     news_.wait(lock, [this] { return ends_ || !requests_.empty(); });
@@ -46,7 +48,7 @@ void AdminWorkers::work(AdminBackend& backend, AdminGate& gate) {
     const Request request = std::move(requests_.front());
     requests_.pop_front();
     lock.unlock();
-    Answer answer{request.id, http.answer(request.bytes, request.asker, request.now_ms)};
+    Answer answer{request.id, http.answer(request.bytes)};
     lock.lock();
     answers_.push_back(std::move(answer));
     lock.unlock();

@@ -1,7 +1,7 @@
 // AdminWorkers: the threads that make answers; a call on the backend blocks one of them.
 //
 // Thread rule: give() and take_answers() from one thread; `wake` is called from theirs.
-// Ownership: borrows the backend and the gate.
+// Ownership: borrows the backend.
 #pragma once
 
 #include <condition_variable>
@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/daemon/admin_http.h"
+#include "core/daemon/admin_backend.h"
 
 namespace varve {
 
@@ -22,16 +22,14 @@ class AdminWorkers {
   struct Request {
     uint64_t id;
     std::string bytes;
-    AdminAsker asker;
-    int64_t now_ms;
   };
   struct Answer {
     uint64_t id;
-    AdminHttp::Answer http;
+    std::string bytes;
   };
 
   // `wake`: there is an answer to take.
-  AdminWorkers(AdminBackend& backend, AdminGate& gate, std::function<void()> wake);
+  AdminWorkers(AdminBackend& backend, std::function<void()> wake);
   // Makes the answers that have begun; forgets the rest.
   ~AdminWorkers();
   AdminWorkers(const AdminWorkers&) = delete;
@@ -41,7 +39,7 @@ class AdminWorkers {
   std::vector<Answer> take_answers();
 
  private:
-  void work(AdminBackend& backend, AdminGate& gate);
+  void work(AdminBackend& backend);
 
   const std::function<void()> wake_;
   std::mutex mutex_;

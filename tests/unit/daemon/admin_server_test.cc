@@ -3,19 +3,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <latch>
 #include <string>
 
 #include "core/base/text.h"
 #include "core/cli/http_client.h"
+#include "tests/unit/device/temp_folder.h"
 
 namespace varve {
 namespace {
 
 // Answers what it was told to and remembers what it was asked.
-struct FakeBackend final : AdminBackend {
+struct FakeBackend : AdminBackend {
   Status failure;
   NodeStatus node;
   CreateVolume create;
@@ -132,6 +136,31 @@ struct FakeBackend final : AdminBackend {
     return AttachmentStatus{.volume = volume, .node = "", .generation = 8};
   }
 };
+
+// Each status() waits.
+struct StuckBackend final : FakeBackend {
+  Result<NodeStatus> status() override {
+    if (++waiting <= kThreads) stuck.count_down();
+    go_on.wait();
+    return node;
+  }
+  static constexpr int kThreads = 8;  // of the server
+  std::atomic<int> waiting = 0;
+  std::latch stuck{kThreads};
+  std::latch go_on{1};
+};
+
+// On a free port, which `address` then has.
+std::unique_ptr<AdminServer> start_on_tcp(AdminBackend& backend, AdminGate& gate,
+                                          ListenAddress& address) {
+  address = {.host = "127.0.0.1"};
+  for (address.port = 17000; address.port < 17100; ++address.port) {
+    auto started = AdminServer::start(address, backend, gate);
+    if (started.ok()) return std::move(*started);
+  }
+  FAIL("no port is free");
+  return nullptr;
+}
 
 struct Fixture {
   Fixture() {
@@ -387,16 +416,34 @@ TEST_CASE("an address that is in use is refused, one left by a killed daemon is 
 TEST_CASE("a TCP port is not shared") {
   FakeBackend backend;
   AdminGate gate;
-  std::unique_ptr<AdminServer> first;
-  ListenAddress address{.host = "127.0.0.1", .port = 0, .unix_path = ""};
-  for (address.port = 17000; first == nullptr && address.port < 17100; ++address.port) {
-    auto started = AdminServer::start(address, backend, gate);
-    if (!started.ok()) continue;
-    first = std::move(*started);
-    CHECK(HttpClient(address).get("/healthz").ok());
-    CHECK(AdminServer::start(address, backend, gate).code() == ErrorCode::kBusy);
+  ListenAddress address;
+  const auto first = start_on_tcp(backend, gate, address);
+  CHECK(HttpClient(address).get("/healthz").ok());
+  CHECK(AdminServer::start(address, backend, gate).code() == ErrorCode::kBusy);
+}
+
+TEST_CASE("who may not ask is told so while all others wait for the node") {
+  constexpr int kAskers = 20;  // more than there are threads
+  const std::string token = "a-token-of-at-least-sixteen-letters";
+  const TempFolder folder;
+  std::ofstream(folder.file("token")) << token;
+  std::filesystem::permissions(folder.file("token"), std::filesystem::perms::owner_read);
+  StuckBackend backend;
+  AdminGate gate;
+  ListenAddress address;
+  REQUIRE(gate.open({.admin_token_file = folder.file("token")}).ok());
+  const auto server = start_on_tcp(backend, gate, address);
+  std::vector<std::future<int>> replies;
+  for (int i = 0; i < kAskers; ++i) {
+    replies.push_back(std::async(std::launch::async, [&] {
+      const auto reply = HttpClient(Endpoint{address, nullptr, token}).get("/v1/status");
+      return reply.ok() ? reply->status : 0;
+    }));
   }
-  CHECK(first != nullptr);
+  backend.stuck.wait();
+  CHECK(HttpClient(address).get("/v1/status")->status == 401);
+  backend.go_on.count_down();
+  for (std::future<int>& status : replies) CHECK(status.get() == 200);
 }
 
 }  // namespace varve
