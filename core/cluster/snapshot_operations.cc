@@ -38,6 +38,17 @@ Status check_reservation(const ClusterVolume& volume, const std::string& snapsho
   return {};
 }
 
+Task<Status> check_count(CasLoop* loop, size_t more) {
+  const auto volumes =
+      co_await read_records(loop, std::string(kVolumePrefix), decode_cluster_volume);
+  if (!volumes.ok()) co_return volumes.status();
+  size_t count = more;
+  for (const ClusterVolume& volume : *volumes) count += volume.history.snapshots.size();
+  if (count <= kClusterSnapshotsMax) co_return Status();
+  co_return Status(ErrorCode::kNoSpace, text("a cluster takes ", kClusterSnapshotsMax,
+                                             " snapshots of all volumes; delete some first"));
+}
+
 bool has_pending(const ClusterVolume& volume, uint64_t token) {
   return std::any_of(volume.history.snapshots.begin(), volume.history.snapshots.end(),
                      [token](const ClusterSnapshot& held) { return held.pending == token; });
@@ -104,6 +115,7 @@ Task<Result<SnapshotReservation>> reserve_snapshots(ClusterContext context,
   reservation.names = std::move(names);
   reservation.token = loop.draw_token();
   const uint64_t now_seconds = context.runtime->clock.wall_seconds();
+  VARVE_CO_TRY(co_await check_count(&loop, reservation.names.size()));
   for (;;) {
     auto turn = co_await plan_reservation(&loop, &reservation, node, now_seconds);
     if (!turn.ok()) co_return turn.status();

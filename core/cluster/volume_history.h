@@ -16,6 +16,10 @@
 namespace varve {
 
 inline constexpr uint32_t kVolumeSnapshotsMax = 1000;
+// Of all volumes: a store may have to keep them all, and for a while others that it has not heard
+// to be deleted. One that has no room for a snapshot stops the volume's writers.
+inline constexpr uint32_t kClusterSnapshotsMax = 8000;
+static_assert(kClusterSnapshotsMax + kVolumeSnapshotsMax < kSnapshotsMax);
 
 struct ClusterSnapshot {
   Generation generation = 0;

@@ -132,6 +132,26 @@ TEST_CASE("what cannot have a snapshot is refused in words, and no volume gets o
   CHECK(bench.history(kA).is_plain());
 }
 
+TEST_CASE("a cluster takes only as many snapshots as each store can keep") {
+  Bench bench;
+  auto full = decode_cluster_volume(bench.store.value(record_key(kB)));
+  REQUIRE(full.ok());
+  for (uint32_t i = 0; i < kVolumeSnapshotsMax; ++i) {
+    full->history.snapshots.push_back(
+        {.generation = i, .size_bytes = kGiB, .created_seconds = 1, .name = text("s", i)});
+  }
+  full->history.newest = kVolumeSnapshotsMax;
+  full->holder = {};
+  for (uint32_t i = 0; i < kClusterSnapshotsMax / kVolumeSnapshotsMax; ++i) {
+    CHECK(bench.reserve({{"a", text("s", i)}}).ok());
+    full->id = VolumeId{10 + i};
+    full->name = text("full", i);
+    bench.store.put(record_key(full->id), encode_cluster_volume(*full));
+  }
+  CHECK(bench.reserve({{"a", "more"}}).status().message() ==
+        "a cluster takes 8000 snapshots of all volumes; delete some first");
+}
+
 TEST_CASE("the first snapshot raises the format of a cluster that an older release made") {
   Bench bench;
   ClusterRecord cluster = *decode_cluster_record(bench.store.value("cluster"));
