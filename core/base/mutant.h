@@ -27,6 +27,7 @@ enum class Mutant {
   kForgetPendingSnapshot,     // let writes overwrite what a snapshot that is being taken shows
   kSnapshotWithoutDrain,      // a snapshot does not wait for writes that belong to it
   kCutVolumesApart,           // the volumes of a group snapshot are cut one after the other
+  kGrowBeforeDurable,         // answer that a volume has grown before that is durable
 
   // Of the replication protocol (docs/replication.md):
   kLearnerAdoptsPosition,     // a learner takes over positions before it is admitted

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 #include "core/base/text.h"
 #include "core/log/log_stream.h"
 
@@ -121,6 +122,12 @@ Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t siz
   co_return info_of(*record);
 }
 
+// What a planted bug does.
+static Task<void> grow_later(Catalog* catalog, VolumeId id, uint64_t blocks) {
+  const Status ignored = co_await catalog->grow(id, blocks);
+  static_cast<void>(ignored);
+}
+
 Task<Result<VolumeInfo>> StoreCore::resize_volume(VolumeId id, uint64_t size_bytes) {
   const VolumeRecord* const held = catalog_.find(id);
   if (held == nullptr) co_return ErrorCode::kNotFound;
@@ -128,7 +135,11 @@ Task<Result<VolumeInfo>> StoreCore::resize_volume(VolumeId id, uint64_t size_byt
   VARVE_CO_TRY(check_growth(held->name, held->blocks * kBlockBytes, blocks * kBlockBytes));
   if (!enter()) co_return ErrorCode::kClosed;
   // Durable before anything is written behind the former end: recovery ignores what lies beyond.
-  const Status status = co_await catalog_.grow(id, blocks);
+  Status status;
+  if (VARVE_MUTANT(kGrowBeforeDurable))
+    tasks_.start(grow_later(&catalog_, id, blocks));
+  else
+    status = co_await catalog_.grow(id, blocks);
   const VolumeRecord* const record = catalog_.find(id);
   if (status.ok() && record != nullptr) map_.add_volume(id, record->blocks, record->groups);
   leave();

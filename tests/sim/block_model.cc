@@ -19,6 +19,16 @@ void BlockModel::end_create(uint32_t number, bool done, VolumeId id) {
   volume(number).id = id;
 }
 
+void BlockModel::begin_grow(uint32_t number, uint64_t blocks) {
+  volume(number).grown_blocks = blocks;
+}
+
+void BlockModel::end_grow(uint32_t number, bool done) {
+  Volume& grown = volume(number);
+  if (done) grown.blocks.resize(grown.grown_blocks, Block(1));
+  grown.grown_blocks = 0;
+}
+
 void BlockModel::begin_delete(uint32_t number) {
   volume(number).state = VolumeState::kDeleting;
 }

@@ -58,6 +58,11 @@ class BlockModel {
   // A clone begins as its base is.
   uint32_t begin_clone(std::string name, uint64_t blocks, uint32_t cut, uint32_t part);
   void end_create(uint32_t number, bool done, VolumeId id);
+  // To `blocks`, which are more: what is new reads as zeroes. Not with a cut or a roll-back of the
+  // volume in flight.
+  void begin_grow(uint32_t number, uint64_t blocks);
+  void end_grow(uint32_t number, bool done);
+  bool growing(uint32_t number) const { return volume(number).grown_blocks != 0; }
   void begin_delete(uint32_t number);
   void end_delete(uint32_t number);
   VolumeState volume_state(uint32_t number) const { return volume(number).state; }
@@ -108,6 +113,7 @@ class BlockModel {
   const Cut& cut(uint32_t number) const { return cuts_[number - 1]; }
   // Live parts of pinned cuts, as (cut, part); `number`: of this volume, 0: of any.
   std::vector<std::pair<uint32_t, uint32_t>> live_parts(uint32_t number = 0) const;
+  bool roll_back_in_flight() const;
   bool cut_in_flight() const { return !cuts_.empty() && cuts_.back().ended == 0; }
   // Blocks may be live that no view shows: a clone's base without a name.
   bool cloned() const { return cloned_; }
@@ -165,6 +171,7 @@ class BlockModel {
     VolumeState state = VolumeState::kCreating;
     uint32_t family = 0;
     std::vector<Block> blocks;
+    uint64_t grown_blocks = 0;  // its size, perhaps; 0: nobody is growing it
   };
   struct OpenRead {
     uint32_t op = 0;

@@ -19,7 +19,9 @@ std::string BlockModel::check_volumes(std::span<const RecoveredVolume> found) co
       return text("volume ", seen.name, " (id ", static_cast<uint32_t>(seen.id),
                   ") is there, but was deleted or never created");
     }
-    if (volume_blocks(number) != seen.values.size())
+    const uint64_t blocks = seen.values.size();
+    if (blocks != volume_blocks(number) &&
+        (!growing(number) || blocks != volume(number).grown_blocks))
       return text("volume ", number, " changed size");
     numbers.push_back(number);
   }
@@ -41,6 +43,9 @@ std::string BlockModel::check_blocks(const RecoveredVolume& found, uint32_t numb
     const BlockValue value = found.values[block];
     damaged_blocks += value == kDamagedValue;
     data_blocks += value != kZeroValue && value != kDamagedValue;
+    if (block >= volume_blocks(number) && value == kZeroValue) continue;
+    if (block >= volume_blocks(number))
+      return text("volume ", number, " block ", block, " is new and holds ", value_text(value));
     if (allows(number, block, value)) continue;
     if (value != kDamagedValue || !excused(number, block, possible(number, block), damaged))
       return wrong_value(number, block, value);
@@ -77,6 +82,8 @@ void BlockModel::restart(std::span<const RecoveredVolume> found) {
     Volume& known = volume(numbers[i]);
     known.state = VolumeState::kLive;
     known.id = found[i].id;
+    known.grown_blocks = 0;
+    known.blocks.resize(found[i].values.size());
     for (uint64_t block = 0; block < known.blocks.size(); ++block) {
       known.blocks[block].assign(1, {found[i].values[block], restarted_});
     }
@@ -87,7 +94,7 @@ BlockModel::CrashSummary BlockModel::summarize(std::span<const RecoveredVolume> 
   CrashSummary summary;
   for (const RecoveredVolume& seen : found) {
     const uint32_t number = number_of(seen.id, seen.name);
-    for (uint64_t block = 0; block < seen.values.size(); ++block) {
+    for (uint64_t block = 0; block < volume_blocks(number); ++block) {
       const Block& candidates = volume(number).blocks[block];
       summary.trims_remembered += candidates.size() == 1 && seen.values[block] == kZeroValue &&
                                   candidates[0].value == kZeroValue &&

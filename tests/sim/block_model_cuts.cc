@@ -88,7 +88,8 @@ std::string BlockModel::check_one_instant(
       if (write.volume != cut.parts[part].volume || write.state != OpState::kDone) continue;
       if (write.kind != OpKind::kWrite && write.kind != OpKind::kZero) continue;
       if (write.completed >= earliest_end || write.invoked < rolled_back) continue;
-      for (uint64_t block = write.range.first; block < write.range.end(); ++block) {
+      const uint64_t end = std::min<uint64_t>(write.range.end(), values[part].size());
+      for (uint64_t block = write.range.first; block < end; ++block) {
         const BlockValue value = held(part, block);
         if (!is_write(value) || value == i || op(value).volume != write.volume) continue;
         if (op(value).state != OpState::kDone || op(value).completed > write.invoked) continue;
@@ -126,6 +127,12 @@ std::vector<std::pair<uint32_t, uint32_t>> BlockModel::live_parts(uint32_t numbe
   return found;
 }
 
+bool BlockModel::roll_back_in_flight() const {
+  return std::any_of(pending_.begin(), pending_.end(), [this](uint32_t write) {
+    return op(write).kind == OpKind::kRollBack && op(write).state == OpState::kPending;
+  });
+}
+
 bool BlockModel::has_parts(uint32_t number) const {
   for (const Cut& cut : cuts_)
     for (const Part& part : cut.parts)
@@ -135,8 +142,9 @@ bool BlockModel::has_parts(uint32_t number) const {
 
 uint32_t BlockModel::begin_roll_back(uint32_t cut, uint32_t index) {
   const Part& part = cuts_[cut - 1].parts[index];
-  const uint32_t write = add_op(OpKind::kRollBack, part.volume, {0, part.allowed.size()});
+  const uint32_t write = add_op(OpKind::kRollBack, part.volume, {0, volume_blocks(part.volume)});
   for (const auto& allowed : part.allowed) op(write).values.push_back(allowed.front());
+  op(write).values.resize(volume_blocks(part.volume), kZeroValue);  // it has grown meanwhile
   pend(write);
   return write;
 }

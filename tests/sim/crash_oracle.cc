@@ -1,6 +1,6 @@
 // crash_oracle: seeds of the simulated store until enough crash points have been judged.
 //
-//   crash_oracle --crash-points 100000 --seconds 170 --jobs 2    the gate
+//   crash_oracle --crash-points 100000 --seed-count 2000 --seconds 238 --jobs 2    the gate
 //   crash_oracle --seed 17 --verbose                             one seed again
 //   crash_oracle_mutants --mutants                               each planted bug must be found
 //
@@ -44,6 +44,7 @@ struct Job {
 struct Board {
   std::atomic<uint64_t> next_seed;
   std::atomic<uint64_t> crash_points;
+  std::atomic<uint64_t> seeds;
   std::atomic<bool> stop;
   Job jobs[kJobsMax];
 };
@@ -83,7 +84,10 @@ void run_job(const OracleOptions& options, Board& board, Job& job) {
     const uint64_t before = job.crash_points;
     run_one(options, job.seed, job);
     board.crash_points += job.crash_points - before;
-    if (options.crash_points > 0 && board.crash_points >= options.crash_points) break;
+    ++board.seeds;
+    if (options.crash_points > 0 && board.crash_points >= options.crash_points &&
+        board.seeds >= options.seed_count)
+      break;
   }
 }
 
@@ -145,6 +149,10 @@ bool print_counts(const OracleOptions& options, const Job& total) {
   if (total.crash_points < options.crash_points) {
     std::printf("FAILED: only %lu of %lu crash points in time\n", total.crash_points,
                 options.crash_points);
+    good = false;
+  }
+  if (total.seeds < options.seed_count) {
+    std::printf("FAILED: only %lu of %lu seeds in time\n", total.seeds, options.seed_count);
     good = false;
   }
   if (total.wrapped * 2 < total.seeds) {

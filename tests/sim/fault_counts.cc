@@ -34,6 +34,8 @@ const char* fault_name(Fault fault) {
       "snapshot made under writes",
       "volume rolled back",
       "snapshot cloned",
+      "volume grown",
+      "scrub ended",
       "snapshot read after a crash",
   };
   return kNames[static_cast<size_t>(fault)];

@@ -41,6 +41,8 @@ enum class Fault : uint8_t {
   kSnapshotWithWrites,  // made while writes of its volumes were in flight
   kRolledBack,
   kCloned,
+  kGrown,
+  kScrubbed,              // to the end, beside everything else
   kSnapshotCrossedCrash,  // one was read in full after a crash
   kCount,
 };

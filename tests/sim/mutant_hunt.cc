@@ -61,6 +61,7 @@ constexpr NamedMutant kMutants[] = {
     {Mutant::kForgetPendingSnapshot, "forget-pending-snapshot"},
     {Mutant::kSnapshotWithoutDrain, "snapshot-without-drain"},
     {Mutant::kCutVolumesApart, "cut-volumes-apart"},
+    {Mutant::kGrowBeforeDurable, "grow-before-durable"},
 };
 constexpr uint32_t kMutantCount = std::size(kMutants);
 

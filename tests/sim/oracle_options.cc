@@ -10,8 +10,8 @@ namespace varve {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: crash_oracle [--seed S | --seeds A..B] [--crash-points N] [--seconds T] [--jobs J]\n"
-    "                    [--verbose] [--mutant NAME | --mutants]\n";
+    "usage: crash_oracle [--seed S | --seeds A..B] [--crash-points N] [--seed-count N]\n"
+    "                    [--seconds T] [--jobs J] [--verbose] [--mutant NAME | --mutants]\n";
 
 bool parse_seeds(const char* value, OracleOptions& options) {
   char* end = nullptr;
@@ -34,6 +34,8 @@ bool parse_value(const std::string& name, const char* value, OracleOptions& opti
     options.first_seed = options.last_seed = number;
   else if (name == "--crash-points")
     options.crash_points = number;
+  else if (name == "--seed-count")
+    options.seed_count = number;
   else if (name == "--seconds")
     options.seconds = static_cast<double>(number);
   else if (name == "--jobs")

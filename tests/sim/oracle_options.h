@@ -11,6 +11,7 @@ struct OracleOptions {
   uint64_t first_seed = 1;
   uint64_t last_seed = UINT64_MAX;
   uint64_t crash_points = 0;  // stop, and gate, at so many; 0: run the seeds, gate nothing
+  uint64_t seed_count = 0;    // and not before so many seeds
   double seconds = 3600;
   uint32_t jobs = 1;
   bool verbose = false;

@@ -27,7 +27,7 @@ SeedPlan draw_plan(uint64_t seed) {
   plan.fill_percent = random.chance(1, 5) ? between(90, 125) : between(15, 90);
   plan.life_count = between(1, 3);
   plan.ops_per_life = between(150, 500);
-  plan.crash_points_per_life = between(20, 50);
+  plan.crash_points_per_life = between(10, 28);
   if (random.chance(1, 6)) {  // crash after crash: what each recovery leaves behind adds up
     plan.life_count = between(5, 12);
     plan.ops_per_life = between(10, 80);
@@ -58,6 +58,7 @@ SeedPlan draw_plan(uint64_t seed) {
   plan.view_weight = random.chance(1, 2) ? between(1, 25) : 0;
   plan.keep_moves_apart = plan.slot_count >= 16 && random.chance(1, 2);
   plan.cold_slot_count = random.chance(1, 2) ? between(4, 9) : 0;
+  plan.scrub_weight = random.chance(1, 3) ? 1 : 0;
   return plan;
 }
 

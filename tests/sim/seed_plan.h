@@ -34,8 +34,9 @@ struct SeedPlan {
   uint32_t read_weight = 0;
   uint32_t trim_weight = 0;
   uint32_t status_weight = 0;
-  uint32_t volume_weight = 0;     // create or delete one
+  uint32_t volume_weight = 0;     // create, delete or grow one
   uint32_t view_weight = 0;       // snapshots, roll-backs, clones
+  uint32_t scrub_weight = 0;      // begin to check everything
   bool keep_moves_apart = false;  // relocated segments, by how often their blocks were moved
   uint32_t close_percent = 0;     // lives that end with close()
   uint32_t damage_percent = 0;    // crashes that also damage something

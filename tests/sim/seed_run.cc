@@ -101,6 +101,7 @@ std::optional<Legacy> Life::run(SeedResult& result) {
   open();
   work();
   const StoreStats stats = store_->stats();
+  counts_.add(Fault::kScrubbed, stats.scrub.passes_done);
   result.cleaned = result.cleaned || stats.segments_cleaned > 0;
   end();
   result.device_writes += device_.writes_submitted();

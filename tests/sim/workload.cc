@@ -13,6 +13,8 @@ namespace varve {
 namespace {
 
 constexpr uint64_t kRequestBlocksMax = 64;
+constexpr uint64_t kGrowthBlocksMax = 20;
+constexpr uint64_t kScrubRate = 100 << 20;
 
 std::string status_text(const Status& status) {
   return std::string(status.message());
@@ -76,7 +78,8 @@ Task<void> Workload::client(uint32_t index) {
 Task<void> Workload::one_op(Buffer& buffer) {
   const uint32_t volume = draw_volume();
   uint64_t draw = random_.below(plan_.write_weight + plan_.read_weight + plan_.trim_weight +
-                                plan_.status_weight + plan_.volume_weight + plan_.view_weight);
+                                plan_.status_weight + plan_.volume_weight + plan_.view_weight +
+                                plan_.scrub_weight);
   const auto pick = [&draw](uint32_t weight) {
     if (draw < weight) return true;
     draw -= weight;
@@ -95,6 +98,10 @@ Task<void> Workload::one_op(Buffer& buffer) {
       co_await read_snapshot(buffer);
     else
       co_await change_views();
+  } else if (pick(plan_.scrub_weight)) {
+    store_.scrub_now(kScrubRate);
+  } else if (random_.chance(1, 3)) {
+    co_await grow();
   } else if (model_.volumes_in(BlockModel::VolumeState::kLive).size() > plan_.volume_count) {
     co_await remove();
   } else if (model_.volumes_in(BlockModel::VolumeState::kCreating).empty()) {
@@ -179,7 +186,7 @@ Task<void> Workload::refused_write(uint32_t op, const OpenWrite& open) {
   const StoreStats stats = store_.stats();
   // Marks of trimmed blocks count too, 64 of them like a block.
   const uint64_t views = plan_.volume_count + 1 + model_.live_parts().size();
-  const uint64_t marks_max = volume_size_blocks() * views / 64 + 1;
+  const uint64_t marks_max = largest_volume_blocks() * views / 64 + 1;
   if (open.blocks_peak + marks_max < stats.write_limit_blocks) {
     report_.fail(text("write ", op, " got no space with at most ", open.blocks_peak, " of ",
                       stats.write_limit_blocks, " blocks taken; ", stats.free_slot_count, " of ",
@@ -260,6 +267,37 @@ void Workload::status() {
 uint64_t Workload::volume_size_blocks() const {
   const uint64_t total = store_.stats().write_limit_blocks * plan_.fill_percent / 100;
   return std::max<uint64_t>(total / plan_.volume_count, 4);
+}
+
+uint64_t Workload::largest_volume_blocks() const {
+  uint64_t largest = volume_size_blocks();
+  for (const uint32_t volume : model_.volumes_in(BlockModel::VolumeState::kLive))
+    largest = std::max(largest, model_.volume_blocks(volume));
+  return largest;
+}
+
+// The model does not know what is in a snapshot, or what a roll-back reaches, of a volume that
+// grows meanwhile.
+Task<void> Workload::grow() {
+  const uint32_t volume = draw_volume();
+  if (growing_ || pinning_ || model_.roll_back_in_flight() || model_.growing(volume)) co_return;
+  const uint64_t blocks = model_.volume_blocks(volume) + 1 + random_.below(kGrowthBlocksMax);
+  growing_ = true;
+  model_.begin_grow(volume, blocks);
+  const auto grown = co_await store_.resize_volume(model_.volume_id(volume), blocks * kBlockBytes);
+  loop_.note(volume * 8ull + static_cast<uint64_t>(grown.code()));
+  growing_ = false;
+  if (grown.ok()) {
+    counts_.add(Fault::kGrown);
+    model_.end_grow(volume, true);
+  } else if (grown.code() != ErrorCode::kIoError) {
+    const bool full = grown.code() == ErrorCode::kNoSpace && filling_up();
+    if (!full && !in_doubt(grown.status(), volume))
+      report_.fail(text("growing volume ", volume, " failed: ", status_text(grown.status())));
+    model_.end_grow(volume, false);
+  } else if (!in_doubt(grown.status(), volume)) {
+    report_.fail(text("growing volume ", volume, " failed: ", status_text(grown.status())));
+  }
 }
 
 Task<void> Workload::create() {

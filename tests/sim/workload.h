@@ -50,6 +50,7 @@ class Workload {
   Task<void> trim_something();
   Task<void> create();
   Task<void> remove();
+  Task<void> grow();
   Task<void> change_views();
   Task<void> snapshot();
   // Reads every snapshot of the cut in full.
@@ -68,6 +69,7 @@ class Workload {
   BlockRange draw_range(uint32_t volume, uint64_t count);
   uint64_t draw_count();
   uint64_t volume_size_blocks() const;
+  uint64_t largest_volume_blocks() const;
   bool gone(uint32_t volume) const;
   bool in_doubt(const Status& status, uint32_t volume) const;
   bool filling_up() const;
@@ -92,6 +94,7 @@ class Workload {
   uint32_t active_ = 0;  // clients that neither ended nor wait for space
   bool waiter_ = false;  // one client waits for space
   bool pinning_ = false;
+  bool growing_ = false;
 };
 
 }  // namespace varve

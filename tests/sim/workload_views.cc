@@ -27,7 +27,7 @@ Task<void> Workload::change_views() {
 }
 
 Task<void> Workload::snapshot() {
-  if (pinning_) co_return;
+  if (pinning_ || growing_) co_return;
   std::vector<uint32_t> volumes;
   std::vector<SnapshotRequest> requests;
   const std::string name = text("s", life_, ".", names_used_++);
@@ -140,7 +140,7 @@ Task<void> Workload::roll_back() {
   if (parts.empty()) co_return;
   const auto [cut, part] = parts[random_.below(parts.size())];
   const uint32_t volume = model_.cut(cut).parts[part].volume;
-  if (gone(volume)) co_return;
+  if (gone(volume) || growing_) co_return;
   const std::string name = model_.cut(cut).name;
   const uint32_t op = model_.begin_roll_back(cut, part);
   const Status status = co_await store_.roll_back(model_.volume_id(volume), name);
