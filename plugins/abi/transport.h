@@ -16,11 +16,13 @@
  *
  * The plugin checks what it is given: a slice must lie inside the arena of its `memory`, a receive
  * buffer, too. A connection that waits for a buffer still notices that its peer is lost, and then
- * ends without one.
+ * ends without one; what had arrived behind it may be dropped. A transport may take a peer that
+ * posts no buffer for some seconds, 5 or more, for lost.
  *
  * Sleeping: the host calls poll until it returns 0, then arm; when arm returns 0 the host may sleep
  * until wait_fd becomes readable. Calls of the host in between (send, connect, ...) may give poll
- * something to do: then arm says 1, or wait_fd is readable.
+ * something to do: then arm, which the host asks again before it sleeps, says 1, or wait_fd is
+ * readable. A poll that has done its share may return 0 with work left; then arm says 1.
  */
 #ifndef VARVE_TRANSPORT_H
 #define VARVE_TRANSPORT_H
@@ -82,7 +84,7 @@ struct varve_transport_event {
   int32_t result;
   uint64_t op_id;
   uint64_t connection; /* 0 only in CONNECTED with an error; at most VARVE_CONNECTION_MAX */
-  const void* header;  /* the plugin's memory, valid until the next poll */
+  const void* header;  /* the plugin's memory, valid until the next poll, each event's its own */
   uint32_t header_bytes;
   uint32_t payload_bytes; /* in the posted buffer, from its start */
   uint64_t reserved[3];
@@ -113,17 +115,20 @@ struct varve_transport {
   /* Once per arena and context. The number goes into slices; it is not 0. */
   int32_t (*memory_register)(struct varve_transport_context* context, void* base, uint64_t bytes,
                              uint64_t* memory);
-  /* Nothing of it is used any more. VARVE_E_NOT_FOUND: no such number. */
+  /* The host uses nothing of it any more: no buffer of it is posted, no send of it is under way.
+   * VARVE_E_NOT_FOUND: no such number. */
   int32_t (*memory_unregister)(struct varve_transport_context* context, uint64_t memory);
-  /* Begins to accept; once per context. On errors `why` is filled in. `bound` gets the address that
-   * peers can connect to (NUL-ended): the same, or with the port that was chosen for port 0. */
+  /* Begins to accept; once per context, in one context of an instance. On errors `why` is filled in
+   * (NUL-ended, as everywhere). `bound` gets the address that peers can connect to (NUL-ended): the
+   * same, or with the port that was chosen for port 0. */
   int32_t (*listen)(struct varve_transport_context* context, const char* address, char* bound,
                     uint32_t bound_bytes, char* why, uint32_t why_bytes);
   /* VARVE_E_INVALID: no address; VARVE_E_AGAIN: too many connections. What else goes wrong is told
    * by CONNECTED, which comes within a time that the plugin bounds. */
   int32_t (*connect)(struct varve_transport_context* context, const char* address, uint64_t op_id);
   /* Sends that are on the way get their OP_DONE, then CLOSED follows; the plugin does not wait for
-   * the peer: what cannot be sent at once is dropped. VARVE_E_CLOSED: no such connection. */
+   * the peer: what cannot be sent at once is dropped. VARVE_E_CLOSED: no such connection, or it is
+   * being closed. */
   int32_t (*disconnect)(struct varve_transport_context* context, uint64_t connection);
   /* A buffer for one payload, registered, 4096-aligned; op_id is not 0. A payload goes into the
    * smallest buffer that can hold it of those that are posted when its size is known; without one
