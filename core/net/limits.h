@@ -39,6 +39,14 @@ inline constexpr uint64_t kSteadyNs = 10'000 * kMillisecond;
 // says Hello; then they go on where they were. Short against a lease.
 inline constexpr uint64_t kMoveNs = 500 * kMillisecond;
 
+// A message of so many bytes is a single packet on every network. Of what is longer a network may
+// lose all, and carry what is short.
+inline constexpr uint32_t kShortBytes = 1024;
+// After so many connections on one way, one after the other, that ended with a longer message on
+// its way than any that they had carried, the way is left alone for a time, if there is another.
+inline constexpr uint32_t kLostLongMax = 3;
+inline constexpr uint64_t kLeftAloneNs = 600'000 * kMillisecond;
+
 // Who has connected says Hello within this time, and so many may be about to.
 inline constexpr uint64_t kHelloNs = 5000 * kMillisecond;
 inline constexpr uint32_t kStrangersMax = 64;

@@ -24,7 +24,8 @@ struct PeerCall : OutgoingMessage {
 
   std::span<const std::byte> body;
   Slices payload_slices;
-  uint64_t request_id = 0;  // rises in the order of the calls
+  uint64_t request_id = 0;     // rises in the order of the calls
+  uint32_t longest_bytes = 0;  // the longer payload of the two, its own and its reply's
   CallState state = CallState::kNew;
   Status status;
   MessageBody reply_body;  // when the status is kOk

@@ -4,8 +4,20 @@
 
 #include "core/base/log.h"
 #include "core/net/peers_core.h"
+#include "core/wire/message_payload.h"
 
 namespace varve {
+namespace {
+
+// Of its own and its reply's, as far as the request tells.
+uint32_t longest_payload(const PeerCall& call) {
+  const std::array<std::byte, kBodyBytesMax> zeroes{};
+  const std::span reply = std::span(zeroes).first(body_bytes_of(call.type, true));
+  const Result<uint32_t> bytes = reply_payload_bytes(call.type, call.body, reply);
+  return std::max(call.payload_bytes, bytes.ok() ? *bytes : 0);
+}
+
+}  // namespace
 
 PeerLink::PeerLink(PeersCore& core, NodeId node)
     : core_(core), node_(node), ways_(core.transports()), changed_(core.runtime().ready) {}
@@ -53,6 +65,7 @@ Task<Status> PeerLink::call(PeerCall& call, uint64_t deadline_ns) {
   call.request_id = ++request_id_;
   call.encode({.type = call.type, .request_id = call.request_id, .body = call.body},
               call.payload_slices);
+  call.longest_bytes = longest_payload(call);
   call.state = CallState::kQueued;
   lane(call.type).queue.push_back(call);
   if (leg_.state == State::kReady)
@@ -95,6 +108,7 @@ void PeerLink::pump() {
       lane->queue.pop_front();
       ++lane->unanswered;
       call.state = CallState::kSent;
+      leg_.asked_bytes = std::max(leg_.asked_bytes, call.longest_bytes);
       pending_.insert(call);
     } else if (sent.code() == ErrorCode::kBusy || sent.code() == ErrorCode::kClosed) {
       leg_.blocked = true;  // writable() or closed() follows
@@ -136,7 +150,7 @@ void PeerLink::end_all() {
 void PeerLink::abandon(PeerCall& call) {
   if (call.state == CallState::kSent) {
     pending_.erase(pending_.iterator_to(call));
-    abandoned_.emplace(call.request_id, call.type);
+    abandoned_[call.request_id] = {call.type, call.payload_bytes};
   } else {
     lane(call.type).queue.erase(MessageQueue::s_iterator_to(call));
   }
@@ -224,7 +238,8 @@ Status PeerLink::take_hello(Leg& leg, const Message& message) {
 Status PeerLink::take_reply(const Message& message, Payload& payload) {
   if (!message.reply) return {ErrorCode::kDamaged, "a request where replies belong"};
   const auto late = abandoned_.find(message.request_id);
-  if (late != abandoned_.end() && late->second == message.type) {
+  if (late != abandoned_.end() && late->second.type == message.type) {
+    carried(std::max(late->second.payload_bytes, message.payload_bytes));
     abandoned_.erase(late);
     --lane(message.type).unanswered;
     return {};
@@ -245,10 +260,18 @@ Status PeerLink::take_reply(const Message& message, Payload& payload) {
   --lane(message.type).unanswered;
   if (!leg_.proven) ways_.worked(leg_.way);
   leg_.proven = true;
+  carried(std::max(call.payload_bytes, message.payload_bytes));
   call.reply_body = MessageBody(message.body);
   call.payload = std::move(payload);
   end(call, message.status);
   return {};
+}
+
+// There and back.
+void PeerLink::carried(uint32_t payload_bytes) {
+  if (payload_bytes <= leg_.answered_bytes) return;
+  leg_.answered_bytes = payload_bytes;
+  ways_.carried(leg_.way, payload_bytes);
 }
 
 // The connection is given up by this side; closed() follows.
@@ -263,7 +286,14 @@ void PeerLink::close(Leg& leg, std::string_view why) {
 
 void PeerLink::failed(const Leg& leg, std::string_view why) {
   if (stopped_) return;
-  if (!leg.proven) ways_.failed(leg.way, why, core_.runtime().clock.monotonic_ns());
+  const uint64_t now_ns = core_.runtime().clock.monotonic_ns();
+  if (!leg.proven) {
+    ways_.failed(leg.way, why, now_ns);
+  } else if (leg.asked_bytes > leg.answered_bytes &&
+             ways_.lost_long(leg.way, leg.asked_bytes, now_ns)) {
+    why = "it carries short messages and loses long ones";
+    ways_.failed(leg.way, why, now_ns);
+  }
   std::string& said = said_[leg.way.transport];
   if (why == said) return;
   said = why;
@@ -396,7 +426,7 @@ Task<void> PeerLink::climb() {
     better_pause_ns_ = std::min(2 * better_pause_ns_, kBetterPauseMaxNs);
     for (size_t i = 0; can_climb() && i < ways_.rank(leg_.way); ++i) {
       const Way way = ways_.at(i);
-      co_await try_way(way);
+      if (!ways_.is_left_alone(i, core_.runtime().clock.monotonic_ns())) co_await try_way(way);
     }
     better_at_ns_ = core_.runtime().clock.monotonic_ns() + better_pause_ns_;
   }

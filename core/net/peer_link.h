@@ -62,8 +62,10 @@ class PeerLink final : public PeerEndpoint {
     Way way;
     uint64_t connect_op = 0;
     ConnectionId connection = 0;
-    bool blocked = false;  // until the transport says that the connection is writable
-    bool proven = false;   // a call has been answered on it
+    bool blocked = false;         // until the transport says that the connection is writable
+    bool proven = false;          // a call has been answered on it
+    uint32_t asked_bytes = 0;     // the longest payload that was sent, or asked for,
+    uint32_t answered_bytes = 0;  // and the longest of those that were answered
   };
   struct RequestIdOf {
     using type = uint64_t;
@@ -74,6 +76,10 @@ class PeerLink final : public PeerEndpoint {
       boost::intrusive::member_hook<PeerCall, boost::intrusive::set_member_hook<>,
                                     &PeerCall::pending_hook>,
       boost::intrusive::key_of_value<RequestIdOf>>;
+  struct Abandoned {
+    MessageType type;
+    uint32_t payload_bytes;
+  };
   struct Lane {  // of one type
     MessageQueue queue;
     uint32_t unanswered = 0;
@@ -89,6 +95,7 @@ class PeerLink final : public PeerEndpoint {
   void abandon(PeerCall& call);
   Leg* leg_of(ConnectionId connection);
   Status take_reply(const Message& message, Payload& payload);
+  void carried(uint32_t payload_bytes);
   Status take_hello(Leg& leg, const Message& message);
   void close(Leg& leg, std::string_view why);
   void lost();
@@ -128,8 +135,8 @@ class PeerLink final : public PeerEndpoint {
   std::string said_none_;
   std::array<Lane, kMessageTypeCount> lanes_;
   PendingCalls pending_;
-  std::map<uint64_t, MessageType> abandoned_;  // timed out; their replies may still come
-  WaitList changed_;                           // a leg, the ways, what is pending, or stopped
+  std::map<uint64_t, Abandoned> abandoned_;  // timed out; their replies may still come
+  WaitList changed_;                         // a leg, the ways, what is pending, or stopped
 };
 
 }  // namespace varve

@@ -42,12 +42,15 @@ PeerWays::Entry* PeerWays::find(const Way& way) {
 }
 
 const Way* PeerWays::due(uint64_t now_ns, uint64_t* next_ns) const {
+  const auto is_good = [now_ns](const Entry& entry) {
+    return entry.failure.empty() && entry.left_alone_until_ns <= now_ns;
+  };
   const Entry* best = nullptr;
   *next_ns = UINT64_MAX;
   for (const Entry& entry : ways_) {
     *next_ns = std::min(*next_ns, entry.retry_at_ns);
     if (entry.retry_at_ns > now_ns) continue;
-    if (best == nullptr || (!best->failure.empty() && entry.failure.empty())) best = &entry;
+    if (best == nullptr || (is_good(entry) && !is_good(*best))) best = &entry;
   }
   return best == nullptr ? nullptr : &best->way;
 }
@@ -67,6 +70,20 @@ void PeerWays::made(const Way& way) {
 
 void PeerWays::worked(const Way& way) {
   if (Entry* entry = find(way)) entry->pause_ns = 0;
+}
+
+void PeerWays::carried(const Way& way, uint32_t bytes) {
+  Entry* entry = find(way);
+  if (entry != nullptr && bytes >= entry->lost_bytes) entry->lost_count = 0;
+}
+
+bool PeerWays::lost_long(const Way& way, uint32_t bytes, uint64_t now_ns) {
+  Entry* entry = find(way);
+  if (entry == nullptr || bytes <= kShortBytes) return false;
+  entry->lost_bytes = entry->lost_count == 0 ? bytes : std::min(entry->lost_bytes, bytes);
+  if (++entry->lost_count < kLostLongMax) return false;
+  entry->left_alone_until_ns = now_ns + kLeftAloneNs;
+  return true;
 }
 
 std::string PeerWays::why_not_better(const Way& way) const {

@@ -1,7 +1,8 @@
 // PeerWays: the ways to one other node, most wanted first, and how each fared. A way is a transport
 // that both nodes have, and the node's address on it.
 //
-// A way that failed waits before it is tried again, and stands behind those that did not.
+// A way that failed waits before it is tried again, and stands behind those that did not. So does,
+// for much longer, one that carries short messages and loses long ones.
 //
 // Thread rule: plain values.
 #pragma once
@@ -41,6 +42,14 @@ class PeerWays {
   // A connection was made; it keeps the pause that it has until worked().
   void made(const Way& way);
   void worked(const Way& way);
+  // A payload of so many bytes went over it.
+  void carried(const Way& way, uint32_t bytes);
+  // A connection that had worked has ended while a payload of so many bytes, longer than any that
+  // it had carried, was on its way. True: that happened so often that the way is left alone.
+  bool lost_long(const Way& way, uint32_t bytes, uint64_t now_ns);
+  bool is_left_alone(size_t rank, uint64_t now_ns) const {
+    return now_ns < ways_[rank].left_alone_until_ns;
+  }
 
   // Why `way`, and none that this node wants more: a reason for each of those; empty for the most
   // wanted one.
@@ -54,6 +63,9 @@ class PeerWays {
     std::string failure;  // of the last attempt
     uint64_t pause_ns = 0;
     uint64_t retry_at_ns = 0;
+    uint32_t lost_count = 0;  // connections with a payload of lost_bytes or more on its way
+    uint32_t lost_bytes = 0;
+    uint64_t left_alone_until_ns = 0;
   };
   Entry* find(const Way& way);
 

@@ -14,6 +14,7 @@ void OutgoingMessage::encode(Message message, Slices from) {
     message.payload_bytes += static_cast<uint32_t>(slice.size());
   }
   type = message.type;
+  payload_bytes = message.payload_bytes;
   byte_count = encode_message(message, bytes);
 }
 

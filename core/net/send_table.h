@@ -25,7 +25,7 @@ using Slices = std::span<const std::span<const std::byte>>;
 
 struct OutgoingMessage {
   explicit OutgoingMessage(RunQueue& ready) : changed(ready) {}
-  // REQUIRES at most kMessageSlicesMax slices. Sets the message's payload_bytes.
+  // REQUIRES at most kMessageSlicesMax slices; their bytes are the payload's.
   void encode(Message message, Slices slices);
 
   MessageType type{};
@@ -33,6 +33,7 @@ struct OutgoingMessage {
   size_t byte_count = 0;
   std::array<std::span<const std::byte>, kMessageSlicesMax> slices;
   size_t slice_count = 0;
+  uint32_t payload_bytes = 0;
   uint64_t op_id = 0;
   ConnectionId connection = 0;
   bool with_transport = false;  // its slices are

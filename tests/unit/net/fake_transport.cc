@@ -20,6 +20,7 @@ void FakeNetwork::deliver(ConnectionId connection) {
   Sent& sent = pipe.sent.front();
   size_t payload_bytes = 0;
   for (const auto slice : sent.slices) payload_bytes += slice.size();
+  if (payload_bytes > payload_max) return;
   uint64_t buffer = 0;
   if (payload_bytes > 0) {
     const auto posted = pipe.to->posted_.lower_bound(payload_bytes);

@@ -35,8 +35,9 @@ class FakeNetwork {
   bool refuse_connects = false;
   bool lose_connects = false;  // connect() never ends
   uint64_t connect_ns = kFakeDelayNs;
-  bool stalled = false;     // nothing arrives until resume()
-  size_t sends_max = 1000;  // on their way on one connection; then kBusy
+  bool stalled = false;           // nothing arrives until resume()
+  size_t payload_max = SIZE_MAX;  // what is longer never arrives, nor does what was sent behind it
+  size_t sends_max = 1000;        // on their way on one connection; then kBusy
   void resume();
   // All that is on its way, at once, as one poll of a transport may: nothing runs in between.
   void resume_at_once();

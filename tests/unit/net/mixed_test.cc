@@ -1,5 +1,6 @@
 // Nodes with several transports: which one carries the calls, and when it becomes another.
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "core/net/limits.h"
 #include "tests/unit/net/peers_fixture.h"
@@ -54,6 +55,30 @@ struct MixedNodes {
     const auto reply =
         co_await one->peers->call<PrepareReply>(NodeId{2}, request, nothing, deadline_ns);
     into->push_back(reply.code());
+  }
+  Task<void> write(uint32_t blocks, uint64_t deadline_ns, std::vector<ErrorCode>* into) {
+    const std::vector<std::byte> data(blocks_payload_bytes(blocks), std::byte{1});
+    const std::span<const std::byte> slice = data;
+    const ReplicateRequest request{.block_count = blocks};
+    const Slices slices(&slice, 1);
+    const auto reply =
+        co_await one->peers->call<EmptyReply>(NodeId{2}, request, slices, deadline_ns);
+    into->push_back(reply.code());
+  }
+  Task<void> read(uint32_t blocks, uint64_t deadline_ns, std::vector<ErrorCode>* into) {
+    const IoWireRequest request{.block_count = blocks, .kind = IoKind::kRead};
+    const Slices nothing;
+    const auto reply =
+        co_await one->peers->call<IoWireReply>(NodeId{2}, request, nothing, deadline_ns);
+    into->push_back(reply.code());
+  }
+  // A long message there, or back.
+  ErrorCode call_long(bool there, uint32_t blocks = 16) {
+    std::vector<ErrorCode> result;
+    const uint64_t deadline_ns = in(kSecond);
+    calls.start(there ? write(blocks, deadline_ns, &result) : read(blocks, deadline_ns, &result));
+    while (result.empty()) REQUIRE(loop.step());
+    return result.front();
   }
   void start(Epoch epoch, uint64_t ns) { calls.start(prepare(epoch, in(ns), &results)); }
   ErrorCode call(uint64_t ns = kSecond) {
@@ -221,6 +246,56 @@ TEST_CASE("who takes connections and drops them is left for the next") {
   CHECK(nodes.call() == kOk);
   CHECK(nodes.connection().transport == "slow");
   nodes.pass(3 * kSecond);
+  CHECK(nodes.connection().transport == "fast");
+}
+
+TEST_CASE("a transport that carries short messages and loses long ones is left for the next") {
+  MixedNodes nodes;
+  nodes.begin();
+  nodes.fast.payload_max = 4 * kBlockBytes;
+  for (uint32_t i = 0; i < kLostLongMax; ++i) {
+    CHECK(nodes.call() == kOk);
+    CHECK(nodes.call_long(true, 1) == kOk);
+    CHECK(nodes.connection().transport == "fast");
+    CHECK(nodes.call_long(true) == ErrorCode::kTimedOut);
+    nodes.pass(kSendGraceNs + kMillisecond);
+  }
+  CHECK(nodes.call_long(true) == kOk);
+  CHECK(nodes.call_long(false) == kOk);
+  CHECK(nodes.connection().fallback == "fast: it carries short messages and loses long ones");
+  // Nobody is sent there again to find out, for a good while.
+  nodes.pass(kLeftAloneNs - 20 * kSecond);
+  CHECK(nodes.connection().transport == "slow");
+  // Then one connection tells.
+  nodes.pass(kBetterPauseMaxNs + 20 * kSecond);
+  CHECK(nodes.connection().transport == "fast");
+  CHECK(nodes.call() == kOk);
+  CHECK(nodes.call_long(true) == ErrorCode::kTimedOut);
+  nodes.pass(kSendGraceNs + kMillisecond);
+  CHECK(nodes.call() == kOk);
+  CHECK(nodes.connection().transport == "slow");
+  nodes.fast.payload_max = SIZE_MAX;
+  nodes.pass(kLeftAloneNs + kBetterPauseMaxNs);
+  CHECK(nodes.call_long(true) == kOk);
+  CHECK(nodes.connection().transport == "fast");
+}
+
+TEST_CASE("connections that end with long messages on their way count only if none came through") {
+  MixedNodes nodes;
+  nodes.begin();
+  const bool there = GENERATE(true, false);
+  for (uint32_t i = 0; i < 4 * kLostLongMax; ++i) {
+    CAPTURE(i);
+    CHECK(nodes.call() == kOk);
+    // Each second connection carries some.
+    if (i % 2 == 0) CHECK(nodes.call_long(there) == kOk);
+    nodes.fast.payload_max = 4 * kBlockBytes;
+    CHECK(nodes.call_long(there) == ErrorCode::kTimedOut);
+    nodes.fast.cut_all();
+    nodes.fast.payload_max = SIZE_MAX;
+    nodes.pass(kSendGraceNs);
+  }
+  CHECK(nodes.call() == kOk);
   CHECK(nodes.connection().transport == "fast");
 }
 
