@@ -25,6 +25,10 @@ static_assert(blocks_payload_bytes(kMessageBlocksMax) <= kPayloadBytesMax);
 
 // From connect() to the answer to Hello.
 inline constexpr uint64_t kConnectNs = 2000 * kMillisecond;
+// A connection is given up when a call times out and no reply has come for so long, and for so many
+// times what that call was given, while some were due.
+inline constexpr uint64_t kSilentNs = 3000 * kMillisecond;
+inline constexpr uint64_t kSilentCalls = 3;
 // After a connection that failed: at first, then doubled up to the largest.
 inline constexpr uint64_t kReconnectPauseMinNs = 50 * kMillisecond;
 inline constexpr uint64_t kReconnectPauseMaxNs = 1000 * kMillisecond;

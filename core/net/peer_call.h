@@ -26,6 +26,7 @@ struct PeerCall : OutgoingMessage {
   Slices payload_slices;
   uint64_t request_id = 0;     // rises in the order of the calls
   uint32_t longest_bytes = 0;  // the longer payload of the two, its own and its reply's
+  uint64_t given_ns = 0;       // from call() to its deadline
   CallState state = CallState::kNew;
   Status status;
   MessageBody reply_body;  // when the status is kOk

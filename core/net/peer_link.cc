@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/net/peers_core.h"
 #include "core/wire/message_payload.h"
 
@@ -66,6 +67,8 @@ Task<Status> PeerLink::call(PeerCall& call, uint64_t deadline_ns) {
   call.encode({.type = call.type, .request_id = call.request_id, .body = call.body},
               call.payload_slices);
   call.longest_bytes = longest_payload(call);
+  const uint64_t now_ns = core_.runtime().clock.monotonic_ns();
+  call.given_ns = deadline_ns - std::min(deadline_ns, now_ns);
   call.state = CallState::kQueued;
   lane(call.type).queue.push_back(call);
   if (leg_.state == State::kReady)
@@ -108,6 +111,7 @@ void PeerLink::pump() {
       lane->queue.pop_front();
       ++lane->unanswered;
       call.state = CallState::kSent;
+      if (!replies_are_due()) leg_.heard_ns = core_.runtime().clock.monotonic_ns();
       leg_.asked_bytes = std::max(leg_.asked_bytes, call.longest_bytes);
       pending_.insert(call);
     } else if (sent.code() == ErrorCode::kBusy || sent.code() == ErrorCode::kClosed) {
@@ -154,7 +158,18 @@ void PeerLink::abandon(PeerCall& call) {
   } else {
     lane(call.type).queue.erase(MessageQueue::s_iterator_to(call));
   }
+  const uint64_t given_ns = call.given_ns;
   end(call, ErrorCode::kTimedOut);
+  close_if_silent(given_ns);
+}
+
+// The other side may have stopped without an end of the connection: its plugin, say, is not called
+// any more. `given_ns`: what a call was given that has timed out.
+void PeerLink::close_if_silent(uint64_t given_ns) {
+  if (leg_.state != State::kReady || !replies_are_due()) return;
+  const uint64_t silent_ns = core_.runtime().clock.monotonic_ns() - leg_.heard_ns;
+  if (silent_ns < kSilentNs || silent_ns / kSilentCalls < given_ns) return;
+  close(leg_, text("no reply for ", silent_ns / kMillisecond, " ms"));
 }
 
 bool PeerLink::connected(uint64_t op_id, ErrorCode result, ConnectionId connection) {
@@ -237,6 +252,7 @@ Status PeerLink::take_hello(Leg& leg, const Message& message) {
 // An error closes the connection.
 Status PeerLink::take_reply(const Message& message, Payload& payload) {
   if (!message.reply) return {ErrorCode::kDamaged, "a request where replies belong"};
+  leg_.heard_ns = core_.runtime().clock.monotonic_ns();
   const auto late = abandoned_.find(message.request_id);
   if (late != abandoned_.end() && late->second.type == message.type) {
     carried(std::max(late->second.payload_bytes, message.payload_bytes));

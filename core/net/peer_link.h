@@ -64,6 +64,7 @@ class PeerLink final : public PeerEndpoint {
     ConnectionId connection = 0;
     bool blocked = false;         // until the transport says that the connection is writable
     bool proven = false;          // a call has been answered on it
+    uint64_t heard_ns = 0;        // the last reply, or the first request since when some are due
     uint32_t asked_bytes = 0;     // the longest payload that was sent, or asked for,
     uint32_t answered_bytes = 0;  // and the longest of those that were answered
   };
@@ -93,6 +94,8 @@ class PeerLink final : public PeerEndpoint {
   void end_sent();
   void end_all();
   void abandon(PeerCall& call);
+  bool replies_are_due() const { return !pending_.empty() || !abandoned_.empty(); }
+  void close_if_silent(uint64_t given_ns);
   Leg* leg_of(ConnectionId connection);
   Status take_reply(const Message& message, Payload& payload);
   void carried(uint32_t payload_bytes);

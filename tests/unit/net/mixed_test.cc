@@ -280,6 +280,60 @@ TEST_CASE("a transport that carries short messages and loses long ones is left f
   CHECK(nodes.connection().transport == "fast");
 }
 
+TEST_CASE("a connection on which no reply comes any more is given up, and left for the next") {
+  MixedNodes nodes;
+  nodes.begin();
+  CHECK(nodes.call() == kOk);
+  nodes.pass(2 * kSilentNs);  // nothing is due
+  nodes.fast.stalled = true;  // sends and connects go on
+  for (uint64_t i = 0; i < kSilentNs / kSecond; ++i) {
+    CHECK(nodes.connection().transport == "fast");
+    CHECK(nodes.call() == ErrorCode::kTimedOut);
+  }
+  CHECK(nodes.call(kConnectNs + kMillisecond) == kOk);
+  CHECK(nodes.connection().transport == "slow");
+  CHECK(nodes.connection().fallback == "fast: no answer to Hello in time");
+  nodes.fast.resume();
+}
+
+TEST_CASE("a transport that loses long replies is left, too") {
+  MixedNodes nodes;
+  nodes.begin();
+  nodes.fast.payload_max = 4 * kBlockBytes;
+  for (uint32_t i = 0; i < kLostLongMax; ++i) {
+    CHECK(nodes.call() == kOk);
+    CHECK(nodes.connection().transport == "fast");
+    CHECK(nodes.call_long(false) == ErrorCode::kTimedOut);
+    while (nodes.call() == ErrorCode::kTimedOut) REQUIRE(nodes.in(0) < 60 * kSecond);
+  }
+  CHECK(nodes.call_long(false) == kOk);
+  CHECK(nodes.connection().transport == "slow");
+}
+
+TEST_CASE("slow answers, and late ones, are no silence") {
+  MixedNodes nodes;
+  nodes.begin();
+  CHECK(nodes.call() == kOk);
+  nodes.two->keep = true;
+  SECTION("a call that was given long") {
+    nodes.start(1, 20 * kSecond);
+    nodes.pass(4 * kSecond);
+    nodes.start(2, 5 * kSecond);
+    nodes.pass(10 * kSecond);
+  }
+  SECTION("late ones") {
+    for (int i = 0; i < 10; ++i) {
+      CHECK(nodes.call() == ErrorCode::kTimedOut);
+      nodes.pass(kSecond);
+      nodes.two->answer_kept();
+    }
+  }
+  nodes.two->keep = false;
+  nodes.two->answer_kept();
+  CHECK(nodes.call() == kOk);
+  CHECK(nodes.one->peers->connection_number(NodeId{2}) == 1);
+}
+
 TEST_CASE("connections that end with long messages on their way count only if none came through") {
   MixedNodes nodes;
   nodes.begin();
