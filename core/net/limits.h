@@ -39,8 +39,8 @@ inline constexpr uint64_t kBetterPauseMinNs = 2000 * kMillisecond;
 inline constexpr uint64_t kBetterPauseMaxNs = 60'000 * kMillisecond;
 // A connection that lasted for so long makes that pause short again.
 inline constexpr uint64_t kSteadyNs = 10'000 * kMillisecond;
-// How long new requests may wait while those on the old connection are answered and the new one
-// says Hello; then they go on where they were. Short against a lease.
+// How long new requests may wait while those on the old connection are answered; then they go on
+// where they were. Short against a lease.
 inline constexpr uint64_t kMoveNs = 500 * kMillisecond;
 
 // A message of so many bytes is a single packet on every network. Of what is longer a network may
@@ -54,6 +54,9 @@ inline constexpr uint64_t kLeftAloneNs = 600'000 * kMillisecond;
 // Who has connected says Hello within this time, and so many may be about to.
 inline constexpr uint64_t kHelloNs = 5000 * kMillisecond;
 inline constexpr uint32_t kStrangersMax = 64;
+// Connections of one node: the one that carries requests, and one to which they may move. More are
+// such whose end was not heard of.
+inline constexpr size_t kConnectionsOfNodeMax = 4;
 // Connections that others have made, altogether.
 inline constexpr uint32_t kAcceptedMax = 1024;
 

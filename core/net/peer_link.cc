@@ -10,6 +10,8 @@
 namespace varve {
 namespace {
 
+constexpr std::string_view kNoHello = "no answer to Hello in time";
+
 // Of its own and its reply's, as far as the request tells.
 uint32_t longest_payload(const PeerCall& call) {
   const std::array<std::byte, kBodyBytesMax> zeroes{};
@@ -178,8 +180,7 @@ bool PeerLink::connected(uint64_t op_id, ErrorCode result, ConnectionId connecti
   leg.connect_op = 0;
   if (result == ErrorCode::kOk) {
     leg.connection = connection;
-    leg.state = State::kConnected;
-    if (&leg == &leg_) say_hello(leg);
+    say_hello(leg);
   } else {
     failed(leg, "no connection: " + std::string(error_name(result)));
     leg = {};
@@ -211,8 +212,10 @@ void PeerLink::received(ConnectionId connection, std::span<const std::byte> head
   Status taken = message.status();
   if (message.ok() && leg->state == State::kGreeting)
     taken = take_hello(*leg, *message);
-  else if (message.ok())
+  else if (message.ok() && leg == &leg_)
     taken = take_reply(*message, payload);
+  else if (message.ok())
+    taken = {ErrorCode::kDamaged, "a reply to nothing"};
   if (!taken.ok()) return close(*leg, taken.message());
   pump();
 }
@@ -229,24 +232,25 @@ Status PeerLink::take_hello(Leg& leg, const Message& message) {
             "there is node " + std::to_string(static_cast<uint32_t>(hello.node))};
   const Status named = core_.check_name(leg.connection, node_);
   if (!named.ok()) return {named.code(), "not " + std::string(named.message())};
-  if (&leg == &next_) moved();
-  leg_.state = State::kReady;
+  leg.state = State::kReady;
+  if (&leg == &leg_) ready();
+  changed_.wake_all();
+  return {};
+}
+
+// Calls have another connection from now on.
+void PeerLink::ready() {
   ready_at_ns_ = core_.runtime().clock.monotonic_ns();
   ++connection_number_;
   ways_.made(leg_.way);
   said_.erase(leg_.way.transport);
-  changed_.wake_all();
   const std::string over = core_.transports().name(leg_.way.transport);
   const std::string who = "connected to node " + std::to_string(static_cast<uint32_t>(node_)) +
                           " at " + leg_.way.address + " over " + over;
-  if (ways_.rank(leg_.way) == 0) {
-    log_info("net", who);
-  } else {
-    ++fallback_count_;
-    log_warn("net", who + "; fallback: " + ways_.why_not_better(leg_.way));
-    start_climb();
-  }
-  return {};
+  if (ways_.rank(leg_.way) == 0) return log_info("net", who);
+  ++fallback_count_;
+  log_warn("net", who + "; fallback: " + ways_.why_not_better(leg_.way));
+  start_climb();
 }
 
 // An error closes the connection.
@@ -327,17 +331,11 @@ void PeerLink::closed(ConnectionId connection, ErrorCode why) {
     next_ = {};
     return changed_.wake_all();
   }
-  // After Hello on the next one the other side closes this one, on which nothing is left.
-  const bool replaced = next_.state == State::kGreeting;
-  if (leg_.state != State::kClosing && !replaced)
+  if (leg_.state != State::kClosing)
     failed(leg_, "connection lost: " + std::string(error_name(why)));
-  if (leg_.state == State::kReady) {
-    if (replaced)
-      end_sent();  // nothing that counts: answers to what nobody waits for any more do not come
-    else
-      lost();
-  }
+  if (leg_.state == State::kReady) lost();
   leg_ = {};
+  if (next_.state == State::kReady) move();
   changed_.wake_all();
   start_dial();
 }
@@ -391,7 +389,7 @@ Task<void> PeerLink::dial() {
   while (!stopped_ && leg_.state != State::kReady && !ways_.empty() && calls_wait()) {
     uint64_t next_ns = 0;
     const Way* way = ways_.due(core_.runtime().clock.monotonic_ns(), &next_ns);
-    if (leg_.state == State::kClosing || next_.state == State::kGreeting) {
+    if (leg_.state == State::kClosing) {
       co_await changed_.wait();
     } else if (way == nullptr) {
       co_await changed_.wait_until(core_.runtime().timers, next_ns);
@@ -415,7 +413,7 @@ Task<void> PeerLink::attempt(Way way) {
 
 void PeerLink::attempt_too_late() {
   if (leg_.state == State::kGreeting) {
-    close(leg_, "no answer to Hello in time");
+    close(leg_, kNoHello);
   } else if (leg_.state == State::kConnecting) {
     failed(leg_, "no connection in time");
     leg_ = {};
@@ -440,55 +438,59 @@ Task<void> PeerLink::climb() {
       continue;
     }
     better_pause_ns_ = std::min(2 * better_pause_ns_, kBetterPauseMaxNs);
-    for (size_t i = 0; can_climb() && i < ways_.rank(leg_.way); ++i) {
+    bool go_on = true;
+    for (size_t i = 0; go_on && can_climb() && i < ways_.rank(leg_.way); ++i) {
       const Way way = ways_.at(i);
-      if (!ways_.is_left_alone(i, core_.runtime().clock.monotonic_ns())) co_await try_way(way);
+      if (ways_.is_left_alone(i, core_.runtime().clock.monotonic_ns())) continue;
+      go_on = co_await try_way(way);
     }
     better_at_ns_ = core_.runtime().clock.monotonic_ns() + better_pause_ns_;
   }
   climbing_ = false;
 }
 
-Task<void> PeerLink::try_way(Way way) {
+// One connection, up to the answer to Hello, while the calls go on where they are; then the move.
+// False: no other way is worth a try now.
+Task<bool> PeerLink::try_way(Way way) {
   const uint64_t deadline_ns = core_.runtime().clock.monotonic_ns() + kConnectNs;
-  if (!begin_connect(next_, way)) co_return;
+  if (!begin_connect(next_, way)) co_return true;
   bool in_time = true;
-  while (next_.state == State::kConnecting && in_time)
+  while (in_time && can_climb() &&
+         (next_.state == State::kConnecting || next_.state == State::kGreeting))
     in_time = co_await changed_.wait_until(core_.runtime().timers, deadline_ns);
-  if (next_.state == State::kConnected && can_climb()) {
+  if (can_climb() && next_.state == State::kReady) {
     co_await move_over();
-  } else {
-    drop_next(in_time ? "" : "no connection in time");
+    co_return false;
   }
+  if (in_time)
+    drop_next("");
+  else
+    drop_next(next_.state == State::kGreeting ? kNoHello : "no connection in time");
+  co_return true;
 }
 
-// Nothing new is sent while it runs.
+// Nothing new is sent while it waits for what is on its way.
 Task<void> PeerLink::move_over() {
-  TimerQueue& timers = core_.runtime().timers;
   const uint64_t deadline_ns = core_.runtime().clock.monotonic_ns() + kMoveNs;
   holding_ = true;
   bool in_time = true;
-  while (in_time && !pending_.empty() && can_climb() && next_.state == State::kConnected)
-    in_time = co_await changed_.wait_until(timers, deadline_ns);
-  std::string why = in_time ? "" : "too much was on its way to change over";
-  if (in_time && can_climb() && next_.state == State::kConnected) {
-    why = "no answer to Hello in time";
-    say_hello(next_);
-    while (in_time && next_.state == State::kGreeting)
-      in_time = co_await changed_.wait_until(timers, deadline_ns);
-  }
+  while (in_time && !pending_.empty() && can_climb() && next_.state == State::kReady)
+    in_time = co_await changed_.wait_until(core_.runtime().timers, deadline_ns);
   holding_ = false;
-  drop_next(why);
+  if (pending_.empty() && can_climb() && next_.state == State::kReady)
+    move();
+  else
+    drop_next(in_time ? "" : "too much was on its way to change over");
   pump();
 }
 
-// The next connection is the one now; nothing is on its way on the old one.
-void PeerLink::moved() {
+// The next connection is the one now; nothing is on its way on the old one, if there is one.
+void PeerLink::move() {
   end_sent();
   if (leg_.connection != 0 && leg_.state != State::kClosing)
     core_.transports().disconnect(leg_.connection);
   leg_ = std::exchange(next_, {});
-  holding_ = false;
+  ready();
 }
 
 // The climb task's connection is not to be had; nothing when it is there no more.

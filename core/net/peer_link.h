@@ -4,9 +4,9 @@
 // had. A connection is ready when the other side has answered Hello and is who it should be.
 //
 // While the ready connection is not on the most wanted way, a climb task tries the better ones from
-// time to time. When one connects, new calls are held back until all on the old connection are
-// answered; then the new one says Hello, which ends the old one at the other side, and the calls go
-// on there. So only one connection ever carries calls.
+// time to time, and the calls go on meanwhile. When one has answered Hello, new calls are held back
+// until all on the old connection are answered; then they go on over the new one, whose first
+// request ends the old one at the other side. So only one connection at a time carries calls.
 //
 // Thread rule: one shard's thread. Ownership: all that the constructor is given is borrowed.
 // Before the destructor: stop(), no call is running and both tasks have ended.
@@ -54,8 +54,8 @@ class PeerLink final : public PeerEndpoint {
   void writable(ConnectionId connection) override;
 
  private:
-  // kConnected: it has not said Hello.
-  enum class State : uint8_t { kIdle, kConnecting, kConnected, kGreeting, kReady, kClosing };
+  // kReady: its Hello is answered.
+  enum class State : uint8_t { kIdle, kConnecting, kGreeting, kReady, kClosing };
   // One connection, from connect() to closed().
   struct Leg {
     State state = State::kIdle;
@@ -100,6 +100,7 @@ class PeerLink final : public PeerEndpoint {
   Status take_reply(const Message& message, Payload& payload);
   void carried(uint32_t payload_bytes);
   Status take_hello(Leg& leg, const Message& message);
+  void ready();
   void close(Leg& leg, std::string_view why);
   void lost();
   void failed(const Leg& leg, std::string_view why);
@@ -113,9 +114,9 @@ class PeerLink final : public PeerEndpoint {
   bool can_climb() const;
   void start_climb();
   Task<void> climb();
-  Task<void> try_way(Way way);
+  Task<bool> try_way(Way way);
   Task<void> move_over();
-  void moved();
+  void move();
   void drop_next(std::string_view why);
 
   PeersCore& core_;

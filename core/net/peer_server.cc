@@ -122,11 +122,30 @@ Status PeerServer::greet(ConnectionId connection, Client& client, const Message&
   client.state = State::kReady;
   client.node = hello.node;
   client.boot = hello.boot;
-  const ConnectionId older = std::exchange(newest_[hello.node], connection);
-  Client* replaced = older == 0 ? nullptr : find(older);
-  if (replaced != nullptr && replaced->state == State::kReady)
-    close(older, *replaced, "a newer connection takes its place");
+  client.greeted = ++greeting_count_;
+  limit_connections(hello.node);
   return {};
+}
+
+// The oldest goes.
+void PeerServer::limit_connections(NodeId node) {
+  size_t count = 0;
+  std::pair<const ConnectionId, Client>* oldest = nullptr;
+  for (auto& entry : clients_) {
+    const Client& client = entry.second;
+    if (client.state != State::kReady || client.node != node) continue;
+    ++count;
+    if (oldest == nullptr || client.greeted < oldest->second.greeted) oldest = &entry;
+  }
+  if (count > kConnectionsOfNodeMax) close(oldest->first, oldest->second, "it has newer ones");
+}
+
+void PeerServer::take_place(const Client& newer) {
+  for (auto& [connection, client] : clients_) {
+    if (client.state == State::kReady && client.node == newer.node &&
+        client.greeted < newer.greeted)
+      close(connection, client, "a newer connection takes its place");
+  }
 }
 
 // The other side closes when it has read the answer; the watch over strangers does it at last.
@@ -158,6 +177,7 @@ Status PeerServer::take_request(ConnectionId connection, Client& client, const M
   uint32_t& unanswered = client.unanswered[index_of(message.type)];
   if (unanswered == kRequestsOfTypeMax) return damaged("more requests at a time than allowed");
   ++unanswered;
+  if (!std::exchange(client.used, true)) take_place(client);
   arrived_.push_back({.from = client.node,
                       .boot = client.boot,
                       .connection = connection,
@@ -285,8 +305,6 @@ void PeerServer::closed(ConnectionId connection, ErrorCode) {
   if (client == nullptr) return;
   drop_replies(*client);
   std::erase_if(strangers_, [&](const auto& stranger) { return stranger.second == connection; });
-  const auto newest = newest_.find(client->node);
-  if (newest != newest_.end() && newest->second == connection) newest_.erase(newest);
   clients_.erase(connection);
 }
 

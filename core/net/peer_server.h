@@ -1,8 +1,9 @@
 // PeerServer: the connections that other nodes have made to this one: Hello, requests to the
 // handler in order of arrival, replies back.
 //
-// A node has one such connection; the newest takes the place of an older one, whose requests that
-// have not been handed over are dropped.
+// A node has one such connection that carries requests: the first request on a newer one ends the
+// older ones, whose requests that have not been handed over are dropped. Hello alone ends none, so
+// that a node can find out about a connection while the requests go on over another.
 //
 // Thread rule: one shard's thread. Ownership: core and handler are borrowed. Before the destructor:
 // stop(), every connection is closed, no reply is running.
@@ -52,6 +53,8 @@ class PeerServer final : public PeerEndpoint {
     State state = State::kStranger;
     NodeId node{};
     uint64_t boot = 0;
+    uint64_t greeted = 0;  // rises from Hello to Hello
+    bool used = false;     // a request has come
     bool blocked = false;  // until the transport says that the connection is writable
     std::array<uint32_t, kMessageTypeCount> unanswered{};
     MessageQueue replies;
@@ -60,6 +63,8 @@ class PeerServer final : public PeerEndpoint {
   Client* find(ConnectionId connection);
   Status greet(ConnectionId connection, Client& client, const Message& message);
   Status check_hello(ConnectionId connection, const HelloRequest& hello) const;
+  void limit_connections(NodeId node);
+  void take_place(const Client& newer);
   void refuse(ConnectionId connection, Client& client, const Status& why);
   void answer_hello(ConnectionId connection, ErrorCode status);
   Status take_request(ConnectionId connection, Client& client, const Message& message,
@@ -78,7 +83,7 @@ class PeerServer final : public PeerEndpoint {
   bool stopped_ = false;
   bool watching_ = false;
   std::map<ConnectionId, Client> clients_;
-  std::map<NodeId, ConnectionId> newest_;
+  uint64_t greeting_count_ = 0;
   std::deque<std::pair<uint64_t, ConnectionId>> strangers_;  // deadline, in order
   std::vector<IncomingRequest> arrived_;  // at most kRequestsOfTypeMax a type and connection
   std::vector<IncomingRequest> handed_over_;

@@ -181,6 +181,41 @@ TEST_CASE("a newer connection of a node closes the older before its first reques
   CHECK(nodes.node.epochs.back() == 3);
 }
 
+TEST_CASE(
+    "a newer connection of a node that asks nothing leaves the older, and no more than a few") {
+  NodeAndRaw nodes;
+  nodes.greet();
+  std::vector<ConnectionId> connections = {nodes.raw.connection};
+  for (size_t i = 1; i < kConnectionsOfNodeMax; ++i) {
+    nodes.connect();
+    nodes.greet();
+    connections.push_back(nodes.raw.connection);
+  }
+  nodes.raw.connection = connections[0];
+  nodes.raw.send(MessageType::kPrepare, PrepareRequest{.epoch = 1}, false, 1);
+  nodes.pass();
+  CHECK(nodes.node.epochs == std::vector<Epoch>{1});
+  CHECK(nodes.raw.closed_connections.empty());
+  SECTION("one more") {
+    nodes.connect();
+    nodes.greet();
+    nodes.pass();
+    CHECK(nodes.raw.closed_connections == std::vector{connections[0]});
+  }
+  SECTION("one that asks") {
+    nodes.raw.connection = connections[2];
+    nodes.raw.send(MessageType::kPrepare, PrepareRequest{.epoch = 2}, false, 1);
+    nodes.pass();
+    CHECK(nodes.raw.closed_connections == std::vector{connections[0], connections[1]});
+    nodes.raw.connection = connections[3];
+    nodes.raw.send(MessageType::kPrepare, PrepareRequest{.epoch = 3}, false, 1);
+    nodes.pass();
+    CHECK(nodes.raw.closed_connections ==
+          std::vector{connections[0], connections[1], connections[2]});
+    CHECK(nodes.node.epochs == std::vector<Epoch>{1, 2, 3});
+  }
+}
+
 TEST_CASE("what an older connection has brought and is not handed over yet is dropped") {
   NodeAndRaw nodes;
   nodes.greet();
