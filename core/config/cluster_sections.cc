@@ -30,12 +30,22 @@ std::string transport_name(const std::string& plugin) {
   return plugin.starts_with('/') ? file.substr(0, file.rfind('.')) : plugin;
 }
 
+// It stands in the node's record: "tcp=10.0.0.1:7071".
+void check_name(ConfigSection& section, const TomlValue* value, const std::string& plugin) {
+  const std::string name = transport_name(plugin);
+  if (!plugin.empty() && !is_config_name(name))
+    section.fail(value, "use", text("\"", name, "\" is no name for a transport"));
+}
+
 // `use`: one plugin, or a list of them.
 std::vector<std::string> take_plugins(ConfigSection& section, TomlPlace place,
                                       std::vector<ConfigError>& errors) {
   const TomlValue* use = section.take("use");
-  if (use == nullptr || use->kind != TomlValue::Kind::kList)
-    return {take_plugin(section, "use", "tcp")};
+  if (use == nullptr || use->kind != TomlValue::Kind::kList) {
+    std::string plugin = take_plugin(section, "use", "tcp");
+    if (plugin.starts_with('/')) check_name(section, use, plugin);
+    return {plugin};
+  }
   std::vector<std::string> plugins;
   std::vector<std::string> names;
   for (const TomlValue& element : use->children) {
@@ -44,8 +54,7 @@ std::vector<std::string> take_plugins(ConfigSection& section, TomlPlace place,
     ConfigSection one("transport", table, errors);
     plugins.push_back(take_plugin(one, "use", "tcp"));
     names.push_back(transport_name(plugins.back()));
-    if (!plugins.back().empty() && !is_config_name(names.back()))
-      section.fail(&element, "use", text("\"", names.back(), "\" is no name for a transport"));
+    check_name(section, &element, plugins.back());
     if (std::count(names.begin(), names.end(), names.back()) > 1)
       section.fail(&element, "use", text("\"", names.back(), "\" is in the list twice"));
   }
@@ -124,7 +133,11 @@ std::vector<TransportConfig> read_transports(const TomlValue& table, bool has_tl
   CommonOptions common{.has_tls = has_tls};
   common.allow_plaintext = section.take_bool("allow_plaintext");
   const bool several = plugins.size() > 1;
-  if (!several) {
+  // One that was one of several keeps its own table.
+  const bool has_own =
+      std::any_of(table.children.begin(), table.children.end(),
+                  [](const TomlValue& value) { return value.kind == TomlValue::Kind::kTable; });
+  if (!several && !has_own) {
     TransportConfig transport{.place = table.place, .plugin = plugins.front()};
     transport.name = transport_name(transport.plugin);
     take_listen(section, common, transport);
@@ -133,7 +146,7 @@ std::vector<TransportConfig> read_transports(const TomlValue& table, bool has_tl
   }
   common.listen = section.take_string("listen", kTransportGrammar);
   // Meant for the one that has no TLS, it would take TLS from the others, too.
-  if (has_tls && common.allow_plaintext.value_or(false))
+  if (several && has_tls && common.allow_plaintext.value_or(false))
     errors.push_back({table.place, "transport.allow_plaintext",
                       "with [tls] say for which of the transports: in its [transport.NAME]"});
   std::string names;
@@ -153,7 +166,12 @@ std::vector<TransportConfig> read_transports(const TomlValue& table, bool has_tl
                        value.key == "allow_plaintext" ||
                        std::any_of(transports.begin(), transports.end(),
                                    [&](const auto& one) { return one.name == value.key; });
-    if (!known)
+    if (known) continue;
+    if (value.kind == TomlValue::Kind::kTable)
+      section.fail(&value, value.key,
+                   text("use does not name this transport: remove the section, or add \"",
+                        value.key, "\" to use"));
+    else
       section.fail(&value, value.key,
                    text("is for one of several transports: write it in ", names));
   }

@@ -318,7 +318,32 @@ TEST_CASE("what is wrong with a list of transports is told where it is") {
       with("use = [\"a\", \"b\"]\n" + local + "[transport.b]\nlisten = \"10.0.0.1:7071\"\n"),
       "transport.b.listen: \"10.0.0.1:7071\" must be loopback"));
   CHECK(contains(with("use = [\"a\", \"b\"]\n" + local + "[transport.c]\nlisten = \"x\"\n"),
-                 "transport.c: is for one of several"));
+                 "transport.c: use does not name this transport: remove the section, or add "
+                 "\"c\" to use"));
+  for (const char* use : {"use = \"/x/a b.so\"\n", "use = [\"/x/a b.so\"]\n"})
+    CHECK(contains(with(use + local), "transport.use: \"a b\" is no name for a transport"));
+}
+
+TEST_CASE("one transport that is left of several keeps its own table, and the others' are named") {
+  const std::string head = "[metadata]\nuse = \"m\"\n[transport]\nuse = \"tcp\"\n";
+  const std::string all = "listen = \"10.0.0.1:7071\"\nallow_plaintext = true\n";
+  const std::string own = "[transport.tcp]\nlisten = \"10.1.0.1:7072\"\nkeepalive_s = 5\n";
+  const ConfigReading reading = read_node_config(head + all + own + kGroup);
+  REQUIRE(reading.errors.empty());
+  REQUIRE(reading.config.transports.size() == 1);
+  const TransportConfig& tcp = reading.config.transports[0];
+  CHECK((tcp.plugin == "tcp" && tcp.name == "tcp"));
+  CHECK(tcp.listen.to_text() == "10.1.0.1:7072");
+  REQUIRE(tcp.options.size() == 2);
+  CHECK((tcp.options[0].key == "keepalive_s" && tcp.options[0].value == "5"));
+  CHECK((tcp.options[1].key == "allow_plaintext" && tcp.options[1].value == "true"));
+  const std::string tls = "[tls]\nca_file = \"/c\"\ncert_file = \"/d\"\nkey_file = \"/e\"\n";
+  CHECK(read_node_config(head + all + own + tls + kGroup).errors.empty());
+  const auto left = errors_of(head + all + own + "[transport.rdma]\ndevice = \"d\"\n" + kGroup);
+  REQUIRE(left.size() == 1);
+  CHECK(contains(left,
+                 "node.toml:10:12: transport.rdma: use does not name this transport: remove the "
+                 "section, or add \"rdma\" to use"));
 }
 
 TEST_CASE("certificates come all together, and open listeners to other machines") {
