@@ -52,7 +52,8 @@ void ReceiveBuffers::give_back(uint64_t buffer) {
   --taken_count_;
   if (stopped_) return;
   const Status posted = transport_.post_receive(memory(buffer), buffer);
-  if (!posted.ok()) log_error("net", "a receive buffer is lost: " + std::string(posted.message()));
+  if (!posted.ok() && !std::exchange(refused_, true))
+    log_error("net", "receive buffers are lost: " + std::string(posted.message()));
 }
 
 }  // namespace varve

@@ -65,6 +65,7 @@ class ReceiveBuffers {
   AlignedBuffer arena_;  // small ones first
   uint32_t taken_count_ = 0;
   bool stopped_ = false;
+  bool refused_ = false;  // the transport takes no more; said once
 };
 
 }  // namespace varve

@@ -133,6 +133,7 @@ Status FakeTransport::register_memory(std::span<std::byte> arena) {
 Status FakeTransport::post_receive(std::span<std::byte> buffer, uint64_t op_id) {
   VARVE_CHECK(op_id != 0 && buffer.data() >= arena_.data() &&
               buffer.data() + buffer.size() <= arena_.data() + arena_.size());
+  if (refuse_posts) return ErrorCode::kClosed;
   posted_.emplace(buffer.size(), std::pair(buffer.data(), op_id));
   for (const auto& [connection, pipe] : network_.pipes_)
     if (pipe.to == this) network_.schedule(connection);

@@ -85,6 +85,7 @@ class FakeTransport final : public Transport {
   std::string peer_name(ConnectionId) const override { return proven; }
 
   std::string proven;  // what all its peers have proven to be
+  bool refuse_posts = false;
   int connect_count = 0;
   size_t posted_count() const { return posted_.size(); }
   size_t connection_count() const;
