@@ -1,5 +1,7 @@
 // Every record of the metadata store from arbitrary bytes: an error in words, or a record whose
-// text is the input, byte for byte. The first byte chooses the kind.
+// text is the input, byte for byte. The addresses in a node's record, which may be any words: each
+// is whole, and those that say their transport are the same when they are written and read again.
+// The first byte chooses the kind.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -9,6 +11,7 @@
 #include "core/cluster/group_record.h"
 #include "core/cluster/node_record.h"
 #include "core/cluster/record_key.h"
+#include "core/net/peer_address.h"
 
 namespace {
 
@@ -22,6 +25,14 @@ void check(std::string_view text, const Decoder& decode, const Encoder& encode) 
   if (encode(*record) != text) std::abort();
 }
 
+void check_addresses(std::string_view words) {
+  std::vector<varve::PeerAddress> addresses = varve::parse_peer_addresses(words);
+  for (const varve::PeerAddress& one : addresses)
+    if ((one.transport + one.address).find(' ') != std::string::npos) std::abort();
+  std::erase_if(addresses, [](const auto& one) { return one.transport.empty(); });
+  if (varve::parse_peer_addresses(peer_addresses_text(addresses)) != addresses) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -29,6 +40,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   switch (data[0]) {
+    case 'a':
+      check_addresses(text);
+      break;
     case 'c':
       check(text, decode_cluster_record, encode_cluster_record);
       break;
