@@ -30,7 +30,7 @@ double call_cost(Call call) {
 // arm() of an idle context does next to nothing, so what is around it shows. The fastest of a few
 // rounds: whatever else runs only adds to it.
 void measure_abi(const std::string& plugin) {
-  EchoContext context(plugin);
+  EchoContext context(plugin, "");
   if (context.library().name() != "tcp") fail("the ABI is measured with the TCP plugin");
   const varve_transport& table = context.table();
   const TcpOptions options;

@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import bench
 import measure
@@ -15,6 +16,7 @@ from bench import number
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "real/cluster"))
 from cluster import Cluster, until  # noqa: E402
+from pki import Pki  # noqa: E402
 
 COPIES = 3
 REST_MB_MAX = 100  # of each daemon, without the map
@@ -102,7 +104,7 @@ class Measured:
                            f"--size={self.volume_bytes}")
 
 
-def row(measured, durability, load, seconds):
+def figures_of(measured, load, seconds):
     before, cpu = measured.counters(), measured.cpu_seconds()
     result = measured.run(load.fio, 4096, load.depth, seconds)
     cpu, after = measured.cpu_seconds() - cpu, measured.counters()
@@ -114,15 +116,29 @@ def row(measured, durability, load, seconds):
     def grown(name):
         return (after[name] - before[name]) / operations
 
-    each_call = None if calls.count is None else calls.count / counted["operations"]
-    writes = grown("varve_disk_group_device_writes_total") if load.fio == "randwrite" else None
+    return {
+        "iops": result["iops"], "p50_us": result["p50_us"], "p99_us": result["p99_us"],
+        "cpu_us": cpu / operations * 1e6,
+        "calls": None if calls.count is None else calls.count / counted["operations"],
+        "enters": grown("varve_loop_enters_total"),
+        "writes": grown("varve_disk_group_device_writes_total") if load.fio == "randwrite" else None,
+    }
+
+
+def row(mode, load, figures):
     return [
-        f"{durability}, {load.what}, depth {load.depth}",
-        number(result["iops"]), number(result["p50_us"]), number(result["p99_us"]),
-        beside(cpu / operations * 1e6, load.cpu, 1), number(load.other_cpu),
-        beside(each_call, load.calls, 2), number(grown("varve_loop_enters_total"), 2),
-        beside(writes, load.device_writes, 3),
+        f"{mode}, {load.what}, depth {load.depth}",
+        number(figures["iops"]), number(figures["p50_us"]), number(figures["p99_us"]),
+        beside(figures["cpu_us"], load.cpu, 1), number(load.other_cpu),
+        beside(figures["calls"], load.calls, 2), number(figures["enters"], 2),
+        beside(figures["writes"], load.device_writes, 3),
     ]
+
+
+def tls_row(mode, load, plain, tls):
+    """With TLS over without."""
+    return [f"{mode}, {load.what}, depth {load.depth}",
+            *(number(tls[key] / plain[key], 2) for key in ("iops", "p50_us", "p99_us", "cpu_us"))]
 
 
 def make_disks(cluster, disk_bytes):
@@ -133,9 +149,9 @@ def make_disks(cluster, disk_bytes):
                        check=True)
 
 
-def bench_cluster(durability, options):
-    """Rows of loads, and rows of memory."""
-    with Cluster(disk_size=None, disk_options=f'durability = "{durability}"') as cluster:
+def bench_cluster(mode, durability, more, options):
+    """Loads and their figures, and rows of memory. `more`: as Cluster's."""
+    with Cluster(disk_size=None, disk_options=f'durability = "{durability}"', more=more) as cluster:
         make_disks(cluster, max(2 * options.size, 512 << 20))
         cluster.make("--copies", str(COPIES))
         measured = Measured(cluster, options.size)
@@ -143,16 +159,35 @@ def bench_cluster(durability, options):
         cluster.await_healthy()
         rest, offices = measured.memory_mb(), measured.offices()
         measured.run("write", 1 << 20, 4, None)
-        rows = [row(measured, durability, load, options.seconds) for load in LOADS
-                if load.depth == 32 or not options.smoke]
+        loads = [(load, figures_of(measured, load, options.seconds)) for load in LOADS
+                 if load.depth == 32 or not options.smoke]
         end, maps = measured.memory_mb(), measured.map_mb()
         if measured.offices() != offices or cluster.problems():
-            print(f"{durability}: members were lost or primaries moved; the figures say little")
-        memory = [[f"{durability}, node {i + 1}", beside(rest[i], REST_MB_MAX, 0),
+            print(f"{mode}: members were lost or primaries moved; the figures say little")
+        memory = [[f"{mode}, node {i + 1}", beside(rest[i], REST_MB_MAX, 0),
                    number(end[i]), number(maps[i]), beside(end[i] - maps[i], REST_MB_MAX, 0)]
                   for i in range(len(rest))]
         cluster.stop()
-    return rows, memory
+    return loads, memory
+
+
+def bench_both(durability, options):
+    """Rows of loads, of memory, and of what TLS costs."""
+    loads, memory = bench_cluster(durability, durability, lambda _: ("", ""), options)
+    rows = [row(durability, load, figures) for load, figures in loads]
+    if not options.tls:
+        return rows, memory, []
+    mode = f"{durability}, TLS"
+    with tempfile.TemporaryDirectory(prefix="varve.", dir="/var/tmp") as work:
+        pki = Pki(f"{work}/pki")
+        of_tls, memory_tls = bench_cluster(
+            mode, durability, lambda number: (pki.section(pki.issue("node", f"n{number}")), ""),
+            options)
+    # The goals are for plain text, as what they are taken from.
+    rows += [row(mode, Load(load.what, load.fio, load.depth), figures) for load, figures in of_tls]
+    ratios = [tls_row(durability, load, plain, tls)
+              for (load, plain), (_, tls) in zip(loads, of_tls)]
+    return rows, memory + memory_tls, ratios
 
 
 def main():
@@ -160,21 +195,26 @@ def main():
     parser.add_argument("--seconds", type=int, default=5, help="of each measurement (5)")
     parser.add_argument("--size", type=size_bytes, default=4 << 30, help="of the volume (4GiB)")
     parser.add_argument("--durability", choices=["plp", "flush", "both"], default="both")
+    parser.add_argument("--tls", action="store_true", help="once more with TLS between the nodes")
     parser.add_argument("--smoke", action="store_true", help="1 s, depth 32, plp, 64MiB")
     options = parser.parse_args()
     if options.smoke:
         options.seconds, options.size, options.durability = 1, 64 << 20, "plp"
     modes = ["plp", "flush"] if options.durability == "both" else [options.durability]
     bench.describe_machine("/var/tmp")
-    rows, memory = [], []
+    rows, memory, ratios = [], [], []
     for durability in modes:
-        of_loads, of_memory = bench_cluster(durability, options)
+        of_loads, of_memory, of_tls = bench_both(durability, options)
         rows += of_loads
         memory += of_memory
+        ratios += of_tls
     bench.table(f"Three daemons, {COPIES} copies, NBD at the primary, 4 KiB, {options.seconds} s"
                 " each; costs are per operation, of the three daemons together",
                 ["load", "IOPS", "p50 us", "p99 us", "CPU us", "Vitastor", "system calls",
                  "io_uring_enter", "device writes"], rows)
+    if ratios:
+        bench.table("The cluster with TLS over the one without, which ran before it",
+                    ["load", "IOPS", "p50", "p99", "CPU"], ratios)
     bench.table("Resident memory in MB",
                 ["daemon", "at rest", "at the end", "of it the map", "without the map"], memory)
 

@@ -62,7 +62,6 @@ void EchoClient::begin() {
   }
   now_ns_ = clock_.monotonic_ns();
   warm_ns_ = now_ns_ + static_cast<uint64_t>(options_.seconds * 1e8);
-  end_ns_ = warm_ns_ + static_cast<uint64_t>(options_.seconds * 1e9);
   wanted_count_ = options_.depth;
 }
 
@@ -81,9 +80,10 @@ void EchoClient::reply(const std::byte* header) {
     latencies_ns_.push_back(static_cast<uint32_t>(std::min<uint64_t>(latency, UINT32_MAX)));
   } else if (now_ns_ >= warm_ns_) {
     warm_ = true;
+    end_ns_ = now_ns_ + static_cast<uint64_t>(options_.seconds * 1e9);
     cost_.begin();
   }
-  over_ = now_ns_ >= end_ns_;
+  over_ = warm_ && now_ns_ >= end_ns_;
   wanted_count_ = over_ ? 0 : wanted_count_ + 1;
 }
 

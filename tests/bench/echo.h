@@ -20,7 +20,8 @@ inline constexpr size_t kEchoPayloadBytes = 4096;
 
 struct EchoOptions {
   std::string address = "127.0.0.1:0";
-  std::string plugin;  // an absolute path
+  std::string plugin;     // an absolute path
+  std::string tls_files;  // the folder of a node's certificate; empty: no TLS
   uint32_t depth = 32;
   double seconds = 3;
   bool paused = false;  // the client waits for a line of input when it is connected

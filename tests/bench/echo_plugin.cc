@@ -30,7 +30,7 @@ class PluginEnd : public Poller {
  public:
   PluginEnd(const EchoOptions& options, size_t buffer_count)
       : arena_(buffer_count * kEchoPayloadBytes),
-        context_(options.plugin),
+        context_(options.plugin, options.tls_files),
         wait_fd_(table().wait_fd(context())) {
     check(table().memory_register(context(), arena_.data(), arena_.size(), &memory_),
           "memory_register");
@@ -201,12 +201,19 @@ void drive(PluginEnd& end) {
 
 }  // namespace
 
-EchoContext::EchoContext(const std::string& plugin) {
+EchoContext::EchoContext(const std::string& plugin, const std::string& tls_files) {
   auto opened = PluginLibrary::open(plugin);
   if (!opened.ok()) fail(opened.status().message());
   library_ = std::move(*opened);
   if (const Status kind = library_->need_kind(VARVE_KIND_TRANSPORT); !kind.ok())
     fail(kind.message());
+  if (!tls_files.empty()) {
+    TlsConfig tls;
+    tls.ca_file = tls_files + "/ca-cert.pem";
+    tls.cert_file = tls_files + "/node-cert.pem";
+    tls.key_file = tls_files + "/node-key.pem";
+    library_->set_tls(tls);
+  }
   host_ = plugin_host(*library_);
   PluginWords why;
   check(table().instance_create(&host_, nullptr, 0, &instance_, why.bytes.data(), why.room()),

@@ -15,7 +15,8 @@ namespace varve {
 // One context, and the instance that it belongs to.
 class EchoContext {
  public:
-  explicit EchoContext(const std::string& plugin);
+  // With the node's certificate in the folder `tls_files`, unless that is empty.
+  EchoContext(const std::string& plugin, const std::string& tls_files);
   EchoContext(const EchoContext&) = delete;
   EchoContext& operator=(const EchoContext&) = delete;
   ~EchoContext();

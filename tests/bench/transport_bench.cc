@@ -55,6 +55,9 @@ int main(int argument_count, char** arguments) {
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
     role->add_option("--plugin", options.plugin, "its file, an absolute path");
+    role->add_option(
+        "--tls", options.tls_files,
+        "the folder of a node's certificate, of `varve cert issue`: the plugin uses TLS");
   }
   client->add_option("--seconds", options.seconds)
       ->check(CLI::Range(0.1, 3600.0))

@@ -4,17 +4,24 @@
 import argparse
 import contextlib
 import os
+import pathlib
 import statistics
 import subprocess
+import sys
+import tempfile
 
 import bench
 import measure
 from bench import number
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "real/cluster"))
+from pki import Pki  # noqa: E402
+
 TRANSPORT_BENCH = bench.node.BIN / "transport_bench"
 PLUGIN = bench.node.BIN.parent.resolve() / "lib/varve/plugins/tcp.so"
 
-KINDS = {"plugin": "TCP plugin", "uring": "bare io_uring", "asio": "bare Asio"}
+KINDS = {"plugin": "TCP plugin", "tls": "TCP plugin, TLS", "uring": "bare io_uring",
+         "asio": "bare Asio"}
 DEPTHS = [1, 8, 32, 128]
 # (what, its key in a result, depth, goal: the plugin's over the better bare one's, at most)
 GOALS = [
@@ -51,9 +58,11 @@ def said(process, first):
     return line[len(first):].strip()
 
 
-def echo(kind, depth, seconds, count_calls=False):
+def echo(kind, depth, seconds, certificate, count_calls=False):
     """One run of server and client: what a message costs both together."""
-    common = ["--kind", kind, "--depth", str(depth), "--plugin", PLUGIN]
+    with_tls = ["--tls", certificate] if kind == "tls" else []
+    common = ["--kind", "plugin" if with_tls else kind, "--depth", str(depth), "--plugin", PLUGIN,
+              *with_tls]
     with started(0, "server", *common) as server:
         address = said(server, "listening")
         with started(1, "client", *common, "--address", address, "--seconds", str(seconds),
@@ -87,7 +96,7 @@ def bench_depth(depth, options):
     rounds = {kind: [] for kind in KINDS}
     for _ in range(options.rounds):
         for kind, results in rounds.items():
-            results.append(echo(kind, depth, options.seconds))
+            results.append(echo(kind, depth, options.seconds, options.certificate))
     return rounds
 
 
@@ -95,11 +104,12 @@ def rows_of(depth, rounds, options):
     for kind, results in rounds.items():
         middle = bench.median(results)
         # On its own: counting each system call slows the processes down.
-        counted = echo(kind, depth, min(options.seconds, 1), count_calls=True)
+        counted = echo(kind, depth, min(options.seconds, 1), options.certificate,
+                       count_calls=True)
         yield [KINDS[kind], str(depth), number(middle["messages_s"]), number(middle["p50_us"], 1),
                number(middle["p99_us"], 1), number(middle["cpu_us"], 2),
                number(counted.get("system_calls"), 2),
-               number(middle["abi_calls"] if kind == "plugin" else None, 2)]
+               number(middle["abi_calls"] if kind in ("plugin", "tls") else None, 2)]
 
 
 def goal_rows(measured):
@@ -112,6 +122,15 @@ def goal_rows(measured):
             zip(rounds["plugin"], rounds["uring"], rounds["asio"]))
         yield [f"{what}, depth {depth}", number(ratio, 2),
                f"<= {goal} {'met' if ratio <= goal else 'MISSED'}"]
+
+
+def tls_rows(measured):
+    """Each figure with TLS over the one without, of the same round."""
+    for depth, rounds in measured.items():
+        ratios = [statistics.median(tls[key] / plain[key] for tls, plain in
+                                    zip(rounds["tls"], rounds["plugin"]))
+                  for key in ("messages_s", "p50_us", "p99_us", "cpu_us")]
+        yield [f"depth {depth}", *(number(ratio, 2) for ratio in ratios)]
 
 
 def abi_rows(measured):
@@ -136,15 +155,19 @@ def main():
         options.seconds, options.rounds = 0.5, 1
     bench.describe_machine("/var/tmp")
     measured, rows = {}, []
-    for depth in [32] if options.smoke else DEPTHS:
-        measured[depth] = bench_depth(depth, options)
-        rows += rows_of(depth, measured[depth], options)
+    with tempfile.TemporaryDirectory(prefix="varve.", dir="/var/tmp") as work:
+        options.certificate = Pki(f"{work}/pki").issue("node", "n1")
+        for depth in [32] if options.smoke else DEPTHS:
+            measured[depth] = bench_depth(depth, options)
+            rows += rows_of(depth, measured[depth], options)
     bench.table(f"4 KiB requests, 64-byte replies, one connection, median of {options.rounds} rounds"
                 f" of {options.seconds:g} s; costs are per message, of both ends together",
                 ["transport", "depth", "messages/s", "p50 us", "p99 us", "CPU us", "system calls",
                  "ABI calls"], rows)
     bench.table("The TCP plugin over the better bare socket, median of the rounds",
                 ["figure", "ratio", "goal"], list(goal_rows(measured)))
+    bench.table("The TCP plugin with TLS over the one without, median of the rounds",
+                ["figure", "messages/s", "p50", "p99", "CPU"], list(tls_rows(measured)))
     bench.table("The ABI's own cost in ns: arm() of an idle context, and what that makes of a message",
                 ["call", "ns"], list(abi_rows(measured)))
 
