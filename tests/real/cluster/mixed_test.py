@@ -86,14 +86,35 @@ def nothing_in_common(cluster):
     cluster.await_healthy()
 
 
-def checked(cluster, node):
-    done = subprocess.run([*node.launcher, BIN / "varved", "--config", node.config, "--check"],
+def check(node, config):
+    return subprocess.run([*node.launcher, BIN / "varved", "--config", config, "--check"],
                           text=True, timeout=60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           check=False)
+
+
+def checked(cluster, node):
+    done = check(node, node.config)
     assert done.returncode == 0, done.stdout
     for name, port in PORTS.items():
         assert f"transport {name}: ready to listen on {node.address.rsplit(':', 1)[0]}:{port}" \
             in done.stdout, done.stdout
+
+
+def without_a_device(cluster, node):
+    """RDMA alone is refused in words where this machine has none; beside TCP it is left out."""
+    devices = pathlib.Path("/sys/class/infiniband")
+    if devices.exists() and list(devices.iterdir()):
+        return
+    config = pathlib.Path(node.config).read_text()
+    host = node.address.rsplit(":", 1)[0]
+    other = pathlib.Path(cluster.work, "rdma.toml")
+    for use, code in (('["rdma", "tcp"]', 0), ('"rdma"', 2)):
+        own = "".join(f'[transport.{name}]\nlisten = "{host}:{port}"\n'
+                      for name, port in (("rdma", 7073), ("tcp", 7071)) if name in use)
+        other.write_text(config[:config.index("[transport]")] +
+                         f"[transport]\nallow_plaintext = true\nuse = {use}\n{own}")
+        done = check(node, other)
+        assert done.returncode == code and "RDMA cannot be used here" in done.stdout, done.stdout
 
 
 def main():
@@ -116,6 +137,7 @@ def main():
             move(cluster, stamp, "better", "tcp")
             cluster.await_all_over("better")
             checked(cluster, cluster.nodes[0])
+            without_a_device(cluster, cluster.nodes[0])
             falls_back_and_returns(cluster, network, stamp)
             move(cluster, stamp, "better")
             cluster.await_all_over("better")
