@@ -152,7 +152,7 @@ def make_disks(cluster, disk_bytes):
 def bench_cluster(mode, durability, more, options):
     """Loads and their figures, and rows of memory. `more`: as Cluster's."""
     with Cluster(disk_size=None, disk_options=f'durability = "{durability}"', more=more) as cluster:
-        make_disks(cluster, max(2 * options.size, 512 << 20))
+        make_disks(cluster, max(2 * options.size, 256 << 20))
         cluster.make("--copies", str(COPIES))
         measured = Measured(cluster, options.size)
         measured.make_volume()
