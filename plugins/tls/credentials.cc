@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "plugins/tls/file.h"
+#include "plugins/tls/stream.h"
 
 namespace varve {
 namespace {
@@ -79,6 +80,7 @@ std::string TlsCredentials::begin(const std::string& ca) {
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_keylog_callback(context, tls_take_secret);
   SSL_CTX_set_max_cert_list(context, kPeerChainBytesMax);
   return read_trust(ca);
 }

@@ -16,6 +16,8 @@ namespace varve {
 // Fills of the whole buffer, each more than seven records, without any data in them.
 constexpr size_t kFillsInVain = 4;
 
+constexpr char kAsksForNewKeys[] = "it asks for new keys, which the kernel's TLS does not make";
+
 // How OpenSSL sees a stream's buffers.
 struct TlsBio {
   static TlsStream& of(BIO* bio) { return *static_cast<TlsStream*>(BIO_get_data(bio)); }
@@ -33,7 +35,14 @@ struct TlsBio {
     return static_cast<int>(count);
   }
   static int write(BIO* bio, const char* from, int count) {
-    std::vector<uint8_t>& out = of(bio).scratch_.out;
+    TlsStream& stream = of(bio);
+    BIO_clear_retry_flags(bio);
+    if (stream.kernel_sends_) {
+      // An alert. OpenSSL does not know that the kernel counts the records now: this one has a
+      // number that was used.
+      return -1;
+    }
+    std::vector<uint8_t>& out = stream.scratch_.out;
     out.insert(out.end(), from, from + count);
     return count;
   }
@@ -70,6 +79,16 @@ int tls_verify(int good, x509_store_ctx_st* check) {
   if (stream->judge(X509_STORE_CTX_get_current_cert(check))) return 1;
   X509_STORE_CTX_set_error(check, X509_V_ERR_APPLICATION_VERIFICATION);
   return 0;
+}
+
+void tls_take_secret(const ssl_st* ssl, const char* line) {
+  auto* const stream = static_cast<TlsStream*>(SSL_get_app_data(ssl));
+  if (stream == nullptr || !stream->wants_kernel_) return;
+  // LABEL, what the client chose at random, the secret.
+  const std::string_view words(line);
+  const std::string_view label =
+      SSL_is_server(ssl) == 1 ? "SERVER_TRAFFIC_SECRET_0 " : "CLIENT_TRAFFIC_SECRET_0 ";
+  if (words.starts_with(label)) stream->secret_.read(words.substr(words.rfind(' ') + 1));
 }
 
 TlsStream::TlsStream(std::shared_ptr<const TlsCredentials> credentials, TlsRoles allowed, Side side,
@@ -136,7 +155,19 @@ TlsStream::Handshake TlsStream::handshake() {
   if (!flush()) socket_error_ = errno;
   if (socket_error_ != 0 && !failed()) why_ = describe(SSL_ERROR_SYSCALL);
   if (failed()) return Handshake::kFailed;
-  return result == 1 && !has_unsent() ? Handshake::kDone : Handshake::kGoesOn;
+  if (result != 1 || has_unsent()) return Handshake::kGoesOn;
+  hand_over();
+  return Handshake::kDone;
+}
+
+// All of the handshake has left, and nothing under the key of what follows: there are no tickets.
+void TlsStream::hand_over() {
+  if (!wants_kernel_ || kernel_sends_) return;
+  const uint32_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get()));
+  kernel_error_ = give_kernel_sending(socket_, suite, secret_);
+  kernel_sends_ = kernel_error_ == 0;
+  wants_kernel_ = false;
+  secret_.wipe();
 }
 
 ssize_t TlsStream::receive(std::span<const iovec> into) {
@@ -168,7 +199,10 @@ ssize_t TlsStream::receive(std::span<const iovec> into) {
     }
   }
   keep_input();
-  flush();  // an answer to the peer's change of keys
+  // OpenSSL would answer before it sends again.
+  if (kernel_sends_ && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE && !failed())
+    why_ = kAsksForNewKeys;
+  flush();  // an alert
   if (total > 0) return static_cast<ssize_t>(total);
   if (failed()) return errno = EPROTO, -1;
   if (end_of_input_) return 0;
@@ -214,6 +248,12 @@ ssize_t TlsStream::send(std::span<const iovec> from) {
   if (failed()) return errno = EPROTO, -1;
   if (!flush()) return -1;
   if (has_unsent()) return errno = EAGAIN, -1;
+  if (kernel_sends_) {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(from.data());
+    message.msg_iovlen = from.size();
+    return ::sendmsg(socket_, &message, MSG_NOSIGNAL);
+  }
   std::vector<uint8_t>& record = scratch_.record;
   size_t filled = 0;
   size_t total = 0;
@@ -278,6 +318,10 @@ bool TlsStream::flush() {
 
 void TlsStream::say_end() {
   if (ssl_ == nullptr || failed() || SSL_is_init_finished(ssl_.get()) == 0) return;
+  if (kernel_sends_) {
+    send_kernel_alert(socket_, SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY);
+    return;
+  }
   ERR_clear_error();
   SSL_shutdown(ssl_.get());
   flush();

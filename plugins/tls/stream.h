@@ -4,6 +4,9 @@
 // Between two calls a stream holds only what did not fit: bytes that came and that nobody has asked
 // for, at most kTlsScratchBytes, and records that the socket did not take, at most twice that.
 //
+// If it is asked to, and the kernel can, a stream leaves encrypting to the kernel when the
+// handshake is done. Everything that comes is decrypted here.
+//
 // Thread rule: one thread, the one that the scratch belongs to. Ownership: borrows the socket and
 // the scratch; shares the credentials.
 // Errors: -1 and errno as the system calls have them, EPROTO for what is no good TLS; why() is for
@@ -20,6 +23,7 @@
 #include <vector>
 
 #include "plugins/tls/credentials.h"
+#include "plugins/tls/kernel.h"
 
 namespace varve {
 
@@ -51,12 +55,18 @@ class TlsStream {
   // nobody. Of a client: the certificate must be for this host name or IP address.
   void needs_no_certificate();
   bool expect_host(const std::string& host);
+  // When the handshake is done the kernel is to encrypt what is sent; if it cannot, we do.
+  void want_kernel() { wants_kernel_ = true; }
 
   // Goes as far as the socket lets it. kFailed: why() says why; the peer has been told.
   Handshake handshake();
   // Who the peer has proven to be, when the handshake is done. Nobody has no name.
   const TlsIdentity& peer() const { return peer_; }
   const std::string& why() const { return why_; }
+  // Whether the kernel encrypts what is sent: then what send() took is the kernel's, all of it, and
+  // a peer that asks for new keys ends the stream.
+  bool kernel_sends() const { return kernel_sends_; }
+  int kernel_error() const { return kernel_error_; }  // why it does not though it was wanted
 
   // As recvmsg: 0 is the peer's end; but a short count means that nothing more is there now,
   // unless failed().
@@ -72,8 +82,10 @@ class TlsStream {
 
  private:
   friend int tls_verify(int good, x509_store_ctx_st* check);
+  friend void tls_take_secret(const ssl_st* ssl, const char* line);
   friend struct TlsBio;
   bool judge(x509_st* certificate);
+  void hand_over();
   bool fill();
   void keep_input();
   bool flush();
@@ -95,6 +107,13 @@ class TlsStream {
   bool drained_ = false;            // of the call that runs: the socket has no more
   bool end_of_input_ = false;
   int socket_error_ = 0;
+  bool wants_kernel_ = false;
+  bool kernel_sends_ = false;
+  int kernel_error_ = 0;
+  TlsSecret secret_;  // of what we send; until the handshake is done
 };
+
+// For SSL_CTX_set_keylog_callback: secrets go to streams that want the kernel, and nowhere else.
+void tls_take_secret(const ssl_st* ssl, const char* line);
 
 }  // namespace varve

@@ -84,8 +84,9 @@ bool TcpConnection::send_once() {
   }
   const uint64_t bytes = result < 0 ? 0 : static_cast<uint64_t>(result);
   sent(bytes);
-  // A stream takes some at a time, and keeps what the socket did not take.
-  blocked_ = tls_ == nullptr ? bytes < pieces.bytes : tls_->has_unsent();
+  // A stream that encrypts takes some at a time, and keeps what the socket did not take.
+  const bool kernel_sends = tls_ == nullptr || tls_->kernel_sends();
+  blocked_ = kernel_sends ? bytes < pieces.bytes : tls_->has_unsent();
   return !blocked_;
 }
 

@@ -33,7 +33,7 @@ int32_t connect_result(int error) {
 TcpContext::TcpContext(const TcpOptions& options, PluginTls& tls, const HostLog& log)
     : options_(options),
       tls_(tls),
-      shard_(log),
+      shard_(log, options.kernel_tls),
       handshakes_(shard_),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
   if (valid()) watch(timer_.get(), EPOLLIN, kTimerKey);

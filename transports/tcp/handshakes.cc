@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace varve {
@@ -15,6 +16,7 @@ void Handshakes::begin(Begun begun, uint64_t now_ms) {
   const uint64_t id = begun.id;
   auto stream = std::make_unique<TlsStream>(begun.credentials, TlsRoles{TlsRole::kNode}, side,
                                             begun.socket.get(), shard_.tls);
+  if (shard_.kernel_tls) stream->want_kernel();
   all_.emplace(id, Running{std::move(begun), std::move(stream)});
   if (dialed) news(id);  // begins to speak
 }
@@ -44,7 +46,10 @@ std::optional<Handshakes::Ended> Handshakes::step(uint64_t now_ms) {
   Running& running = found->second;
   running.queued = false;
   const TlsStream::Handshake state = running.stream->handshake();
-  if (state == TlsStream::Handshake::kDone) return take(found);
+  if (state == TlsStream::Handshake::kDone) {
+    tell_of_kernel(running);
+    return take(found);
+  }
   if (state == TlsStream::Handshake::kFailed) {
     const std::string& why = running.stream->why();
     (why == kTlsHungUp ? silence_ : refusals_)
@@ -59,6 +64,14 @@ std::optional<Handshakes::Ended> Handshakes::step(uint64_t now_ms) {
     ::epoll_ctl(shard_.epoll.get(), EPOLL_CTL_MOD, running.begun.socket.get(), &interest);
   }
   return std::nullopt;
+}
+
+// Once: it is the same with all of them.
+void Handshakes::tell_of_kernel(const Running& running) {
+  const int error = running.stream->kernel_error();
+  if (error == 0 || std::exchange(told_of_kernel_, true)) return;
+  shard_.log.info(join({"peer ", running.begun.peer, ": the kernel does not take its TLS (",
+                        std::strerror(error), "), so that this process encrypts what is sent"}));
 }
 
 std::optional<Handshakes::Ended> Handshakes::end_late(uint64_t now_ms) {

@@ -61,11 +61,13 @@ class Handshakes {
   using All = std::map<uint64_t, Running>;
   Ended take(All::iterator running);
   void make_room(uint64_t now_ms);
+  void tell_of_kernel(const Running& running);
 
   TcpShard& shard_;
   All all_;
   std::deque<uint64_t> ready_;
   size_t dialed_count_ = 0;
+  bool told_of_kernel_ = false;
   LogLimiter refusals_;
   LogLimiter silence_;  // apart, so that those who say nothing hide nobody
 };

@@ -16,20 +16,23 @@ std::string parse_number(std::string_view key, std::string_view text, uint32_t m
   return join({key, ": \"", text, "\" is not a number from 1 to ", std::to_string(max)});
 }
 
+std::string parse_switch(std::string_view key, std::string_view text, bool& value) {
+  value = text == "true";
+  if (value || text == "false") return {};
+  return join({key, ": \"", text, "\" is neither true nor false"});
+}
+
 std::string parse_option(std::string_view key, std::string_view value, TcpOptions& options) {
   constexpr uint32_t kHourMs = 3'600'000;
   if (key == "keepalive_s") return parse_number(key, value, 3600, options.keepalive_s);
   if (key == "user_timeout_ms") return parse_number(key, value, kHourMs, options.user_timeout_ms);
   if (key == "connect_timeout_ms")
     return parse_number(key, value, kHourMs, options.connect_timeout_ms);
-  if (key == "allow_plaintext") {
-    options.allow_plaintext = value == "true";
-    if (options.allow_plaintext || value == "false") return {};
-    return join({"allow_plaintext: \"", value, "\" is neither true nor false"});
-  }
+  if (key == "allow_plaintext") return parse_switch(key, value, options.allow_plaintext);
+  if (key == "kernel_tls") return parse_switch(key, value, options.kernel_tls);
   return join({key,
                ": unknown option; known are keepalive_s, user_timeout_ms, connect_timeout_ms, "
-               "allow_plaintext"});
+               "allow_plaintext, kernel_tls"});
 }
 
 }  // namespace

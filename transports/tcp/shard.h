@@ -19,9 +19,11 @@
 namespace varve {
 
 struct TcpShard {
-  explicit TcpShard(const HostLog& host_log) : log(host_log) {}
+  explicit TcpShard(const HostLog& host_log, bool with_kernel_tls = false)
+      : log(host_log), kernel_tls(with_kernel_tls) {}
 
   const HostLog& log;
+  const bool kernel_tls;
   UniqueFd epoll = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
   uint64_t received_count = 0;  // times that a socket gave something
   MemoryTable memory;

@@ -1,8 +1,10 @@
 // The plugin's table: "tcp" carries messages between nodes over TCP.
+#include <cstring>
 #include <memory>
 
 #include "plugins/abi/transport.h"
 #include "plugins/sdk/host.h"
+#include "plugins/tls/kernel.h"
 #include "plugins/tls/plugin_tls.h"
 #include "transports/tcp/context.h"
 #include "transports/tcp/options.h"
@@ -20,6 +22,23 @@ struct varve_transport_context {
 
 namespace varve {
 namespace {
+
+int32_t instance_create(const varve_host* host, const varve_option* options, uint32_t option_count,
+                        varve_transport_instance** instance, char* why, uint32_t why_bytes) {
+  const int32_t result = make_tls_instance(host, options, option_count, instance, why, why_bytes);
+  if (result != VARVE_OK || !(*instance)->options.kernel_tls) return result;
+  const HostLog& log = (*instance)->log;
+  const int error = (*instance)->tls.configured() ? kernel_has_tls() : 0;
+  if (!(*instance)->tls.configured())
+    log.warn("kernel_tls = true changes nothing: there is no TLS here");
+  else if (error == 0)
+    log.info("kernel_tls: the kernel encrypts what is sent");
+  else
+    log.warn(join({"kernel_tls: the kernel has no TLS (", std::strerror(error),
+                   "; modprobe tls), so that this process encrypts what is sent"}));
+  (*instance)->options.kernel_tls = (*instance)->tls.configured() && error == 0;
+  return result;
+}
 
 void instance_destroy(varve_transport_instance* instance) {
   delete instance;
@@ -85,7 +104,7 @@ constexpr varve_transport kTable = {
     {sizeof(varve_transport), VARVE_ABI_MAJOR, VARVE_ABI_MINOR, VARVE_KIND_TRANSPORT, "tcp",
      "0.1.0", "carries messages between nodes over TCP"},
     kTcpOptionHelp,
-    make_tls_instance,
+    instance_create,
     instance_destroy,
     context_create,
     context_destroy,

@@ -50,6 +50,18 @@ TEST_CASE("both sides are told who the other is") {
   CHECK(wire.right().names[right] == "n1");
 }
 
+TEST_CASE("who asks for kernel TLS is told once whether it is there") {
+  const Wire::Options wanted{{"kernel_tls", "true"}};
+  Wire wire(wanted);
+  wire.connect();
+  wire.connect();
+  const bool there = kernel_has_tls() == 0;
+  CHECK((wire.log() == "kernel_tls: the kernel encrypts what is sent\n") == there);
+  CHECK((wire.log() ==
+         "kernel_tls: the kernel has no TLS (No such file or directory; modprobe tls), "
+         "so that this process encrypts what is sent\n") == !there);
+}
+
 TEST_CASE("nobody is accepted without a good certificate, and the log says why") {
   Wire wire;
   Pki others;

@@ -1,6 +1,5 @@
 #include "plugins/tls/stream.h"
 
-#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <cerrno>
 
 #include "tests/unit/tls/pki.h"
+#include "tests/unit/tls/stream_pair.h"
 
 namespace varve {
 namespace {
@@ -17,65 +17,7 @@ namespace {
 using Catch::Matchers::ContainsSubstring;
 using Credentials = std::shared_ptr<const TlsCredentials>;
 using Handshake = TlsStream::Handshake;
-
-// Two streams over one pair of sockets.
-struct Pair {
-  Pair(const Credentials& server_side, TlsRoles server_allows, const Credentials& client_side,
-       TlsRoles client_allows) {
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets) == 0);
-    server = std::make_unique<TlsStream>(server_side, server_allows, TlsStream::Side::kServer,
-                                         sockets[0], scratch);
-    client = std::make_unique<TlsStream>(client_side, client_allows, TlsStream::Side::kClient,
-                                         sockets[1], scratch);
-  }
-  ~Pair() {
-    for (const int socket : sockets) ::close(socket);
-  }
-  // Both sides' ends of the handshake.
-  std::pair<Handshake, Handshake> shake() {
-    Handshake at_server = Handshake::kGoesOn;
-    Handshake at_client = Handshake::kGoesOn;
-    for (int i = 0; i < 10; ++i) {
-      if (at_client == Handshake::kGoesOn) at_client = client->handshake();
-      if (at_server == Handshake::kGoesOn) at_server = server->handshake();
-    }
-    return {at_server, at_client};
-  }
-
-  TlsScratch scratch;
-  int sockets[2] = {-1, -1};
-  std::unique_ptr<TlsStream> server;
-  std::unique_ptr<TlsStream> client;
-};
-
-std::string pattern(size_t bytes) {
-  std::string out(bytes, '\0');
-  for (size_t i = 0; i < bytes; ++i) out[i] = static_cast<char>((i * 2654435761u) >> 13);
-  return out;
-}
-
-// Moves `bytes` from one to the other, `piece` bytes asked for at a time.
-void transfer(TlsStream& from, TlsStream& to, const std::string& bytes, size_t piece) {
-  std::string got;
-  size_t sent = 0;
-  for (int i = 0; i < 1'000'000 && got.size() < bytes.size(); ++i) {
-    if (sent < bytes.size() || from.has_unsent()) {
-      const size_t head = std::min<size_t>(272, bytes.size() - sent);
-      const iovec pieces[2] = {
-          {const_cast<char*>(bytes.data()) + sent, head},
-          {const_cast<char*>(bytes.data()) + sent + head, bytes.size() - sent - head}};
-      const ssize_t count = from.send(pieces);
-      if (count > 0) sent += static_cast<size_t>(count);
-      if (count < 0) REQUIRE(errno == EAGAIN);
-    }
-    std::string room(piece, '\0');
-    const iovec into{room.data(), room.size()};
-    const ssize_t count = to.receive({&into, 1});
-    if (count < 0) REQUIRE(errno == EAGAIN);
-    if (count > 0) got.append(room.data(), static_cast<size_t>(count));
-  }
-  REQUIRE((got == bytes));
-}
+using Pair = StreamPair;
 
 }  // namespace
 
@@ -89,8 +31,8 @@ TEST_CASE("two sides of a cluster find out who the other is, and exchange bytes"
   CHECK(pair.client->peer() == TlsIdentity{"lab", TlsRole::kNode, "n1"});
   for (const size_t bytes : {1ul, 4096ul, 16'384ul, 16'385ul, 1'000'000ul, 5'000'001ul}) {
     for (const size_t piece : {1000ul, 65'536ul, 1'048'576ul}) {
-      transfer(*pair.client, *pair.server, pattern(bytes), piece);
-      transfer(*pair.server, *pair.client, pattern(bytes), piece);
+      transfer(*pair.client, *pair.server, stream_pattern(bytes), piece);
+      transfer(*pair.server, *pair.client, stream_pattern(bytes), piece);
     }
   }
   pair.client->say_end();
