@@ -2,6 +2,8 @@
 // VARVE_KERNEL_TLS=1 in the environment it must have it (tests/guest).
 #include "plugins/tls/kernel.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -10,6 +12,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <vector>
 
@@ -172,6 +175,21 @@ TEST_CASE("a socket for which the kernel has no TLS stays with us") {
   transfer(*pair.server, *pair.client, stream_pattern(100'000), 65'536);
 }
 
+TEST_CASE("a socket that has the kernel's TLS but no keys carries our records as they are") {
+  const bool can = the_kernel_can();
+  Pki pki;
+  const auto node = pki.credentials("lab", TlsRole::kNode, "n1");
+  StreamPair pair(node, {TlsRole::kNode}, node, {TlsRole::kNode}, tcp_sockets());
+  const bool has = ::setsockopt(pair.sockets[0], IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0;
+  REQUIRE(has == can);
+  pair.server->want_kernel();
+  REQUIRE(pair.shake() == std::pair(Handshake::kDone, Handshake::kDone));
+  CHECK_FALSE(pair.server->kernel_sends());
+  CHECK(pair.server->kernel_error() == (can ? EEXIST : kernel_has_tls()));
+  transfer(*pair.client, *pair.server, stream_pattern(100'000), 65'536);
+  transfer(*pair.server, *pair.client, stream_pattern(100'000), 65'536);
+}
+
 TEST_CASE("a peer may change its keys; one that asks for ours ends what the kernel sends") {
   Pki pki;
   Bare sides(pki.credentials("lab", TlsRole::kNode, "n1"));
@@ -194,8 +212,9 @@ TEST_CASE("a peer may change its keys; one that asks for ours ends what the kern
 TEST_CASE("where the kernel counts the records, OpenSSL sends none of its own") {
   Pki pki;
   Bare sides(pki.credentials("lab", TlsRole::kNode, "n1"));
-  const std::string broken = "\x17\x03\x03\x00\x20 this record was never encrypted!!";
-  REQUIRE(::send(sides.pair.sockets[1], broken.data(), 37, 0) == 37);
+  const std::string broken = std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x');
+  REQUIRE(::send(sides.pair.sockets[1], broken.data(), broken.size(), 0) ==
+          static_cast<ssize_t>(broken.size()));
   CHECK(sides.at_server().empty());
   CHECK(sides.pair.server->failed());
   CHECK_THAT(sides.pair.server->why(), ContainsSubstring("TLS: "));
