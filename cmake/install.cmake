@@ -17,6 +17,7 @@ set(engine_headers
   runtime/uring_loop.h runtime/wait_list.h
   device/block_device.h device/device_file.h device/uring_device.h
   format/catalog_record.h
+  tiering/read_cache_stats.h
   store/store.h)
 
 # Programs, and the plugins where varved looks for them: beside itself, whatever the libdir.

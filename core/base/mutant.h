@@ -28,6 +28,8 @@ enum class Mutant {
   kSnapshotWithoutDrain,      // a snapshot does not wait for writes that belong to it
   kCutVolumesApart,           // the volumes of a group snapshot are cut one after the other
   kGrowBeforeDurable,         // answer that a volume has grown before that is durable
+  kCacheWithoutGeneration,    // find in the read cache what an HDD's slot held in a former life
+  kKeepTakenCacheSlot,        // find in the read cache what lay where a stream writes now
 
   // Of the replication protocol (docs/replication.md):
   kLearnerAdoptsPosition,     // a learner takes over positions before it is admitted

@@ -54,7 +54,7 @@ Task<void> Cleaner::run() {
   SlotTable& slots = writer_.slots();
   bool working = false;
   while (!stopping_ && !writer_.failed()) {
-    working = slots.free_count() < (working ? free_high_ : free_low_);
+    working = slots.free_count() < (working ? free_high_ : free_low_) + slots.cache_share();
     if (!working) {
       co_await slots.changed().wait();
       continue;

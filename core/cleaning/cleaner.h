@@ -62,6 +62,7 @@ class Cleaner {
 
   LogWriter& writer_;
   BlockMap& map_;
+  // Both beside the read cache's share:
   const uint32_t free_low_;   // clean below this many free slots
   const uint32_t free_high_;  // stop at this many
   CleaningStats stats_;

@@ -18,12 +18,20 @@ bool Slot::copied_from(const Slot& other) const {
 }
 
 std::optional<uint32_t> SlotTable::acquire(StreamKind stream, uint8_t moves) {
-  const auto unread = std::find_if(free_.begin(), free_.end(),
-                                   [this](uint32_t slot) { return slots_[slot].pins == 0; });
+  auto unread = std::find_if(free_.begin(), free_.end(), [this](uint32_t slot) {
+    return slots_[slot].pins == 0 && !slots_[slot].lent;
+  });
+  if (unread == free_.end())
+    unread = std::find_if(free_.begin(), free_.end(),
+                          [this](uint32_t slot) { return slots_[slot].pins == 0; });
   if (unread == free_.end()) return {};
   const uint32_t index = *unread;
   free_.erase(unread);
   Slot& slot = slots_[index];
+  if (slot.lent) {
+    take_back(index);
+    lent_taken_(index);
+  }
   VARVE_CHECK(slot.state == SlotState::kFree);
   slot.state = SlotState::kOpen;
   slot.uncleanable = false;
@@ -34,6 +42,30 @@ std::optional<uint32_t> SlotTable::acquire(StreamKind stream, uint8_t moves) {
   slot.generation = next_generation_++;
   changed_.wake_all();
   return index;
+}
+
+std::optional<uint32_t> SlotTable::lend(uint32_t end) {
+  const auto found = std::find_if(free_.begin(), free_.end(), [&](uint32_t slot) {
+    return slot < end && slots_[slot].pins == 0 && !slots_[slot].lent;
+  });
+  if (found == free_.end()) return {};
+  const uint32_t index = *found;
+  // Behind the others: of those that are lent a stream takes the one that was lent first.
+  free_.erase(found);
+  free_.push_back(index);
+  Slot& slot = slots_[index];
+  slot.lent = true;
+  slot.stream = StreamKind::kFree;
+  slot.moves = 0;
+  slot.generation = next_generation_++;
+  ++lent_count_;
+  return index;
+}
+
+void SlotTable::take_back(uint32_t index) {
+  VARVE_CHECK(slots_[index].lent);
+  slots_[index].lent = false;
+  --lent_count_;
 }
 
 void SlotTable::release(uint32_t index) {

@@ -9,12 +9,16 @@
 // when nobody reads from it. Of an HDD's slot the index must be gone as well: such a slot is empty,
 // until somebody has seen to that.
 //
+// Free slots may be lent to the read cache (core/tiering), which keeps what nobody needs in them.
+// They stay free: a stream takes one at any moment, though those that are not lent first.
+//
 // Thread rule: one shard's thread.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -60,6 +64,7 @@ struct Slot {
   bool sinking = false;      // its blocks are being copied to an HDD: not for the cleaner
   bool cleaning = false;     // the cleaner is at it: nothing of it sinks
   bool healing = false;      // bytes of it are being put right: it is neither cleaned nor sunk
+  bool lent = false;         // free, and the read cache's until a stream takes it
   bool barren = false;       // most of what is live in it may not sink to an HDD
   uint8_t moves = 0;         // relocated: as the segment header says
   uint32_t generation = 0;   // the opening that wrote what lies here; also its age
@@ -100,6 +105,28 @@ class SlotTable {
   uint64_t hot_live_blocks() const { return hot_live_blocks_; }
   // The slot freed longest ago that nobody reads from; it becomes open. Nothing if there is none.
   std::optional<uint32_t> acquire(StreamKind stream, uint8_t moves = 0);
+  // The read cache's from now on: the slot freed longest ago that nobody reads from, with a number
+  // below `end`. Its header must be written before anything else of it. Nothing if none is to
+  // spare.
+  std::optional<uint32_t> lend(uint32_t end);
+  // The read cache does not need it any more.
+  void take_back(uint32_t slot);
+  uint32_t lent_count() const { return lent_count_; }
+  // Whether lend() may find one. What it leaves is the cleaner's reserve, `floor`, and, beyond the
+  // read cache's share, as much as that for the next writes.
+  bool may_lend(uint32_t floor) const {
+    const uint32_t left = floor + 1 + (lent_count_ < cache_share() ? 0 : cache_share_);
+    return cache_share_ > 0 && lent_count_ < hot_count_ / 2 && free_count() > lent_count_ + left;
+  }
+  // Told of each lent slot that a stream takes.
+  void set_lent_taken(std::function<void(uint32_t)> taken) { lent_taken_ = std::move(taken); }
+  // Free slots that cleaning keeps for the read cache, while not more than `live_max` blocks of the
+  // SSD are live.
+  void set_cache_share(uint32_t slots, uint64_t live_max) {
+    cache_share_ = slots;
+    cache_live_max_ = live_max;
+  }
+  uint32_t cache_share() const { return hot_live_blocks_ <= cache_live_max_ ? cache_share_ : 0; }
   // REQUIRES nothing live in it. A slot of an HDD becomes empty.
   void release(uint32_t slot);
   // An HDD's slot is written to from now on. REQUIRES it to be free, and its index gone.
@@ -140,6 +167,10 @@ class SlotTable {
   WaitList freed_;
   WaitList changed_;
   uint32_t wanted_below_blocks_ = 0;
+  uint32_t lent_count_ = 0;
+  uint32_t cache_share_ = 0;
+  uint64_t cache_live_max_ = 0;
+  std::function<void(uint32_t)> lent_taken_;
   uint32_t next_generation_ = 1;
 };
 

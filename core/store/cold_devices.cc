@@ -13,6 +13,11 @@ namespace {
 // Above this much of the SSD's room blocks begin to sink, and go on to the other.
 constexpr uint64_t kSinkAbovePercent = 70;
 constexpr uint64_t kSinkUntilPercent = 60;
+// Of the SSD's slots, for the read cache; and at most this part of those that can be sold.
+constexpr uint32_t kCacheShare = 10;
+constexpr uint32_t kCacheSellableShare = 4;
+// Above this much the cleaner keeps no slots for it.
+constexpr uint64_t kCacheUntilPercent = 80;
 // An HDD whose index would take more of the SSD's room is not added.
 constexpr uint64_t kIndexRoomPercent = 25;
 
@@ -172,9 +177,20 @@ uint64_t StoreCore::hot_capacity_blocks() const {
   return slots * geometry_.dense_blocks() - index_room_blocks(geometry_.cold_slot_count());
 }
 
+uint32_t StoreCore::cache_share_slots() const {
+  if (geometry_.cold.empty()) return 0;
+  return std::min(geometry_.slot_count / kCacheShare,
+                  (geometry_.slot_count - geometry_.unsellable_slots()) / kCacheSellableShare);
+}
+
+// What the read cache's share takes is made room for, so that cleaning gets no dearer.
 void StoreCore::set_hot_limits() {
-  tier_.set_hot_limits(hot_capacity_blocks() * kSinkUntilPercent / 100,
-                       hot_capacity_blocks() * kSinkAbovePercent / 100);
+  const uint32_t share = cache_share_slots();
+  const uint64_t blocks =
+      hot_capacity_blocks() -
+      std::min<uint64_t>(hot_capacity_blocks(), uint64_t{share} * geometry_.dense_blocks());
+  tier_.set_hot_limits(blocks * kSinkUntilPercent / 100, blocks * kSinkAbovePercent / 100);
+  slots_.set_cache_share(share, blocks * kCacheUntilPercent / 100);
 }
 
 Result<Superblock> StoreCore::plan_cold_device(uint64_t device_bytes) const {

@@ -65,16 +65,40 @@ Task<void> StoreCore::read_run_into(ReadRun run, Status* status) {
   if (!mine.ok()) *status = mine;
 }
 
+// From the read cache, checked. False: it has to come from the HDD.
+Task<bool> StoreCore::read_cached(const ReadRun& run, ColdPlace first, uint32_t* actual) {
+  const bool read = co_await cache_.read(first, run.count, run.out);
+  if (!read) co_return false;
+  crc32c_blocks(run.out, run.count, actual);
+  bool good = true;
+  for (uint32_t i = 0; i < run.count; ++i) {
+    if (actual[i] == run.crcs[i]) continue;
+    good = false;
+    cache_.drop(first + i);
+    log_warn("store",
+             text("the read cache gave wrong bytes for block ", run.first_block + i, " of volume ",
+                  static_cast<uint32_t>(run.volume), ": it is read from the HDD"));
+  }
+  if (good) cache_.count_hits(run.count);
+  co_return good;
+}
+
 Task<Status> StoreCore::read_run(ReadRun run) {
   const std::span<std::byte> into(run.out, static_cast<size_t>(run.count) * kBlockBytes);
   const uint64_t offset = geometry_.offset(run.place.slot, run.place.position);
   uint32_t single = 0;  // most reads are of one block and need no memory for this
   std::vector<uint32_t> several(run.count > 1 ? run.count : 0);
   uint32_t* const actual = run.count > 1 ? several.data() : &single;
-  slots_.at(run.place.slot).heat += run.count;
+  Slot& slot = slots_.at(run.place.slot);
+  slot.heat += run.count;
   slots_.pin(run.place.slot);  // whatever the cleaner does meanwhile, the slot is not written again
-  Status status;
+  const bool cold = geometry_.is_cold(run.place.slot);
+  const ColdPlace first{run.place.slot, slot.generation, run.place.position};
+  const bool sequential = cold && cache_.note(first, run.count);
   bool good = false;
+  if (cold) good = co_await read_cached(run, first, actual);
+  const bool cached = good;
+  Status status;
   // A second look before the verdict: what was wrong may have been the transfer.
   for (int attempt = 0; attempt < 2 && !good; ++attempt) {
     status = co_await device_.read(offset, into);
@@ -82,6 +106,7 @@ Task<Status> StoreCore::read_run(ReadRun run) {
     crc32c_blocks(run.out, run.count, actual);
     good = std::equal(actual, actual + run.count, run.crcs);
   }
+  if (cold && good && !cached) cache_.fill(first, run.count, run.out, sequential);
   slots_.unpin(run.place.slot);
   if (!status.ok() || good) co_return status;
   for (uint32_t i = 0; i < run.count; ++i) {

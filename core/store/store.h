@@ -25,6 +25,7 @@
 #include "core/format/catalog_record.h"
 #include "core/runtime/runtime.h"
 #include "core/runtime/task.h"
+#include "core/tiering/read_cache_stats.h"
 
 namespace varve {
 
@@ -117,7 +118,7 @@ struct StoreStats {
   uint64_t cold_device_count = 0;  // HDDs
   uint64_t cold_slot_count = 0;    // of all of them
   uint64_t free_cold_slot_count = 0;
-  uint64_t hot_capacity_blocks = 0;     // of the SSD: what is above three quarters of this sinks
+  uint64_t hot_capacity_blocks = 0;     // of the SSD: what is above some two thirds of this sinks
   uint64_t hot_live_blocks = 0;         // on the SSD
   uint64_t demoted_blocks_written = 0;  // SSD to HDD, since open
   uint64_t packed_blocks_written = 0;   // HDD to HDD, since open
@@ -129,6 +130,7 @@ struct StoreStats {
   uint64_t damaged_blocks = 0;  // known to be damaged; reads answer kDamaged
   uint64_t repaired_blocks = 0;
   ScrubStats scrub;
+  ReadCacheStats read_cache;
   // Since open:
   uint64_t user_blocks_written = 0;
   uint64_t relocated_blocks_written = 0;

@@ -27,6 +27,7 @@ StoreCore::StoreCore(Runtime& runtime, BlockDevice& device, const Superblock& su
       catalog_(writer_),
       cleaner_(writer_, map_),
       tier_(writer_, map_, [this] { space_.wake_all(); }),
+      cache_(writer_),
       scrubber_(writer_, map_, tier_.indexes()),
       views_turn_(runtime.ready),
       devices_turn_(runtime.ready),
@@ -54,6 +55,7 @@ Task<Status> StoreCore::close() {
   while (requests_ > 0) co_await idle_.wait();
   co_await scrubber_.stop();
   co_await tier_.stop();
+  co_await cache_.stop();
   co_await cleaner_.stop();
   co_await writer_.stop();
   co_await tasks_.done();
@@ -198,6 +200,7 @@ StoreStats StoreCore::stats() const {
           .damaged_blocks = map_.damaged_blocks(),
           .repaired_blocks = repaired_blocks_,
           .scrub = scrubber_.stats(),
+          .read_cache = cache_.stats(),
           .user_blocks_written = user_blocks_,
           .relocated_blocks_written = cleaner_.stats().relocated_blocks,
           .header_blocks_written = log.header_blocks,

@@ -1,7 +1,7 @@
 // StoreCore: the parts of a store and how they hang together. Private to core/store.
 //
 //   write, trim -> LogWriter (user stream) -> durable() -> BlockMap
-//   read        -> BlockMap -> device, checksum
+//   read        -> BlockMap -> device, or ReadCache for HDDs, checksum
 //   Cleaner     -> LogWriter (relocated streams) -> durable() -> BlockMap
 //   ColdTier    -> HDD, index -> LogWriter (relocated stream) -> BlockMap
 //   create, delete -> Catalog -> LogWriter (catalog stream)
@@ -24,6 +24,7 @@
 #include "core/store/scrubber.h"
 #include "core/store/store.h"
 #include "core/tiering/cold_tier.h"
+#include "core/tiering/read_cache.h"
 
 namespace varve {
 
@@ -149,6 +150,7 @@ class StoreCore : public DurableSink {
   Task<Status> read_block(VolumeView view, uint64_t block, std::byte* out);
   Task<Status> read_blocks(VolumeView view, BlockRange range, std::byte* out);
   Task<Status> read_run(ReadRun run);
+  Task<bool> read_cached(const ReadRun& run, ColdPlace first, uint32_t* actual);
   Task<void> read_run_into(ReadRun run, Status* status);
 
   uint64_t capacity_blocks() const;
@@ -176,6 +178,7 @@ class StoreCore : public DurableSink {
   void set_hot_limits();
   uint64_t index_room_blocks(uint64_t cold_slot_count) const;
   uint64_t hot_capacity_blocks() const;
+  uint32_t cache_share_slots() const;
   Task<Status> seal_recovered(std::vector<SegmentContent> unsealed);
 
   Runtime& runtime_;
@@ -189,6 +192,7 @@ class StoreCore : public DurableSink {
   Catalog catalog_;
   Cleaner cleaner_;
   ColdTier tier_;
+  ReadCache cache_;
   Scrubber scrubber_;
   Sequence next_sequence_ = 1;
   std::unordered_map<uint32_t, Sequence> log_ends_;  // by group

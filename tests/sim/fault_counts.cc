@@ -17,6 +17,8 @@ const char* fault_name(Fault fault) {
       "crash in cleaning",
       "crash with blocks on their way to an HDD",
       "crash with blocks on an HDD",
+      "crash with blocks in the read cache",
+      "block read from the read cache",
       "crash in close",
       "crash with nothing in flight",
       "crash after earlier damage",

@@ -24,6 +24,8 @@ enum class Fault : uint8_t {
   kCrashInCleaning,  // moved blocks were in flight
   kCrashInSinking,   // blocks were on their way to the HDD
   kCrashWithColdBlocks,
+  kCrashWithCachedBlocks,  // in slots that count as free
+  kReadFromCache,
   kCrashInClose,
   kCrashWhenIdle,     // nothing in flight: everything acknowledged must be there
   kCrashAfterDamage,  // a later life of a damaged store

@@ -1,22 +1,33 @@
 #include "tests/sim/memory_disk.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace varve {
 
-namespace {
+MemoryDisk::MemoryDisk(SimLoop& loop, uint64_t bytes, uint64_t seed, DiskModel model)
+    : loop_(loop),
+      bytes_(bytes),
+      memory_(std::make_unique<std::byte[]>(bytes)),
+      random_(seed),
+      model_(model) {}
 
-constexpr uint64_t kRequestNs = 40'000;
-constexpr uint64_t kChanceNs = 20'000;
-
-}  // namespace
-
-MemoryDisk::MemoryDisk(SimLoop& loop, uint64_t bytes, uint64_t seed)
-    : loop_(loop), bytes_(bytes), memory_(std::make_unique<std::byte[]>(bytes)), random_(seed) {}
+uint64_t MemoryDisk::delay_ns(const IoRequest& request) {
+  uint64_t cost_ns = model_.request_ns;
+  if (model_.chance_ns > 0) cost_ns += random_.below(model_.chance_ns);
+  if (model_.bytes_per_second > 0)
+    cost_ns += request.bytes * 1'000'000'000 / model_.bytes_per_second;
+  if (model_.seek_ns == 0 || request.bytes == 0) return cost_ns;
+  if (request.offset != head_) cost_ns += model_.seek_ns;
+  const uint64_t now_ns = loop_.monotonic_ns();
+  head_ = request.offset + request.bytes;
+  head_free_ns_ = std::max(head_free_ns_, now_ns) + cost_ns;
+  return head_free_ns_ - now_ns;
+}
 
 void MemoryDisk::submit(IoRequest& request) {
   IoRequest* started = &request;
-  loop_.schedule(kRequestNs + random_.below(kChanceNs), [this, started] { complete(*started); });
+  loop_.schedule(delay_ns(request), [this, started] { complete(*started); });
 }
 
 void MemoryDisk::complete(IoRequest& request) {

@@ -62,6 +62,8 @@ constexpr NamedMutant kMutants[] = {
     {Mutant::kSnapshotWithoutDrain, "snapshot-without-drain"},
     {Mutant::kCutVolumesApart, "cut-volumes-apart"},
     {Mutant::kGrowBeforeDurable, "grow-before-durable"},
+    {Mutant::kCacheWithoutGeneration, "cache-without-generation"},
+    {Mutant::kKeepTakenCacheSlot, "keep-taken-cache-slot"},
 };
 constexpr uint32_t kMutantCount = std::size(kMutants);
 

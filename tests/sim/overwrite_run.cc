@@ -13,11 +13,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +26,7 @@
 #include "core/base/units.h"
 #include "core/log/geometry.h"
 #include "core/store/store.h"
+#include "tests/sim/block_chooser.h"
 #include "tests/sim/memory_disk.h"
 
 namespace varve {
@@ -38,8 +37,6 @@ constexpr uint32_t kPayloads = 64;  // distinct contents; which one a block hold
 constexpr uint64_t kFillBlocks = 64;
 constexpr uint64_t kGrowthMax = 8 * kMiB;  // of memory, between a third of the run and its end
 constexpr double kTolerance = 1.10;
-
-enum class Law : uint8_t { kUniform, kHotFifth, kZipf };
 
 struct Pattern {
   std::string_view option;
@@ -53,8 +50,6 @@ constexpr Pattern kPatterns[] = {
     {"80/20", "80/20", Law::kHotFifth, {1.71, 2.39, 4.69}, false},
     {"zipf", "zipf 0.99", Law::kZipf, {1.58, 1.95, 3.11}, true},
 };
-constexpr double kZipfExponent = 0.99;
-constexpr uint64_t kHotPercent = 80;  // of the overwrites, to a fifth of the blocks
 
 struct RunOptions {
   std::string_view workload;  // empty: those that are run by default
@@ -79,44 +74,6 @@ uint64_t resident_bytes() {
   if (file != nullptr) std::fclose(file);
   return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
-
-// Block numbers by popularity. The zipf sampler is that of Gray et al., "Quickly generating
-// billion-record synthetic databases" (1994); ranks are scattered over the volume.
-class BlockChooser {
- public:
-  BlockChooser(uint64_t blocks, Law law, Random& random)
-      : random_(random), law_(law), place_(blocks) {
-    std::iota(place_.begin(), place_.end(), 0u);
-    for (uint64_t i = blocks - 1; i > 0; --i) std::swap(place_[i], place_[random.below(i + 1)]);
-    if (law != Law::kZipf) return;
-    for (uint64_t i = 1; i <= blocks; ++i)
-      zeta_ += std::pow(1.0 / static_cast<double>(i), kZipfExponent);
-    const double zeta_two = 1 + std::pow(0.5, kZipfExponent);
-    eta_ = (1 - std::pow(2.0 / static_cast<double>(blocks), 1 - kZipfExponent)) /
-           (1 - zeta_two / zeta_);
-  }
-  uint64_t next() {
-    const uint64_t hot = place_.size() / 5;
-    if (law_ == Law::kUniform) return random_.below(place_.size());
-    if (law_ == Law::kHotFifth)
-      return place_[random_.below(100) < kHotPercent ? random_.below(hot)
-                                                     : hot + random_.below(place_.size() - hot)];
-    const double u = static_cast<double>(random_.next() >> 11) * 0x1p-53;
-    const double uz = u * zeta_;
-    if (uz < 1) return place_[0];
-    if (uz < 1 + std::pow(0.5, kZipfExponent)) return place_[1];
-    const double share = std::pow(eta_ * u - eta_ + 1, 1 / (1 - kZipfExponent));
-    const auto rank = static_cast<uint64_t>(static_cast<double>(place_.size()) * share);
-    return place_[std::min<uint64_t>(rank, place_.size() - 1)];
-  }
-
- private:
-  Random& random_;
-  Law law_;
-  double zeta_ = 0;
-  double eta_ = 0;
-  std::vector<uint32_t> place_;
-};
 
 // One run of one pattern.
 class OverwriteRun {

@@ -103,6 +103,9 @@ std::optional<Legacy> Life::run(SeedResult& result) {
   const StoreStats stats = store_->stats();
   counts_.add(Fault::kScrubbed, stats.scrub.passes_done);
   result.cleaned = result.cleaned || stats.segments_cleaned > 0;
+  counts_.add(Fault::kReadFromCache, stats.read_cache.hit_blocks);
+  // Right bytes come back all the same, from the HDD; but nothing here spoils what the cache holds.
+  if (stats.read_cache.bad_blocks > 0) report_.fail("the read cache gave bytes of something else");
   end();
   result.device_writes += device_.writes_submitted();
   result.bytes_written += device_.bytes_written();
@@ -170,6 +173,7 @@ void Life::inspect() {
   if (store_) {
     const StoreStats stats = store_->stats();
     counts_.add(Fault::kCrashWithColdBlocks, stats.free_cold_slot_count < stats.cold_slot_count);
+    counts_.add(Fault::kCrashWithCachedBlocks, stats.read_cache.held_blocks > 0);
   }
   counts_.add(Fault::kCrashInClose, closing_);
   counts_.add(Fault::kCrashWhenIdle, !device_.has_unstable_writes());
