@@ -135,10 +135,12 @@ std::string devices_table(const Json& reply) {
     }
     const Json stats = member(group, "stats");
     const auto bytes = [&](const char* key) { return size_text(number_of(stats, key) * 4096); };
-    lines += text("disk group ", string_of(group, "name"), ": ",
-                  bool_of(group, "sinking") ? "blocks are sinking; " : "", "since its start ",
-                  bytes("demoted_blocks_written"), " have sunk to HDDs and ",
-                  bytes("packed_blocks_written"), " were packed there\n");
+    lines += text(
+        "disk group ", string_of(group, "name"), ": ",
+        bool_of(group, "sinking") ? "blocks are sinking; " : "", "since its start ",
+        bytes("demoted_blocks_written"), " have sunk to HDDs and ", bytes("packed_blocks_written"),
+        " were packed there; of what was read from there ", bytes("read_cache_hit_blocks"),
+        " came from the SSD's read cache, which holds ", bytes("read_cache_held_blocks"), "\n");
   }
   if (rows.empty()) return "";
   return text("\n",

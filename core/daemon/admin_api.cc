@@ -78,6 +78,14 @@ Json to_json(const StoreStats& stats) {
           {"segments_cleaned", stats.segments_cleaned},
           {"demoted_blocks_written", stats.demoted_blocks_written},
           {"packed_blocks_written", stats.packed_blocks_written},
+          {"read_cache_hit_blocks", stats.read_cache.hit_blocks},
+          {"read_cache_missed_blocks", stats.read_cache.missed_blocks},
+          {"read_cache_filled_blocks", stats.read_cache.filled_blocks},
+          {"read_cache_bypassed_blocks", stats.read_cache.bypassed_blocks},
+          {"read_cache_bad_blocks", stats.read_cache.bad_blocks},
+          {"read_cache_held_blocks", stats.read_cache.held_blocks},
+          {"read_cache_room_blocks", stats.read_cache.room_blocks},
+          {"read_cache_memory_bytes", stats.read_cache.memory_bytes},
           {"map_bytes", stats.map_bytes}};
 }
 

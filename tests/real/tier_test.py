@@ -171,6 +171,7 @@ class Sinking(Tier):
         print(f"blocks that had sunk at each kill: {demoted}")
         self.check_status()
         writer.check()
+        self.check_read_cache(writer)
         writer.handle.shutdown()
         self.node.stop()
         self.configure("h2", "h1")
@@ -186,6 +187,17 @@ class Sinking(Tier):
             self.devices()[name]["free_slot_count"] == self.devices()[name]["slot_count"]
             for name in ["h1", "h2"]))
         self.node.stop()
+
+    def check_read_cache(self, writer):
+        hits = self.group()["stats"]["read_cache_hit_blocks"]
+        for _ in range(4):
+            for piece in range(0, VOLUME // PIECE, VOLUME // PIECE // 64):
+                writer.handle.pread(BLOCK, piece * PIECE)
+        stats = self.group()["stats"]
+        print({name: count for name, count in stats.items() if name.startswith("read_cache_")})
+        self.assertGreater(stats["read_cache_hit_blocks"], hits)
+        self.assertEqual(stats["read_cache_bad_blocks"], 0)
+        self.assertIn("came from the SSD's read cache", self.node.must("status"))
 
     def check_status(self):
         group, devices = self.group(), self.devices()
@@ -204,6 +216,7 @@ class Sinking(Tier):
         self.assertIn(f'varve_device_live_bytes{{disk_group="disk0",device="{self.hdd("h1")}",'
                       'tier="hdd"}', metrics)
         self.assertIn('varve_disk_group_demoted_blocks_written_total{disk_group="disk0"}', metrics)
+        self.assertIn('varve_disk_group_read_cache_missed_blocks_total{disk_group="disk0"}', metrics)
 
     def curl(self, path):
         return subprocess.run(["curl", "-s", "--unix-socket", self.node.admin_socket,

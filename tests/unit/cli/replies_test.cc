@@ -93,7 +93,8 @@ TEST_CASE("the devices of a disk group are shown where it has HDDs") {
   const std::string status = status_text(R"({"disk_groups":[
     {"name":"a","state":"serving","devices":[{"path":"/a","tier":"ssd","serving":true}]},
     {"name":"b","state":"serving","sinking":true,
-     "stats":{"demoted_blocks_written":256,"packed_blocks_written":1},"devices":[
+     "stats":{"demoted_blocks_written":256,"packed_blocks_written":1,"read_cache_hit_blocks":512,
+              "read_cache_held_blocks":2},"devices":[
       {"path":"/b","tier":"ssd","serving":true,"live_bytes":4096,"dead_bytes":0,"free_bytes":8192,
        "capacity_bytes":12288,"reserved_bytes":1024,"write_failed":false},
       {"path":"/h1","tier":"hdd","serving":true,"live_bytes":4096,"write_failed":true},
@@ -107,7 +108,8 @@ TEST_CASE("the devices of a disk group are shown where it has HDDs") {
   CHECK(status.find("/h2     b           hdd      -") != std::string::npos);
   CHECK(status.find("  not used\n") != std::string::npos);
   CHECK(status.find("disk group b: blocks are sinking; since its start 1MiB have sunk to HDDs and "
-                    "4KiB were packed there\n") != std::string::npos);
+                    "4KiB were packed there; of what was read from there 2MiB came from the SSD's "
+                    "read cache, which holds 8KiB\n") != std::string::npos);
 }
 
 TEST_CASE("status shows every disk group and one line per problem") {
