@@ -92,7 +92,9 @@ int32_t RdmaContext::connect(const std::string& text, uint64_t op_id) {
   set_timer();
   const bool use_source = has_source_ && source_.socket.ss_family == address.socket.ss_family;
   sockaddr* const source = use_source ? source_.generic() : nullptr;
-  const auto timeout_ms = static_cast<int>(options_.connect_timeout_ms);
+  // The kernel sleeps through a neighbour's answer that comes at once, and looks again only at the
+  // end of this time: then there has to be some left.
+  const auto timeout_ms = static_cast<int>(options_.connect_timeout_ms / 2);
   if (rdma_resolve_addr(made, source, address.generic(), timeout_ms) != 0)
     give_up(number, VARVE_E_NOT_FOUND, std::strerror(errno));
   return VARVE_OK;
