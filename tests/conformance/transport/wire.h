@@ -1,4 +1,5 @@
-// Wire: a transport's plugin, one instance of it, and two sides that talk.
+// Wire: a transport's plugin, an instance of it, and two sides that talk. The right one lives in
+// another process, or on another machine, when VARVE_TRANSPORT_REMOTE says so (remote_side.h).
 //
 // Thread rule: one thread drives both sides.
 #pragma once
@@ -21,7 +22,8 @@ class Wire {
   ~Wire();
 
   // Polls both sides, and sleeps on their descriptors when neither has anything to do, until
-  // `done`; fails when that takes longer than 20 s.
+  // `done`; fails when that takes longer than 20 s
+  // (120 s where a test says VARVE_TRANSPORT_QUIET_MS).
   void run_until(const std::function<bool()>& done);
   // Until nothing more happens by itself.
   void settle();
@@ -30,24 +32,30 @@ class Wire {
   // Each side gets these receive buffers.
   void post_both(size_t count, uint64_t bytes);
 
+  // Of the left side.
   const varve_transport& table() const { return *table_; }
-  varve_transport_instance* instance() { return instance_; }
   const std::string& address() const { return address_; }
   TransportSide& left() { return *left_; }
   TransportSide& right() { return *right_; }
   void destroy_right() { right_.reset(); }
-  void make_right() { right_ = std::make_unique<TransportSide>(*table_, instance_); }
+  // kill -9 of the process that a remote right side lives in.
+  void kill_right();
   // What the plugin has logged, one line each.
   const std::string& log() const { return log_; }
 
  private:
+  varve_transport_instance* make_instance(const varve_transport& table,
+                                          const std::vector<varve_option>& options);
+  std::string state() const;
   bool poll_all();
   bool news_within(int milliseconds);
 
   varve_host host_{};
   std::string log_;
   const varve_transport* table_ = nullptr;
+  const varve_transport* right_table_ = nullptr;
   varve_transport_instance* instance_ = nullptr;
+  varve_transport_instance* right_instance_ = nullptr;  // the same when it is not remote
   std::unique_ptr<TransportSide> left_;
   std::unique_ptr<TransportSide> right_;
   std::string address_;
