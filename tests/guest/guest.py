@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Runs a command on a kernel of its own: a Debian kernel under QEMU's emulation, which boots in seconds.
 
-    tests/guest/guest.py [--seconds N] [--memory MIB] [--quiet-seconds N] COMMAND [ARGUMENT...]
+    tests/guest/guest.py [--seconds N] [--memory MIB] [--quiet-seconds N] [--wire FD]... COMMAND [ARGUMENT...]
 
 The command sees this machine's /usr and this project, read-only and at their own places, and runs as root
 in the folder from which guest.py was called, if that is in the project. All else is memory of the guest.
-What it prints is printed. The guest's end is told on stderr, and by the exit status:
+What it prints is printed. Each --wire is a network device (module virtio_net), whose frames go through this
+datagram socket, one end of a pair: two guests that have the two ends are joined. The guest's end is told on stderr, and by the exit status:
 
     the command's own   it ended
     77                  nothing ran: something is missing here; stderr says what
@@ -36,6 +37,7 @@ KERNEL = os.path.join(PROJECT, "build", "guest", "kernel")
 
 SKIPPED, TIMED_OUT, NO_STATUS = 77, 124, 125
 CONSOLE_TAIL_LINES = 40
+WIRE_MTU = 4200  # 4 KiB and what RoCE puts around it
 
 
 def missing():
@@ -63,7 +65,7 @@ class Guest:
 
     PORTS = ("console", "output", "status")
 
-    def __init__(self, command, memory_mib):
+    def __init__(self, command, memory_mib, wires=()):
         self._ours, theirs = {}, {}
         for name in self.PORTS:
             self._ours[name], theirs[name] = socket.socketpair()
@@ -71,10 +73,10 @@ class Guest:
         archive = initrd.make(HERE, KERNEL, PROJECT, os.getcwd(), command)
         with os.fdopen(os.dup(image), "wb") as file:
             file.write(archive)
-        fds = [image] + [theirs[name].fileno() for name in self.PORTS]
+        fds = [image, *wires] + [theirs[name].fileno() for name in self.PORTS]
         # setpriv: QEMU dies with us, even if we are killed.
         self._qemu = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL"] + self._arguments(image, theirs, memory_mib),
+            ["setpriv", "--pdeathsig", "KILL"] + self._arguments(image, theirs, memory_mib, wires),
             stdin=subprocess.DEVNULL, stdout=sys.stderr, pass_fds=fds)
         for pair in theirs.values():
             pair.close()
@@ -83,15 +85,16 @@ class Guest:
         self._console = bytearray()
         self._last_word = time.monotonic()
 
-    def _arguments(self, image, theirs, memory_mib):
+    def _arguments(self, image, theirs, memory_mib, wires):
         words = ["qemu-system-x86_64", "-machine", "q35,usb=off,vmport=off",
-                 "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "2",
+                 "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max",
+                 "-smp", "1" if wires else "2",  # with a wire there is another guest beside it
                  "-m", str(memory_mib), "-nodefaults", "-no-user-config", "-display", "none",
                  "-no-reboot", "-kernel", os.path.join(KERNEL, "vmlinuz"),
                  "-initrd", f"/proc/self/fd/{image}", "-serial", "chardev:console",
                  "-device", "virtio-serial-pci",
                  "-append", "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off nokaslr "
-                 "tsc=reliable random.trust_cpu=on audit=0 selinux=0 apparmor=0"]
+                 "tsc=reliable no_timer_check random.trust_cpu=on audit=0 selinux=0 apparmor=0"]
         for name in self.PORTS:
             words += ["-chardev", f"socket,id={name},fd={theirs[name].fileno()}"]
         for name in ("output", "status"):
@@ -100,6 +103,11 @@ class Guest:
                           ("modules", os.path.join(KERNEL, "modules"))):
             words += ["-fsdev", f"local,id={tag},path={path},security_model=none,multidevs=remap,"
                       "readonly=on", "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+        for fd in wires:
+            # The same in no two guests: the number of the socket.
+            mac = "52:54:00:" + os.fstat(fd).st_ino.to_bytes(8, "big")[-3:].hex(":")
+            words += ["-netdev", f"dgram,id=wire{fd},local.type=fd,local.str={fd}", "-device",
+                      f"virtio-net-pci,netdev=wire{fd},mac={mac},romfile=,host_mtu={WIRE_MTU}"]
         return words
 
     def run(self, seconds, quiet_seconds, output):
@@ -161,12 +169,12 @@ class Guest:
             pair.close()
 
 
-def run(command, seconds=300.0, memory_mib=1024, quiet_seconds=60.0, output=None):
+def run(command, seconds=300.0, memory_mib=1024, quiet_seconds=60.0, output=None, wires=()):
     """Runs `command` (for bash) in a guest."""
     lack = missing()
     if lack:
         return Outcome(SKIPPED, "skipped: " + lack)
-    guest = Guest(command, memory_mib)
+    guest = Guest(command, memory_mib, wires)
     try:
         return guest.run(seconds, quiet_seconds, output or sys.stdout.buffer)
     finally:
@@ -179,13 +187,15 @@ def main():
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--quiet-seconds", type=float, default=60)
     parser.add_argument("--memory", type=int, default=1024, metavar="MIB")
+    parser.add_argument("--wire", type=int, action="append", default=[], metavar="FD")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
     if not given.command:
         parser.error("no command")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     begin = time.monotonic()
-    outcome = run(shlex.join(given.command), given.seconds, given.memory, given.quiet_seconds)
+    outcome = run(shlex.join(given.command), given.seconds, given.memory, given.quiet_seconds,
+                  wires=given.wire)
     if outcome.status != 0:
         for line in outcome.console.decode(errors="replace").splitlines()[-CONSOLE_TAIL_LINES:]:
             print("guest console:", line, file=sys.stderr)
