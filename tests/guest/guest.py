@@ -6,7 +6,8 @@
 The command sees this machine's /usr and this project, read-only and at their own places, and runs as root
 in the folder from which guest.py was called, if that is in the project. All else is memory of the guest.
 What it prints is printed. Each --wire is a network device (module virtio_net), whose frames go through this
-datagram socket, one end of a pair: two guests that have the two ends are joined. The guest's end is told on stderr, and by the exit status:
+datagram socket, one end of a pair: two guests that have the two ends are joined. The guest's end is told on
+stderr, and by the exit status:
 
     the command's own   it ended
     77                  nothing ran: something is missing here; stderr says what

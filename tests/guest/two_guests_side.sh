@@ -23,6 +23,8 @@ suite=$build/bin/conformance_transport_loopback
 export VARVE_TRANSPORT_REMOTE=10.8.0.2:7000 VARVE_TRANSPORT_LISTEN=10.7.0.2:0
 # Emulated, everything takes its time.
 export VARVE_TRANSPORT_OPTIONS="allow_plaintext=true connect_timeout_ms=20000 keepalive_s=1"
+# One that has as much to send as it can take takes nothing meanwhile.
+[[ $transport == rdma ]] || VARVE_TRANSPORT_OPTIONS+=" user_timeout_ms=30000"
 export VARVE_TRANSPORT_QUIET_MS=50
 # Without a word to anybody: after an `ip link set down` rxe does not work any more.
 export VARVE_TRANSPORT_CUT="tc qdisc add dev eth0 root netem loss 100% &&

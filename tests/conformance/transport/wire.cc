@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <sstream>
 
@@ -82,6 +84,7 @@ Wire::Wire(const Options& options)
 }
 
 Wire::~Wire() {
+  if (std::uncaught_exceptions() > 0) std::fprintf(stderr, "the plugin's log:\n%s", log_.c_str());
   left_.reset();
   right_.reset();
   if (right_instance_ != instance_) right_table_->instance_destroy(right_instance_);
