@@ -83,6 +83,12 @@ void put_device(std::vector<std::byte>& out, const DeviceRecord& record) {
   put(out, DeviceTail{.device = record.device});
 }
 
+void put_tier(std::vector<std::byte>& out, const TierRecord& record) {
+  put(out, RecordHeader{.number = static_cast<uint64_t>(record.tier),
+                        .id = static_cast<uint32_t>(record.volume),
+                        .kind = RecordKind::kTier});
+}
+
 // What is left to read of a payload. Every take() says whether there was enough.
 struct Rest {
   std::span<const std::byte> bytes;
@@ -207,6 +213,12 @@ bool take_device(Rest& rest, const RecordHeader& header, CatalogPayload& payload
   return true;
 }
 
+bool take_tier(const RecordHeader& header, CatalogPayload& payload) {
+  if (header.id == 0 || header.number > static_cast<uint64_t>(VolumeTier::kHdd)) return false;
+  payload.tiers.push_back({VolumeId{header.id}, static_cast<VolumeTier>(header.number)});
+  return true;
+}
+
 bool take_record(Rest& rest, CatalogPayload& payload) {
   RecordHeader header;
   if (!rest.take(header)) return false;
@@ -225,6 +237,8 @@ bool take_record(Rest& rest, CatalogPayload& payload) {
       return take_key(rest, header, payload);
     case RecordKind::kDevice:
       return take_device(rest, header, payload);
+    case RecordKind::kTier:
+      return take_tier(header, payload);
   }
   return false;
 }
@@ -261,7 +275,7 @@ Status check_growth(std::string_view name, uint64_t size_bytes, uint64_t wanted_
 std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
   const size_t count = payload.records.size() + payload.groups.size() + payload.fences.size() +
                        payload.snapshots.size() + payload.lineages.size() + payload.keys.size() +
-                       payload.devices.size();
+                       payload.devices.size() + payload.tiers.size();
   CatalogHeader header;
   header.record_count = static_cast<uint32_t>(count);
   header.next_volume = payload.next_volume;
@@ -275,6 +289,7 @@ std::vector<std::byte> encode_catalog(const CatalogPayload& payload) {
   for (const LineageRecord& lineage : payload.lineages) put_lineage(out, lineage);
   for (const KeyRecord& record : payload.keys) put_key(out, record);
   for (const DeviceRecord& record : payload.devices) put_device(out, record);
+  for (const TierRecord& record : payload.tiers) put_tier(out, record);
   header.bytes = static_cast<uint32_t>(out.size());
   std::memcpy(out.data(), &header, sizeof header);
   out.resize(round_up(out.size(), kBlockBytes));

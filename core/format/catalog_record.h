@@ -12,6 +12,7 @@
 //                       | lineage:  LineageTail, (first u32, fork u32) x branch_count
 //                       | key:      KeyTail, wrapping key's name bytes, wrapped bytes
 //                       | device:   DeviceTail
+//                       | tier:     nothing
 #pragma once
 
 #include <cstddef>
@@ -56,11 +57,12 @@ enum class RecordKind : uint8_t {
   kLineage = 4,
   kKey = 5,
   kDevice = 6,
+  kTier = 7,
 };
 
 struct RecordHeader {
   // Volume and snapshot: blocks, 0: deleted; group: position; fence: attach generation; lineage,
-  // key: 0; device: slots.
+  // key: 0; device: slots; tier: a VolumeTier.
   uint64_t number = 0;
   uint32_t id = 0;  // volume: its id; group: its id; device: its number; the others: the volume
   uint16_t name_bytes = 0;
@@ -174,6 +176,18 @@ struct DeviceRecord {
   Uuid device{};
 };
 
+// Where a volume's blocks are kept in a disk group with HDDs.
+enum class VolumeTier : uint8_t {
+  kAuto = 0,
+  kSsd = 1,  // they do not sink, unless writers wait for room that nothing else makes
+  kHdd = 2,  // reads of them neither keep them on the SSD nor bring them into the read cache
+};
+
+struct TierRecord {
+  VolumeId volume{};
+  VolumeTier tier = VolumeTier::kAuto;
+};
+
 struct CatalogPayload {
   bool complete = false;
   uint32_t next_volume = 1;
@@ -184,6 +198,7 @@ struct CatalogPayload {
   std::vector<LineageRecord> lineages;
   std::vector<KeyRecord> keys;
   std::vector<DeviceRecord> devices;
+  std::vector<TierRecord> tiers;
 };
 
 // 1-255 bytes of [A-Za-z0-9._-], the first a letter or digit.

@@ -70,6 +70,7 @@ class LogWriter {
   static uint32_t floor_slots(StreamKind stream);
   // The cleaner's word: nothing can be freed until something dies (or that is over).
   void set_cleaning_stalled(bool stalled);
+  bool cleaning_stalled() const { return cleaning_stalled_; }
   // Whether blocks will sink to an HDD all the same. Who waits for a slot is woken (freed()) when
   // that is no longer so.
   void set_relief(std::function<bool()> relief) { relief_ = std::move(relief); }

@@ -36,6 +36,7 @@ std::optional<uint32_t> SlotTable::acquire(StreamKind stream, uint8_t moves) {
   slot.state = SlotState::kOpen;
   slot.uncleanable = false;
   slot.barren = false;
+  slot.kept = false;
   slot.heat = 0;
   slot.stream = stream;
   slot.moves = moves;

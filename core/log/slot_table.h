@@ -66,6 +66,7 @@ struct Slot {
   bool healing = false;      // bytes of it are being put right: it is neither cleaned nor sunk
   bool lent = false;         // free, and the read cache's until a stream takes it
   bool barren = false;       // most of what is live in it may not sink to an HDD
+  bool kept = false;         // the same, because of its volumes' tiers
   uint8_t moves = 0;         // relocated: as the segment header says
   uint32_t generation = 0;   // the opening that wrote what lies here; also its age
   uint32_t live_blocks = 0;  // data blocks that the map points at

@@ -16,6 +16,7 @@ void Catalog::Content::apply_volume(const VolumeRecord& record) {
   volumes.erase(id);
   lineages.erase(id);
   keys.erase(id);
+  tiers.erase(id);
   std::erase_if(fences, [&](const auto& fence) { return fence.first.second == record.id; });
   std::erase_if(snapshots, [&](const auto& held) { return held.first.first == record.id; });
   std::erase_if(snapshot_names, [&](const auto& held) { return held.first.first == record.id; });
@@ -32,6 +33,13 @@ void Catalog::Content::apply_snapshot(const SnapshotRecord& record) {
   if (!record.name.empty()) snapshot_names[{record.volume, record.name}] = record.generation;
 }
 
+void Catalog::Content::apply_tier(const TierRecord& record) {
+  const auto id = static_cast<uint32_t>(record.volume);
+  tiers.erase(id);
+  if (!volumes.contains(id)) return;
+  if (record.tier != VolumeTier::kAuto) tiers[id] = record.tier;
+}
+
 void Catalog::Content::apply(const CatalogPayload& change) {
   if (change.complete) *this = Content();
   next_volume = std::max(next_volume, change.next_volume);
@@ -45,6 +53,7 @@ void Catalog::Content::apply(const CatalogPayload& change) {
   for (const KeyRecord& record : change.keys)
     keys[static_cast<uint32_t>(record.volume)] = record.key;
   for (const DeviceRecord& record : change.devices) devices[record.number] = record;
+  for (const TierRecord& record : change.tiers) apply_tier(record);
 }
 
 CatalogPayload Catalog::Content::complete() const {
@@ -59,6 +68,7 @@ CatalogPayload Catalog::Content::complete() const {
   for (const auto& [id, lineage] : lineages) payload.lineages.push_back(lineage);
   for (const auto& [id, key] : keys) payload.keys.push_back({VolumeId{id}, key});
   for (const auto& [number, device] : devices) payload.devices.push_back(device);
+  for (const auto& [id, tier] : tiers) payload.tiers.push_back({VolumeId{id}, tier});
   return payload;
 }
 
@@ -112,6 +122,11 @@ LineageRecord Catalog::lineage(VolumeId volume) const {
   LineageRecord none;
   none.volume = volume;
   return none;
+}
+
+VolumeTier Catalog::tier(VolumeId volume) const {
+  const auto found = tiers().find(static_cast<uint32_t>(volume));
+  return found == tiers().end() ? VolumeTier::kAuto : found->second;
 }
 
 // A clone is younger than what it was cloned from, so that this comes to an end.

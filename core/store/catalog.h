@@ -55,6 +55,9 @@ class Catalog {
   VolumeId family(VolumeId volume) const;
   // The HDDs, by number.
   const std::map<uint32_t, DeviceRecord>& devices() const { return content_.devices; }
+  VolumeTier tier(VolumeId volume) const;
+  // By volume; those with kAuto are not there.
+  const std::map<uint32_t, VolumeTier>& tiers() const { return content_.tiers; }
   // Of the volume's family; null: it is not encrypted.
   const WrappedKey* key(VolumeId volume) const;
 
@@ -97,6 +100,8 @@ class Catalog {
     std::map<uint32_t, LineageRecord> lineages;
     std::map<uint32_t, WrappedKey> keys;
     std::map<uint32_t, DeviceRecord> devices;
+    void apply_tier(const TierRecord& record);
+    std::map<uint32_t, VolumeTier> tiers;
     uint32_t next_volume = 1;
   };
   Content content_;

@@ -3,6 +3,7 @@
 
 #include "core/base/aligned_buffer.h"
 #include "core/base/log.h"
+#include "core/base/size_text.h"
 #include "core/base/text.h"
 #include "core/store/store_core.h"
 #include "core/store/superblocks.h"
@@ -184,13 +185,48 @@ uint32_t StoreCore::cache_share_slots() const {
 }
 
 // What the read cache's share takes is made room for, so that cleaning gets no dearer.
+uint64_t StoreCore::sinkable_blocks() const {
+  const uint64_t cache_blocks = uint64_t{cache_share_slots()} * geometry_.dense_blocks();
+  return hot_capacity_blocks() - std::min(hot_capacity_blocks(), cache_blocks);
+}
+
 void StoreCore::set_hot_limits() {
   const uint32_t share = cache_share_slots();
-  const uint64_t blocks =
-      hot_capacity_blocks() -
-      std::min<uint64_t>(hot_capacity_blocks(), uint64_t{share} * geometry_.dense_blocks());
+  const uint64_t blocks = sinkable_blocks();
   tier_.set_hot_limits(blocks * kSinkUntilPercent / 100, blocks * kSinkAbovePercent / 100);
   slots_.set_cache_share(share, blocks * kCacheUntilPercent / 100);
+}
+
+// Their snapshots may add to what stays; what is too much then sinks all the same.
+Status StoreCore::check_kept_room(VolumeId id) const {
+  if (geometry_.cold.empty()) return {};
+  const uint64_t room_blocks = sinkable_blocks() * kSinkUntilPercent / 100;
+  uint64_t blocks = catalog_.find(id)->blocks;
+  for (const auto& [other, tier] : catalog_.tiers())
+    if (tier == VolumeTier::kSsd && VolumeId{other} != id)
+      blocks += catalog_.find(VolumeId{other})->blocks;
+  if (blocks <= room_blocks) return {};
+  return {ErrorCode::kInvalidArgument,
+          text("the volumes that stay on the SSD would have ", size_text(blocks * kBlockBytes),
+               " together; it has room for ", size_text(room_blocks * kBlockBytes),
+               " of them beside what is on its way to the HDDs")};
+}
+
+Task<Result<VolumeInfo>> StoreCore::set_volume_tier(VolumeId id, VolumeTier tier) {
+  if (!enter()) co_return ErrorCode::kClosed;
+  const Catalog::Change make = [&](CatalogPayload& change) -> Status {
+    if (catalog_.find(id) == nullptr || catalog_.lineage(id).headless) return ErrorCode::kNotFound;
+    if (tier == VolumeTier::kSsd) VARVE_TRY(check_kept_room(id));
+    change.tiers.push_back({id, tier});
+    return {};
+  };
+  const Status status = co_await catalog_.change(make);
+  if (status.ok()) tier_.keeps_changed();
+  const VolumeRecord* const record = catalog_.find(id);
+  leave();
+  if (!status.ok()) co_return status;
+  if (record == nullptr) co_return ErrorCode::kNotFound;
+  co_return info_of(*record);
 }
 
 Result<Superblock> StoreCore::plan_cold_device(uint64_t device_bytes) const {

@@ -90,7 +90,8 @@ Task<Status> StoreCore::read_run(ReadRun run) {
   std::vector<uint32_t> several(run.count > 1 ? run.count : 0);
   uint32_t* const actual = run.count > 1 ? several.data() : &single;
   Slot& slot = slots_.at(run.place.slot);
-  slot.heat += run.count;
+  const bool counts = catalog_.tier(run.volume) != VolumeTier::kHdd;
+  if (counts) slot.heat += run.count;
   slots_.pin(run.place.slot);  // whatever the cleaner does meanwhile, the slot is not written again
   const bool cold = geometry_.is_cold(run.place.slot);
   const ColdPlace first{run.place.slot, slot.generation, run.place.position};
@@ -106,7 +107,7 @@ Task<Status> StoreCore::read_run(ReadRun run) {
     crc32c_blocks(run.out, run.count, actual);
     good = std::equal(actual, actual + run.count, run.crcs);
   }
-  if (cold && good && !cached) cache_.fill(first, run.count, run.out, sequential);
+  if (cold && good && !cached) cache_.fill(first, run.count, run.out, sequential || !counts);
   slots_.unpin(run.place.slot);
   if (!status.ok() || good) co_return status;
   for (uint32_t i = 0; i < run.count; ++i) {

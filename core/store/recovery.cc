@@ -90,6 +90,7 @@ Task<Status> StoreCore::recover(const StoreOptions& options) {
   VARVE_CO_TRY(co_await catalog_.begin(former_catalog));
   cleaner_.start();
   set_hot_limits();
+  tier_.set_keeps([this](VolumeId id) { return catalog_.tier(id) == VolumeTier::kSsd; });
   if (!geometry_.cold.empty()) tier_.start();
   scrubber_.start();
   co_return Status();

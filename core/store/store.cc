@@ -134,6 +134,10 @@ Task<Result<VolumeInfo>> Store::resize_volume(VolumeId id, uint64_t size_bytes) 
   return core_->resize_volume(id, size_bytes);
 }
 
+Task<Result<VolumeInfo>> Store::set_volume_tier(VolumeId id, VolumeTier tier) {
+  return core_->set_volume_tier(id, tier);
+}
+
 Task<Status> Store::delete_volume(VolumeId id) {
   return core_->delete_volume(id);
 }

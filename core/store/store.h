@@ -65,6 +65,7 @@ struct VolumeInfo {
   uint64_t size_bytes = 0;   // a multiple of 4 KiB
   uint64_t used_bytes = 0;   // blocks that hold data, those that only its snapshots see included
   std::string wrapping_key;  // its name; empty: the volume is not encrypted
+  VolumeTier tier = VolumeTier::kAuto;
 };
 
 // The data key of an encrypted volume. A volume and all its clones share blocks, and so this.
@@ -268,6 +269,11 @@ class Store {
   // Grows it; `size_bytes` is rounded up to 4 KiB. The same size is fine. kInvalidArgument: it
   // would shrink, or be too large; kNotFound.
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
+  // Where its blocks are kept from now on, where the disk group has HDDs. What lies on an HDD
+  // already comes back by being written, not before; what it shares with a clone follows the one
+  // that wrote it. kInvalidArgument: the volumes with kSsd would have more bytes together than stay
+  // on the SSD. kNotFound.
+  Task<Result<VolumeInfo>> set_volume_tier(VolumeId id, VolumeTier tier);
   // kBusy: it has snapshots. What clones of it still show is kept for them.
   Task<Status> delete_volume(VolumeId id);
   Result<VolumeInfo> find_volume(std::string_view name) const;

@@ -90,7 +90,8 @@ VolumeInfo StoreCore::info_of(const VolumeRecord& record) const {
           .name = record.name,
           .size_bytes = record.blocks * kBlockBytes,
           .used_bytes = map == nullptr ? 0 : map->used_blocks * kBlockBytes,
-          .wrapping_key = key == nullptr ? std::string() : key->wrapping_key};
+          .wrapping_key = key == nullptr ? std::string() : key->wrapping_key,
+          .tier = catalog_.tier(record.id)};
 }
 
 void StoreCore::add_run(std::vector<BlockStatusRun>& runs, uint64_t count, bool data) {

@@ -44,6 +44,7 @@ class StoreCore : public DurableSink {
   Result<VolumeKey> volume_key(VolumeId id) const;
   Task<Status> rewrap_key(VolumeId id, KeyRewrapper rewrap);
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
+  Task<Result<VolumeInfo>> set_volume_tier(VolumeId id, VolumeTier tier);
   Task<Status> delete_volume(VolumeId id);
   VolumeInfo info_of(const VolumeRecord& record) const;
   Task<Result<std::vector<SnapshotInfo>>> create_snapshots(std::vector<SnapshotRequest> requests);
@@ -179,6 +180,9 @@ class StoreCore : public DurableSink {
   uint64_t index_room_blocks(uint64_t cold_slot_count) const;
   uint64_t hot_capacity_blocks() const;
   uint32_t cache_share_slots() const;
+  // Of the SSD, above which blocks sink; without the read cache's share.
+  uint64_t sinkable_blocks() const;
+  Status check_kept_room(VolumeId id) const;
   Task<Status> seal_recovered(std::vector<SegmentContent> unsealed);
 
   Runtime& runtime_;

@@ -48,6 +48,12 @@ void ColdTier::set_hot_limits(uint64_t low_blocks, uint64_t high_blocks) {
   high_blocks_ = high_blocks;
 }
 
+void ColdTier::keeps_changed() {
+  SlotTable& slots = writer_.slots();
+  for (uint32_t slot = 0; slot < slots.hot_count(); ++slot) slots.at(slot).kept = false;
+  slots.changed().wake_all();
+}
+
 void ColdTier::add_free(uint32_t first, uint32_t count) {
   for (uint32_t slot = first; slot < first + count; ++slot) {
     writer_.slots().at(slot).stream = StreamKind::kCold;
@@ -105,7 +111,9 @@ bool ColdTier::urgent() const {
 
 bool ColdTier::relief() const {
   if (stopping_) return false;
-  if (!busy_ && (vain_ || choose_demotion().empty())) return false;
+  const bool vain = vain_ && !kept_back_;
+  if (!busy_ && (vain || (choose_demotion(false).empty() && choose_demotion(true).empty())))
+    return false;
   promised_ = true;
   return true;
 }
@@ -124,14 +132,19 @@ Task<void> ColdTier::run() {
   }
 }
 
-std::vector<uint32_t> ColdTier::choose_demotion() const {
+bool ColdTier::stuck() const {
+  return urgent() && writer_.cleaning_stalled();
+}
+
+std::vector<uint32_t> ColdTier::choose_demotion(bool kept_too) const {
   const SlotTable& slots = writer_.slots();
   if (free_.size() <= kPackingReserve) return {};
   if (!sinking_ && !urgent() && slots.hot_live_blocks() <= high_blocks_) return {};
   const Geometry& geometry = writer_.geometry();
   const DemotionQuery query{.dense_blocks = geometry.dense_blocks(),
                             .wanted_blocks = geometry.cold_data_blocks(),
-                            .urgent = urgent()};
+                            .urgent = urgent(),
+                            .kept_too = kept_too};
   return choose_sinking(slots, query);
 }
 
@@ -143,7 +156,10 @@ Task<ColdTier::Did> ColdTier::step() {
   const uint64_t sunk_before = sinker_.sunk_blocks();
   const uint64_t live_blocks = slots.hot_live_blocks();
   sinking_ = live_blocks > (sinking_ ? low_blocks_ : high_blocks_);
-  std::vector<uint32_t> victims = choose_demotion();
+  std::vector<uint32_t> victims = choose_demotion(false);
+  keeping_ = !stuck() || (!victims.empty() && !(vain_ && kept_back_));
+  kept_back_ = false;
+  if (!keeping_) victims = choose_demotion(true);
   if (!victims.empty()) {
     status = co_await demote(std::move(victims));
   } else {
@@ -195,9 +211,15 @@ Task<Status> ColdTier::collect_all(const std::vector<uint32_t>& victims,
   const size_t room = writer_.geometry().cold_data_blocks();
   for (const uint32_t victim : victims) {
     const size_t sorted = moves.size();
-    VARVE_CO_TRY(co_await collect(victim, moves));
+    uint64_t kept_blocks = 0;
+    VARVE_CO_TRY(co_await collect(victim, moves, kept_blocks));
+    kept_back_ = kept_back_ || kept_blocks > 0;
     Slot& slot = writer_.slots().at(victim);
-    if ((moves.size() - sorted) * 2 < slot.live_blocks) slot.barren = true;
+    const uint64_t moved_blocks = moves.size() - sorted;
+    if ((moved_blocks + kept_blocks) * 2 < slot.live_blocks)
+      slot.barren = true;
+    else if (moved_blocks * 2 < slot.live_blocks)
+      slot.kept = true;
     // What has no room stays in the last victim: the others are to become empty.
     if (moves.size() > room) moves.resize(room);
     sort_in(moves, sorted);
@@ -265,7 +287,8 @@ Task<Status> ColdTier::mark_damaged(const std::vector<ColdMove>& bad) {
   co_return co_await indexes_.stream().append_all(marks);
 }
 
-Task<Status> ColdTier::collect(uint32_t victim, std::vector<ColdMove>& moves) {
+Task<Status> ColdTier::collect(uint32_t victim, std::vector<ColdMove>& moves,
+                               uint64_t& kept_blocks) {
   Footer content;
   if (writer_.geometry().is_cold(victim)) {
     Result<std::optional<ColdIndex>> index = co_await indexes_.read(victim);
@@ -288,7 +311,7 @@ Task<Status> ColdTier::collect(uint32_t victim, std::vector<ColdMove>& moves) {
   }
   const uint32_t* crcs = content.crcs.data();
   for (size_t i = 0; i < content.entries.size(); ++i) {
-    collect_entry(victim, content.entries[i], crcs, moves);
+    collect_entry(victim, content.entries[i], crcs, moves, kept_blocks);
     crcs += content.entries[i].data_blocks();
     if (i % kEntriesAtOnce == kEntriesAtOnce - 1) co_await writer_.runtime().ready.yield();
   }
@@ -300,10 +323,17 @@ bool ColdTier::may_sink(const Entry& entry) const {
 }
 
 void ColdTier::collect_entry(uint32_t victim, const Entry& entry, const uint32_t* crcs,
-                             std::vector<ColdMove>& moves) const {
+                             std::vector<ColdMove>& moves, uint64_t& kept_blocks) const {
   if (!may_sink(entry)) return;
+  // What lies on an HDD is packed whatever its volume says.
+  const bool kept =
+      keeping_ && keeps_ && !writer_.geometry().is_cold(victim) && keeps_(VolumeId{entry.volume});
   for (uint32_t i = 0; i < entry.count; ++i) {
     if (!map_.live(entry, victim, i)) continue;
+    if (kept) {
+      ++kept_blocks;
+      continue;
+    }
     moves.push_back({.sequence = entry.sequence,
                      .block = entry.first_block() + i,
                      .volume = entry.volume,

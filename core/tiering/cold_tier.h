@@ -41,6 +41,12 @@ class ColdTier {
   // The slots of an HDD that was added just now: nothing of theirs is in force.
   void add_free(uint32_t first, uint32_t count);
 
+  // Says whether a volume's blocks are to stay on the SSD, unless writers wait for room that
+  // nothing else can make.
+  void set_keeps(std::function<bool(VolumeId)> keeps) { keeps_ = std::move(keeps); }
+  // It says otherwise now.
+  void keeps_changed();
+
   void start();
   // Ends when nothing is on its way; nothing begins afterwards.
   Task<void> stop();
@@ -72,21 +78,26 @@ class ColdTier {
   bool wins(const std::vector<uint32_t>& victims, const Sinker::Content& content) const;
   // A slot to write to: no index of it is in force, and nobody reads from it.
   std::optional<uint32_t> take_free();
-  Task<Status> collect(uint32_t victim, std::vector<ColdMove>& moves);
+  // `kept_blocks`: what is live, too, but is to stay.
+  Task<Status> collect(uint32_t victim, std::vector<ColdMove>& moves, uint64_t& kept_blocks);
   void collect_entry(uint32_t victim, const Entry& entry, const uint32_t* crcs,
-                     std::vector<ColdMove>& moves) const;
+                     std::vector<ColdMove>& moves, uint64_t& kept_blocks) const;
   bool may_sink(const Entry& entry) const;
   Task<void> load_slot(uint32_t slot, const std::function<void(uint32_t, const ColdIndex&)>* take,
                        Status* status);
   // Whether the SSD has no slot left for writers.
   bool urgent() const;
-  std::vector<uint32_t> choose_demotion() const;
+  // With `kept_too` what is to stay on the SSD, as well.
+  std::vector<uint32_t> choose_demotion(bool kept_too) const;
+  // Whether writers wait for room that nothing else can make.
+  bool stuck() const;
   // LogWriter's question, once the cleaner is at its end: will blocks sink all the same?
   bool relief() const;
 
   LogWriter& writer_;
   BlockMap& map_;
   const std::function<void()> sunk_;
+  std::function<bool(VolumeId)> keeps_;
   ColdIndexes indexes_;
   Sinker sinker_;
   std::deque<uint32_t> free_;   // no index of theirs is in force
@@ -95,6 +106,8 @@ class ColdTier {
   uint64_t high_blocks_ = 0;
   bool sinking_ = false;           // between the two limits: on the way down
   bool busy_ = false;              // in a step
+  bool keeping_ = true;            // in this step, what is to stay on the SSD stays
+  bool kept_back_ = false;         // the last step left blocks where they are to stay
   bool vain_ = false;              // the last step won nothing: no relief is promised
   mutable bool promised_ = false;  // relief() said yes: who waits is woken when that is over
   bool stopping_ = false;

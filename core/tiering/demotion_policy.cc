@@ -15,7 +15,7 @@ bool sinks(const Slot& slot, const DemotionQuery& query) {
   if (slot.state != SlotState::kSealed || slot.uncleanable || slot.cleaning || slot.barren ||
       slot.healing)
     return false;
-  if (slot.live_blocks == 0) return false;
+  if (slot.live_blocks == 0 || (slot.kept && !query.kept_too)) return false;
   return query.urgent || slot.live_blocks * 2 >= query.dense_blocks;
 }
 

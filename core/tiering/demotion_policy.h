@@ -16,6 +16,7 @@ struct DemotionQuery {
   uint32_t dense_blocks = 0;   // what a slot of the SSD holds when it is packed
   uint32_t wanted_blocks = 0;  // stop when the slots have as many live blocks
   bool urgent = false;         // a writer waits: half dead ones, too
+  bool kept_too = false;       // what is to stay on the SSD, as well
 };
 
 // In the order in which they are to go. Empty: not worth it.

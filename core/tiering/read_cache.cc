@@ -118,10 +118,9 @@ void ReadCache::remember(const ColdPlace& place) {
   remembered_[hash & (remembered_.size() - 1)] = static_cast<uint32_t>(hash >> 32);
 }
 
-void ReadCache::fill(const ColdPlace& first, uint32_t count, const std::byte* data,
-                     bool sequential) {
+void ReadCache::fill(const ColdPlace& first, uint32_t count, const std::byte* data, bool bypass) {
   stats_.missed_blocks += count;
-  if (sequential) {
+  if (bypass) {
     stats_.bypassed_blocks += count;
     return;
   }

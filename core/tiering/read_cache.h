@@ -46,8 +46,8 @@ class ReadCache {
   Task<bool> read(ColdPlace first, uint32_t count, std::byte* out);
   // What read() gave for this block was wrong.
   void drop(const ColdPlace& place);
-  // They were read from the HDD and are good; `sequential` as note() said. The slot is pinned.
-  void fill(const ColdPlace& first, uint32_t count, const std::byte* data, bool sequential);
+  // They were read from the HDD and are good; `bypass`: they are not let in. The slot is pinned.
+  void fill(const ColdPlace& first, uint32_t count, const std::byte* data, bool bypass);
   void count_hits(uint32_t blocks) { stats_.hit_blocks += blocks; }
 
   ReadCacheStats stats() const;

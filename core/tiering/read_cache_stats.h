@@ -10,7 +10,7 @@ struct ReadCacheStats {
   uint64_t hit_blocks = 0;       // came from the cache
   uint64_t missed_blocks = 0;    // came from an HDD
   uint64_t filled_blocks = 0;    // of these, went into the cache
-  uint64_t bypassed_blocks = 0;  // of these, belonged to a sequential read
+  uint64_t bypassed_blocks = 0;  // of these, were not to go there: of sequential reads, or tier hdd
   uint64_t bad_blocks = 0;       // failed their checksum in the cache, and came from an HDD then
   uint64_t held_blocks = 0;      // now
   uint64_t room_blocks = 0;      // now, of the slots that it has

@@ -183,6 +183,27 @@ TEST_CASE("wrapped keys come back as they were, and impossible ones are refused"
   CHECK(refused({VolumeId{3}, {"a", std::vector<std::byte>(kWrappedKeyBytesMax + 1)}}));
 }
 
+TEST_CASE("tiers come back as they were, and unknown ones are refused") {
+  CatalogPayload payload{.next_volume = 9};
+  payload.tiers = {{VolumeId{3}, VolumeTier::kSsd}, {VolumeId{4}, VolumeTier::kAuto}};
+  const std::vector<std::byte> bytes = encode_catalog(payload);
+  const auto read = decode_catalog(bytes);
+  REQUIRE(read);
+  REQUIRE(read->tiers.size() == 2);
+  CHECK(read->tiers[0].volume == VolumeId{3});
+  CHECK(read->tiers[0].tier == VolumeTier::kSsd);
+  CHECK(read->tiers[1].tier == VolumeTier::kAuto);
+  // Byte by byte: other releases read it, too.
+  const std::vector<uint8_t> expected = {1, 0, 0, 0, 0, 0, 0, 0,   // tier
+                                         3, 0, 0, 0, 0, 0, 7, 0};  // volume, no name, kind, groups
+  for (size_t i = 0; i < expected.size(); ++i)
+    CHECK(static_cast<uint8_t>(bytes[sizeof(CatalogHeader) + i]) == expected[i]);
+  payload.tiers[1].tier = static_cast<VolumeTier>(3);
+  CHECK(!decode_catalog(encode_catalog(payload)));
+  payload.tiers[1] = {VolumeId{}, VolumeTier::kSsd};
+  CHECK(!decode_catalog(encode_catalog(payload)));
+}
+
 TEST_CASE("catalog records come back as they were, and names are held to the rule") {
   const CatalogPayload payload{
       .complete = true,

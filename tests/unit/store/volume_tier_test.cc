@@ -1,0 +1,146 @@
+// Volumes whose blocks stay on the SSD, or are not worth room there.
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "tests/unit/store/store_bench.h"
+
+namespace varve {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+constexpr uint32_t kHotSlots = 40;
+constexpr uint32_t kColdSlots = 14;
+constexpr uint64_t kColdBytes = kColdSegmentBytes * (kColdSlots + 1ull) + 64 * 1024;
+constexpr uint64_t kBlocks = 48;
+
+// A store with an HDD.
+struct Tiers {
+  Tiers() : bench(kHotSlots) {
+    REQUIRE(bench.format().ok());
+    REQUIRE(bench.open().ok());
+    REQUIRE(bench.add_hdd(kColdBytes).ok());
+  }
+  Result<VolumeInfo> set(VolumeId id, VolumeTier tier) {
+    return bench.run(bench.store().set_volume_tier(id, tier));
+  }
+  // What was written before and may sink sinks.
+  void press() {
+    const uint64_t count = bench.store().stats().hot_capacity_blocks * 3 / 2;
+    const VolumeId filler = bench.create("filler", count);
+    for (uint64_t block = 0; block < count; ++block)
+      REQUIRE(bench.write(filler, {block, 1}, 0xff).ok());
+    bench.settle();
+    REQUIRE(bench.remove(filler).ok());
+    bench.settle();
+  }
+  // Blocks that cannot be read without the HDD.
+  uint64_t count_cold(VolumeId volume) {
+    bench.hdd().set_power(false);
+    uint64_t cold = 0;
+    for (uint64_t block = 0; block < kBlocks; ++block) cold += bench.read(volume, block) < 0;
+    bench.hdd().set_power(true);
+    return cold;
+  }
+  uint64_t count_wrong(VolumeView view, uint64_t count, int fill) {
+    uint64_t wrong = 0;
+    for (uint64_t block = 0; block < count; ++block) wrong += bench.read(view, block) != fill;
+    return wrong;
+  }
+
+  StoreBench bench;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a volume with tier ssd stays on the SSD, across restarts, and sinks when it is changed") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const VolumeId kept = bench.create("kept", kBlocks);
+  const VolumeId other = bench.create("other", kBlocks);
+  const Result<VolumeInfo> info = tiers.set(kept, VolumeTier::kSsd);
+  REQUIRE(info.ok());
+  CHECK(info->tier == VolumeTier::kSsd);
+  for (uint64_t block = 0; block < kBlocks; ++block) {
+    REQUIRE(bench.write(kept, {block, 1}, 1).ok());
+    REQUIRE(bench.write(other, {block, 1}, 2).ok());
+  }
+  tiers.press();
+  CHECK(tiers.count_cold(kept) == 0);
+  CHECK(tiers.count_cold(other) > kBlocks / 2);
+  bench.close();
+  REQUIRE(bench.open().ok());
+  CHECK(bench.store().find_volume("kept")->tier == VolumeTier::kSsd);
+  CHECK(bench.store().find_volume("other")->tier == VolumeTier::kAuto);
+  tiers.press();
+  CHECK(tiers.count_cold(kept) == 0);
+  REQUIRE(tiers.set(kept, VolumeTier::kAuto).ok());
+  tiers.press();
+  CHECK(tiers.count_cold(kept) > kBlocks / 2);
+  CHECK(tiers.count_wrong(kept, kBlocks, 1) == 0);
+  CHECK(tiers.count_wrong(other, kBlocks, 2) == 0);
+}
+
+TEST_CASE("volumes that stay on the SSD have room there together, or are refused in words") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const uint64_t blocks = bench.store().stats().hot_capacity_blocks;
+  const VolumeId large = bench.create("large", blocks);
+  const VolumeId half = bench.create("half", blocks / 3);
+  const VolumeId more = bench.create("more", blocks / 3);
+  const Status refused = tiers.set(large, VolumeTier::kSsd).status();
+  CHECK(refused.code() == ErrorCode::kInvalidArgument);
+  CHECK_THAT(std::string(refused.message()), ContainsSubstring("it has room for"));
+  CHECK(bench.store().find_volume("large")->tier == VolumeTier::kAuto);
+  CHECK(tiers.set(half, VolumeTier::kSsd).ok());
+  CHECK(tiers.set(half, VolumeTier::kSsd).ok());
+  CHECK(tiers.set(more, VolumeTier::kSsd).status().code() == ErrorCode::kInvalidArgument);
+  REQUIRE(bench.remove(half).ok());
+  CHECK(tiers.set(more, VolumeTier::kSsd).ok());
+  CHECK(tiers.set(large, VolumeTier::kHdd).ok());
+  CHECK(tiers.set(half, VolumeTier::kHdd).status().code() == ErrorCode::kNotFound);
+}
+
+TEST_CASE("where too much is to stay on the SSD, it sinks rather than hold writers up") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const uint64_t count = bench.store().stats().hot_capacity_blocks / 3;
+  const VolumeId kept = bench.create("kept", count);
+  REQUIRE(tiers.set(kept, VolumeTier::kSsd).ok());
+  std::vector<SnapshotInfo> cuts;
+  for (uint8_t round = 1; round <= 5; ++round) {
+    for (uint64_t block = 0; block < count; ++block)
+      REQUIRE(bench.write(kept, {block, 1}, round).ok());
+    const auto cut = bench.snapshot({kept}, "s" + std::to_string(round));
+    REQUIRE(cut.ok());
+    cuts.push_back(cut->front());
+  }
+  bench.settle();
+  CHECK(bench.store().stats().demoted_blocks_written > 0);
+  for (uint8_t round = 1; round <= 5; ++round)
+    CHECK(tiers.count_wrong({kept, cuts[round - 1].generation}, count, round) == 0);
+}
+
+TEST_CASE("reads of a volume with tier hdd bring nothing into the read cache") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const VolumeId volume = bench.create("a", kBlocks);
+  REQUIRE(bench.write(volume, {0, kBlocks}, 7).ok());
+  tiers.press();
+  REQUIRE(tiers.set(volume, VolumeTier::kHdd).ok());
+  for (int round = 0; round < 4; ++round) {
+    CHECK(tiers.count_wrong(volume, kBlocks, 7) == 0);
+    bench.settle();
+  }
+  CHECK(bench.store().stats().read_cache.missed_blocks > kBlocks);
+  CHECK(bench.store().stats().read_cache.held_blocks == 0);
+  REQUIRE(tiers.set(volume, VolumeTier::kAuto).ok());
+  for (int round = 0; round < 4; ++round) {
+    CHECK(tiers.count_wrong(volume, kBlocks, 7) == 0);
+    bench.settle();
+  }
+  CHECK(bench.store().stats().read_cache.held_blocks > 0);
+}
+
+}  // namespace varve
