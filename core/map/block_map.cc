@@ -336,10 +336,14 @@ bool BlockMap::mark_good(VolumeId id, uint64_t block, uint32_t slot, uint32_t po
 
 void BlockMap::count(VolumeMap* volume, const BlockState& state) {
   if (state.kind == BlockKind::kNone) return;
-  if (is_damaged(state.kind)) ++damaged_blocks_;
+  if (is_damaged(state.kind)) {
+    ++damaged_blocks_;
+    ++volume->damaged_blocks;
+  }
   if (state.kind != BlockKind::kZero) ++volume->used_blocks;
   if (takes_block(state.kind)) {
     ++live_blocks_;
+    ++volume->live_blocks;
     slots_.add_live(state.slot, 1, 0);
   } else {
     ++live_marks_;
@@ -349,10 +353,14 @@ void BlockMap::count(VolumeMap* volume, const BlockState& state) {
 
 void BlockMap::discount(VolumeMap* volume, const BlockState& state) {
   if (state.kind == BlockKind::kNone) return;
-  if (is_damaged(state.kind)) --damaged_blocks_;
+  if (is_damaged(state.kind)) {
+    --damaged_blocks_;
+    if (volume != nullptr) --volume->damaged_blocks;
+  }
   if (volume != nullptr && state.kind != BlockKind::kZero) --volume->used_blocks;
   if (takes_block(state.kind)) {
     --live_blocks_;
+    if (volume != nullptr) --volume->live_blocks;
     slots_.drop_live(state.slot, 1, 0);
   } else {
     --live_marks_;

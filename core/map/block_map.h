@@ -64,6 +64,14 @@ class BlockMap {
     const VolumeMap* const volume = find(id);
     return volume == nullptr ? 0 : volume->used_blocks;
   }
+  uint64_t damaged_blocks(VolumeId id) const {
+    const VolumeMap* const volume = find(id);
+    return volume == nullptr ? 0 : volume->damaged_blocks;
+  }
+  uint64_t live_blocks(VolumeId id) const {
+    const VolumeMap* const volume = find(id);
+    return volume == nullptr ? 0 : volume->live_blocks;
+  }
 
   // Takes an entry of segment `slot` into account. `crcs` has one checksum per data block.
   void apply(const Entry& entry, uint32_t slot, const uint32_t* crcs);

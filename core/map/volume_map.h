@@ -84,7 +84,9 @@ class VolumeMap {
   // Gives up one extent that holds something, or nothing when the map is empty.
   std::unique_ptr<Extent> take_extent();
 
-  uint64_t used_blocks = 0;  // blocks that hold data, of all versions; kept by BlockMap
+  uint64_t used_blocks = 0;     // blocks that hold data, of all versions; kept by BlockMap
+  uint64_t live_blocks = 0;     // of these, lie in a slot, good or bad; the same
+  uint64_t damaged_blocks = 0;  // of these, known to be damaged; the same
 
  private:
   VersionPlace find_seen(const Leaf& leaf, uint32_t index, Generation view) const;

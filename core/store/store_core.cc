@@ -175,8 +175,7 @@ uint64_t StoreCore::capacity_blocks() const {
 }
 
 uint64_t StoreCore::user_live_blocks() const {
-  // What is used may be damaged, and then is not live.
-  return map_.live_blocks() - std::min(map_.live_blocks(), map_.used_blocks(kIndexVolume));
+  return map_.live_blocks() - map_.live_blocks(kIndexVolume);
 }
 
 uint64_t StoreCore::taken_blocks() const {
@@ -198,7 +197,8 @@ StoreStats StoreCore::stats() const {
           .live_blocks = user_live_blocks(),
           .pending_blocks = pending_blocks_,
           .write_limit_blocks = write_limit_blocks(),
-          .damaged_blocks = map_.damaged_blocks(),
+          // An index of an HDD has a copy, with which it is mended.
+          .damaged_blocks = map_.damaged_blocks() - map_.damaged_blocks(kIndexVolume),
           .repaired_blocks = repaired_blocks_,
           .scrub = scrubber_.stats(),
           .read_cache = cache_.stats(),

@@ -176,7 +176,7 @@ TEST_CASE("what a plugin refuses is told in its words") {
   const auto refused = PluginTransport::create(*library, {&option, 1}, 0);
   CHECK(refused.status().message() ==
         "keepalive: unknown option; known are keepalive_s, user_timeout_ms, connect_timeout_ms, "
-        "allow_plaintext");
+        "allow_plaintext, kernel_tls");
   auto transport = PluginTransport::create(*library, {}, 0);
   REQUIRE(transport.ok());
   CHECK((*transport)->listen("0.0.0.0:0").status().message() ==
