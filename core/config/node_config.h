@@ -91,9 +91,10 @@ struct NodeConfig {
 inline constexpr size_t kTransportConfigsMax = 4;
 
 struct ConfigError {
-  TomlPlace place;      // line 0: the file as a whole
-  std::string key;      // "disk_group.path"; empty where no key is to blame
-  std::string message;  // what is wrong, what is allowed
+  TomlPlace place;        // line 0: the file as a whole
+  std::string key;        // "disk_group.path"; empty where no key is to blame
+  std::string message;    // what is wrong, what is allowed
+  bool may_pass = false;  // it is of the machine as it is now, not of the file
 };
 
 // "file:line:column: key: message".

@@ -2,7 +2,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <algorithm>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -80,8 +82,10 @@ void check_tls(CheckedConfig& checked, std::vector<ConfigError>& errors) {
     errors.push_back({{}, "node.admin_token_file", std::string(opened.message())});
 }
 
-// Nothing when the config is bad; the errors have then been printed, all of them.
-std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
+// Nothing when the config is bad; the errors have then been printed, all of them. `exit_code` says
+// whether the machine may be to blame, as with an address that it does not have yet.
+std::unique_ptr<CheckedConfig> load_config(const std::string& path, int& exit_code) {
+  exit_code = kExitBadConfig;
   const Result<std::string> content = read_config_file(path);
   if (!content.ok()) {
     print(stderr, text(content.status().message(), "\n"));
@@ -111,6 +115,9 @@ std::unique_ptr<CheckedConfig> load_config(const std::string& path) {
   for (const ConfigError& error : reading.errors) {
     print(stderr, text(config_error_text(path, error), "\n"));
   }
+  if (std::all_of(reading.errors.begin(), reading.errors.end(),
+                  [](const ConfigError& error) { return error.may_pass; }))
+    exit_code = kExitFailed;
   return reading.errors.empty() ? std::move(checked) : nullptr;
 }
 
@@ -165,15 +172,17 @@ int run(const DaemonArguments& arguments) {
     case Action::kDescribePlugin:
       return describe_plugin(arguments.plugin_path);
     case Action::kCheck: {
-      const auto checked = load_config(arguments.config_path);
+      int ignored = 0;
+      const auto checked = load_config(arguments.config_path, ignored);
       if (checked == nullptr) return kExitBadConfig;
       if (checked->cluster) print(stdout, checked->cluster->transports_found());
       print(stdout, text(arguments.config_path, ": ok\n"));
       return kExitClean;
     }
     case Action::kServe: {
-      auto checked = load_config(arguments.config_path);
-      return checked ? serve(std::move(*checked)) : kExitBadConfig;
+      int exit_code = 0;
+      auto checked = load_config(arguments.config_path, exit_code);
+      return checked ? serve(std::move(*checked)) : exit_code;
     }
   }
   return kExitFailed;

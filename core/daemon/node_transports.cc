@@ -50,11 +50,7 @@ void NodeTransports::load(const std::string& plugin_directory, const NodeConfig&
     One& one = all_.emplace_back();
     one.name = wanted.name;
     const Result<std::string> listen = own_address(wanted);
-    if (!listen.ok()) {
-      fail(errors, wanted.place, "transport.listen", listen.status().message());
-      continue;
-    }
-    one.listen = *listen;
+    one.listen = listen.ok() ? *listen : wanted.network->to_text();
     auto library = PluginLibrary::open(plugin_path(plugin_directory, wanted.plugin));
     Status status = library.status();
     if (library.ok()) status = (*library)->need_kind(VARVE_KIND_TRANSPORT);
@@ -70,7 +66,9 @@ void NodeTransports::load(const std::string& plugin_directory, const NodeConfig&
       continue;
     }
     auto made = PluginTransport::create(*one.library, wanted.options, 0);
-    if (made.ok()) {
+    if (made.ok() && !listen.ok()) {
+      one.problem = text("listen: ", listen.status().message());
+    } else if (made.ok()) {
       one.transport = std::move(*made);
       any = true;
     } else if (made.code() == ErrorCode::kInvalidArgument) {
@@ -85,7 +83,8 @@ void NodeTransports::load(const std::string& plugin_directory, const NodeConfig&
     if (any)
       log_error("transport", text(one.name, " is NOT used: ", one.problem));
     else
-      fail(errors, config.transports.front().place, text("transport ", one.name), one.problem);
+      errors.push_back({config.transports.front().place, text("transport ", one.name), one.problem,
+                        /*may_pass=*/true});
   }
 }
 

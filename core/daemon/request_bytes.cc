@@ -22,6 +22,16 @@ std::string_view trimmed(std::string_view words) {
   return words.substr(first, words.find_last_not_of(kBlank) - first + 1);
 }
 
+// Lines end in CR LF and nothing else does: other readers take a lone LF for the end of a line, and
+// would see headers that this one does not.
+bool has_odd_line_ends(std::string_view head) {
+  for (size_t i = 0; i < head.size(); ++i) {
+    const bool after_cr = i > 0 && head[i - 1] == '\r';
+    if (head[i] == '\0' || (head[i] == '\n') != after_cr) return true;
+  }
+  return false;
+}
+
 RequestBytes refused(int status, const char* why) {
   RequestBytes request;
   request.status = status;
@@ -39,6 +49,8 @@ RequestBytes look_at_request(std::string_view bytes) {
   }
   RequestBytes request;
   request.head_bytes = end + kHeadEnd.size();
+  if (has_odd_line_ends(bytes.substr(0, request.head_bytes)))
+    return refused(400, "the lines of the head must end in CR LF");
   std::optional<size_t> length;
   // The first line is the request itself.
   for (size_t at = bytes.find(kLineEnd); at < end; at = bytes.find(kLineEnd, at + 1)) {

@@ -24,7 +24,16 @@ std::optional<uint32_t> SlotTable::acquire(StreamKind stream, uint8_t moves) {
   if (unread == free_.end())
     unread = std::find_if(free_.begin(), free_.end(),
                           [this](uint32_t slot) { return slots_[slot].pins == 0; });
-  if (unread == free_.end()) return {};
+  if (unread == free_.end()) {
+    // Readers of the read cache may never leave a slot alone: none comes to this one any more.
+    const auto lent =
+        std::find_if(free_.begin(), free_.end(), [this](uint32_t slot) { return at(slot).lent; });
+    if (lent == free_.end()) return {};
+    const uint32_t wanted = *lent;
+    take_back(wanted);
+    lent_taken_(wanted);
+    return {};
+  }
   const uint32_t index = *unread;
   free_.erase(unread);
   Slot& slot = slots_[index];

@@ -127,7 +127,7 @@ Status PeerServer::greet(ConnectionId connection, Client& client, const Message&
   return {};
 }
 
-// The oldest goes.
+// The oldest goes of those that carry no requests, if there is one.
 void PeerServer::limit_connections(NodeId node) {
   size_t count = 0;
   std::pair<const ConnectionId, Client>* oldest = nullptr;
@@ -135,7 +135,8 @@ void PeerServer::limit_connections(NodeId node) {
     const Client& client = entry.second;
     if (client.state != State::kReady || client.node != node) continue;
     ++count;
-    if (oldest == nullptr || client.greeted < oldest->second.greeted) oldest = &entry;
+    const auto age = [](const Client& one) { return std::pair(one.used, one.greeted); };
+    if (oldest == nullptr || age(client) < age(oldest->second)) oldest = &entry;
   }
   if (count > kConnectionsOfNodeMax) close(oldest->first, oldest->second, "it has newer ones");
 }

@@ -253,6 +253,7 @@ Status StoreCore::plan_volume_drop(VolumeId id, CatalogPayload& change) const {
   if (!snapshots.empty()) {  // clones show the rest of it
     LineageRecord& lineage = change.lineages.emplace_back(catalog_.lineage(id));
     lineage.headless = true;
+    if (catalog_.tier(id) != VolumeTier::kAuto) change.tiers.push_back({id, VolumeTier::kAuto});
     return {};
   }
   for (VolumeId next = id; next != VolumeId{};) {

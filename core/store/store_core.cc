@@ -144,7 +144,8 @@ Task<Result<VolumeInfo>> StoreCore::resize_volume(VolumeId id, uint64_t size_byt
   else
     status = co_await catalog_.grow(id, blocks);
   const VolumeRecord* const record = catalog_.find(id);
-  if (status.ok() && record != nullptr) map_.add_volume(id, record->blocks, record->groups);
+  if (status.ok() && record != nullptr)
+    map_.add_volume(id, VARVE_MUTANT(kGrowBeforeDurable) ? blocks : record->blocks, record->groups);
   leave();
   if (!status.ok()) co_return status;
   if (record == nullptr) co_return ErrorCode::kNotFound;
@@ -197,8 +198,9 @@ StoreStats StoreCore::stats() const {
           .live_blocks = user_live_blocks(),
           .pending_blocks = pending_blocks_,
           .write_limit_blocks = write_limit_blocks(),
-          // An index of an HDD has a copy, with which it is mended.
-          .damaged_blocks = map_.damaged_blocks() - map_.damaged_blocks(kIndexVolume),
+          // An index of an HDD has a copy, with which it is mended; but if that is bad, too.
+          .damaged_blocks = map_.damaged_blocks() - map_.damaged_blocks(kIndexVolume) +
+                            tier_.indexes().lost_count(),
           .repaired_blocks = repaired_blocks_,
           .scrub = scrubber_.stats(),
           .read_cache = cache_.stats(),

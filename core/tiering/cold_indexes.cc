@@ -75,6 +75,7 @@ Task<Status> ColdIndexes::write(uint32_t slot, const AlignedBuffer& index) {
   std::vector<uint32_t> crcs(count);
   crc32c_blocks(index.data(), count, crcs.data());
   const uint64_t first = writer_.geometry().index_block(slot);
+  lost_.erase(slot);
   VARVE_CO_TRY(co_await write_blocks(first, 1, count, index.data(), crcs.data()));
   co_return co_await write_blocks(first, 0, 1, index.data(), crcs.data());
 }
@@ -171,13 +172,21 @@ void ColdIndexes::note_damage(uint64_t block) {
   writer_.slots().changed().wake_all();
 }
 
+size_t ColdIndexes::lost_count() const {
+  return static_cast<size_t>(
+      std::count_if(lost_.begin(), lost_.end(), [this](uint32_t slot) { return in_force(slot); }));
+}
+
 Task<Status> ColdIndexes::mend() {
   while (!damaged_.empty()) {
     const uint32_t slot = damaged_.back();
     damaged_.pop_back();
     if (!in_force(slot)) continue;
     const Result<Found> copy = co_await read_copy(slot);
-    if (!copy.ok()) continue;  // who reads it next says so again
+    if (!copy.ok()) {  // who reads it next says so again
+      lost_.insert(slot);
+      continue;
+    }
     const AlignedBuffer index = encode(slot, (*copy)->generation, (*copy)->content);
     const Status status = co_await write(slot, index);
     if (status.ok()) continue;

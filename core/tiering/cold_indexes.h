@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/base/aligned_buffer.h"
@@ -42,6 +43,8 @@ class ColdIndexes {
   void note_damage(uint64_t block);
   // Writes again what is damaged, as far as the copy is good.
   Task<Status> mend();
+  // Indexes in force of which neither the blocks on the SSD nor the copy can be read.
+  size_t lost_count() const;
   // Where indexes go, and what else the HDDs have to say to the log.
   LogStream& stream() const;
 
@@ -58,6 +61,7 @@ class ColdIndexes {
   LogWriter& writer_;
   BlockMap& map_;
   std::vector<uint32_t> damaged_;  // slots whose index is known from its copy only
+  std::set<uint32_t> lost_;        // slots of whose index mend() found no good copy
   Sequence next_sequence_ = 1;
 };
 

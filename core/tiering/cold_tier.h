@@ -34,6 +34,7 @@ class ColdTier {
   ~ColdTier();
 
   ColdIndexes& indexes() { return indexes_; }
+  const ColdIndexes& indexes() const { return indexes_; }
 
   // The slots of all HDDs are in the geometry, the slot table and the map, and the log was
   // replayed: takes the indexes into account. `take` gets the content of each slot. kDamaged.

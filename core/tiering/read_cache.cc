@@ -94,6 +94,8 @@ Task<bool> ReadCache::read(ColdPlace first, uint32_t count, std::byte* out) {
   TaskGroup reads(writer_.runtime().ready);
   for (const Piece& piece : pieces) reads.start(read_piece(piece, &good));
   co_await reads.done();
+  // What the SSD cannot read is not tried again.
+  for (uint32_t i = 0; i < count && !good; ++i) drop(first + i);
   co_return good;
 }
 
@@ -166,7 +168,7 @@ Task<bool> ReadCache::write_gathered() {
   gathered_ = 0;
   if (gathered_first_ + 1 >= writer_.geometry().slot_blocks()) slot_ = kNoSlot;
   if (!status.ok()) {
-    give_up_slot(slot);
+    if (writer_.slots().at(slot).lent) give_up_slot(slot);
     write_failed();
   }
   writer_.slots().unpin(slot);
@@ -183,11 +185,13 @@ Task<bool> ReadCache::take_slot() {
   slots.pin(*slot);
   const Status status = co_await write_header(*slot);
   slots.unpin(*slot);
+  // A stream may have wanted it meanwhile.
+  const bool lent = slots.at(*slot).lent;
   if (!status.ok()) {
-    slots.take_back(*slot);
+    if (lent) slots.take_back(*slot);
     write_failed();
-    co_return false;
   }
+  if (!status.ok() || !lent) co_return false;
   // The slot's former content can no longer come back.
   slots.at(*slot).data_sequences = {};
   index_.add_slot(*slot);
@@ -235,7 +239,7 @@ void ReadCache::give_up_slot(uint32_t slot) {
 
 void ReadCache::slot_taken(uint32_t slot) {
   if (VARVE_MUTANT(kKeepTakenCacheSlot)) return;
-  std::erase(lent_, slot);
+  if (std::erase(lent_, slot) == 0) return;  // its header is on its way: take_slot() will see it
   for (const ColdPlace& place : index_.drop_slot(slot)) remember(place);
   if (slot != slot_) return;
   slot_ = kNoSlot;

@@ -156,7 +156,7 @@ TEST_CASE("an empty file becomes a store with a write-ahead log") {
 
 // As the daemons of a new cluster on one machine do.
 TEST_CASE("several clients may make a store at once") {
-  constexpr int kRounds = 100, kClients = 4;
+  constexpr int kRounds = 20, kClients = 4;
   SqliteBench bench;
   std::array<std::string, kClients> wrong;
   const auto remove_store = [&]() noexcept {

@@ -19,7 +19,7 @@ suite=${BUILD:-$(dirname "${BASH_SOURCE[0]}")/../../../build/release}/bin/confor
 [[ -n $two ]] || exec "$suite" "$@"
 
 coproc server { exec setpriv --pdeathsig KILL "$suite" --serve-side 127.0.0.1:0; }
-trap 'kill "$server_PID"' EXIT
+trap 'kill ${server_PID:-} 2>/dev/null || true' EXIT
 read -r _ _ _ VARVE_TRANSPORT_REMOTE <&"${server[0]}"
 export VARVE_TRANSPORT_REMOTE
 "$suite" "$@"

@@ -34,6 +34,9 @@ TEST_CASE("what cannot be waited for is refused at once") {
   CHECK(status("Content-Length: 4\r\nContent-Length: 4") == 0);
   CHECK(status("Transfer-Encoding: chunked") == 411);
   CHECK(status("Range: bytes=0-,0-") == 400);
+  CHECK(status("X: a\nRange: bytes=0-,0-") == 400);
+  CHECK(status("X: a\rRange: bytes=0-,0-") == 400);
+  CHECK(status(std::string("X: a\0b", 6)) == 400);
   CHECK(look_at_request(std::string(kRequestHeadBytesMax - 1, 'x')).status == 0);
   CHECK(look_at_request(std::string(kRequestHeadBytesMax, 'x')).status == 431);
 }

@@ -1,6 +1,7 @@
 #include "core/log/slot_table.h"
 
 #include <catch2/catch_test_macros.hpp>
+#include <vector>
 
 namespace varve {
 namespace {
@@ -57,6 +58,21 @@ TEST_CASE("what lies in a freed slot is remembered until the slot is written aga
   bench.slots.set_sealed(0);
   CHECK(bench.slots.data_sequences(1).volumes == 17);
   CHECK(bench.slots.data_sequences(0).volumes == kNoSequence);
+}
+
+TEST_CASE("a stream gets a slot that was lent, though somebody always reads from it") {
+  Bench bench(2);
+  std::vector<uint32_t> taken;
+  bench.slots.set_lent_taken([&](uint32_t slot) { taken.push_back(slot); });
+  const uint32_t lent = *bench.slots.lend(2);
+  bench.slots.pin(lent);
+  CHECK(*bench.slots.acquire(StreamKind::kUser) == 1 - lent);
+  CHECK_FALSE(bench.slots.acquire(StreamKind::kUser));
+  CHECK(taken == std::vector{lent});
+  CHECK_FALSE(bench.slots.at(lent).lent);
+  CHECK(bench.slots.lent_count() == 0);
+  bench.slots.unpin(lent);
+  CHECK(*bench.slots.acquire(StreamKind::kUser) == lent);
 }
 
 }  // namespace varve
