@@ -14,10 +14,6 @@ namespace {
 
 constexpr uint32_t kWindowBlocks = 256;  // 1 MiB: one read, one batch
 
-uint32_t free_low(uint32_t slot_count) {
-  return LogWriter::floor_slots(StreamKind::kUser) + 1 + std::clamp(slot_count / 100, 1u, 64u);
-}
-
 // Block `i` of a move with data, as a move of its own.
 Append single_block(const Append& move, uint32_t i) {
   Append single = move;
@@ -32,11 +28,7 @@ Append single_block(const Append& move, uint32_t i) {
 }  // namespace
 
 Cleaner::Cleaner(LogWriter& writer, BlockMap& map)
-    : writer_(writer),
-      map_(map),
-      free_low_(free_low(writer.slots().count())),
-      free_high_(free_low_ + std::clamp(writer.slots().count() / 200, 1u, 32u)),
-      tasks_(writer.runtime().ready) {}
+    : writer_(writer), map_(map), tasks_(writer.runtime().ready) {}
 
 Cleaner::~Cleaner() = default;
 
@@ -54,7 +46,7 @@ Task<void> Cleaner::run() {
   SlotTable& slots = writer_.slots();
   bool working = false;
   while (!stopping_ && !writer_.failed()) {
-    working = slots.free_count() < (working ? free_high_ : free_low_) + slots.cache_share();
+    working = slots.free_count() < enough_slots(working);
     if (!working) {
       co_await slots.changed().wait();
       continue;
@@ -78,10 +70,19 @@ Task<void> Cleaner::run() {
   }
 }
 
+uint32_t Cleaner::enough_slots(bool working) const {
+  const uint32_t low = LogWriter::floor_slots(StreamKind::kUser) +
+                       writer_.geometry().runway_slots() + writer_.slots().cache_share();
+  return working ? low + std::clamp(writer_.geometry().slot_count / 200, 1u, 32u) : low;
+}
+
 Task<Status> Cleaner::clean_pinned(uint32_t victim) {
   writer_.slots().pin(victim);
   writer_.slots().at(victim).cleaning = true;
+  writer_.pacer().begin_reclaiming();
   const Status status = co_await clean(victim);
+  writer_.pacer().end_reclaiming();
+  writer_.slots().set_reclaimed(victim, 0);
   writer_.slots().at(victim).cleaning = false;
   writer_.slots().unpin(victim);
   co_return status;
@@ -104,8 +105,13 @@ Task<Status> Cleaner::clean(uint32_t victim) {
     // in the next window hides once a snapshot is gone.
     const DataSequences forget_below =
         VARVE_MUTANT(kDropTrimMemory) ? DataSequences() : writer_.slots().data_sequences(victim);
+    const uint64_t began_ns = writer_.runtime().clock.monotonic_ns();
     Window window = collect(victim, *footer, entry_index, crc_index, forget_below);
-    if (!window.moves.empty()) VARVE_CO_TRY(co_await move(victim, std::move(window)));
+    const bool works = !window.moves.empty();
+    if (works) VARVE_CO_TRY(co_await move(victim, std::move(window)));
+    const uint64_t all = uint64_t{writer_.geometry().dense_blocks()} * entry_index;
+    writer_.slots().set_reclaimed(victim, static_cast<uint32_t>(all / footer->entries.size()));
+    if (works && !stopping_) co_await writer_.rest(began_ns);
   }
   ++stats_.segments_cleaned;
   co_return Status();

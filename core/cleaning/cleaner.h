@@ -40,6 +40,8 @@ class Cleaner {
   };
 
   Task<void> run();
+  // Free slots, beside the read cache's share, that it begins below or, when it works, ends at.
+  uint32_t enough_slots(bool working) const;
   // The victim is not reused before its cleaning has ended.
   Task<Status> clean_pinned(uint32_t victim);
   Task<Status> clean(uint32_t victim);
@@ -62,9 +64,6 @@ class Cleaner {
 
   LogWriter& writer_;
   BlockMap& map_;
-  // Both beside the read cache's share:
-  const uint32_t free_low_;   // clean below this many free slots
-  const uint32_t free_high_;  // stop at this many
   CleaningStats stats_;
   bool stopping_ = false;
   TaskGroup tasks_;

@@ -76,6 +76,23 @@ struct Geometry {
     return uint64_t{slot - slot_count} * cold_index_stride(cold_slot_blocks());
   }
 
+  // Room, in slots beside those that users leave to others, above which they write as fast as they
+  // can and below which cleaning begins; small devices make do with less.
+  uint32_t runway_slots() const {
+    const uint32_t most = std::max(2u, slot_count / (cold.empty() ? 16 : 8));
+    return std::min(moving_slots() + free_runway_slots(), most);
+  }
+  // Of these, what is left when users write no more than is won back.
+  uint32_t held_back_slots() const {
+    return runway_slots() * moving_slots() / (moving_slots() + free_runway_slots());
+  }
+  // Slots that count as room though users cannot write there yet: the open ones of blocks that are
+  // moved, one that is being cleaned, those that sink to an HDD together.
+  uint32_t moving_slots() const {
+    return relocated_streams + 1 + (cold.empty() ? 0 : cold_segment_bytes / segment_bytes + 1);
+  }
+  uint32_t free_runway_slots() const { return std::clamp(slot_count / 100, 3u, 64u); }
+
   uint32_t stream_count() const { return relocated_streams + 2; }  // of user and catalog one each
   // Slots that hold no sellable data: the reserves, the open segment of each stream, and one more
   // that is being sealed.

@@ -54,6 +54,12 @@ bool LogStream::has_room(uint32_t data_blocks) const {
   return segment_ != nullptr && fits(1, data_blocks);
 }
 
+uint32_t LogStream::room_blocks() const {
+  if (segment_ == nullptr) return 0;
+  const uint32_t dense = writer_.geometry().dense_blocks();
+  return dense - std::min(dense, segment_->used_blocks);
+}
+
 UnsealedSegment* LogStream::detach_segment() {
   return std::exchange(segment_, nullptr);
 }
@@ -67,7 +73,14 @@ bool LogStream::must_wait() const {
   return batches_in_flight_ >= (full ? most * kFullBatchesFactor : most);
 }
 
+// Users' batches only: what others write makes room.
+uint64_t LogStream::pace_ns() {
+  if (kind_ != StreamKind::kUser) return 0;
+  return writer_.pacer().wait_ns(writer_.user_room_blocks(), writer_.room_range());
+}
+
 Task<void> LogStream::run() {
+  Runtime& runtime = writer_.runtime();
   while (true) {
     if (queue_.empty()) {
       if (stopping_ && flights_.empty()) break;
@@ -76,6 +89,8 @@ Task<void> LogStream::run() {
       fail_queue(ErrorCode::kIoError);
     } else if (must_wait()) {
       co_await work_.wait();
+    } else if (const uint64_t wait_ns = pace_ns(); wait_ns > 0) {
+      co_await work_.wait_until(runtime.timers, runtime.clock.monotonic_ns() + wait_ns);
     } else if (segment_ != nullptr && fits(1, queue_.front().entry.data_blocks())) {
       start_batch();
     } else {
@@ -191,6 +206,7 @@ void LogStream::lay_out(Flight& flight, uint32_t entry_count, uint32_t data_bloc
                       std::span(footer.crcs).subspan(first_crc), writer_.geometry().seed,
                       flight.buffer.span().first(header_bytes));
   writer_.stats().header_blocks += header_blocks;
+  if (kind_ == StreamKind::kUser) writer_.pacer().took(position - segment.used_blocks);
   segment.used_blocks = position;
   flight.end_block = position;
   flight.bytes = header_bytes + static_cast<uint64_t>(data_blocks) * kBlockBytes;

@@ -43,6 +43,9 @@ class LogStream {
 
   // Whether a run of `data_blocks` fits into the open segment.
   bool has_room(uint32_t data_blocks) const;
+  StreamKind kind() const { return kind_; }
+  // What the open segment can still take, about.
+  uint32_t room_blocks() const;
   // The open segment is left as it is, unsealed; the next append opens another. May be null.
   UnsealedSegment* detach_segment();
 
@@ -65,6 +68,8 @@ class LogStream {
 
   Task<void> run();
   bool must_wait() const;
+  // How long the next batch waits to leave room to others.
+  uint64_t pace_ns();
   Task<Status> open_segment();
   // No batch follows in the open segment, if there is one.
   void finish_segment();

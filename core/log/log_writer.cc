@@ -16,6 +16,7 @@ LogWriter::LogWriter(Runtime& runtime, BlockDevice& device, const Geometry& geom
       sink_(sink),
       batches_in_flight_max_(batches_in_flight_max),
       unsealed_removed_(runtime.ready),
+      pacer_(runtime.clock),
       tasks_(runtime.ready) {
   streams_.push_back(std::make_unique<LogStream>(*this, StreamKind::kUser, uint8_t{0}));
   streams_.push_back(std::make_unique<LogStream>(*this, StreamKind::kCatalog, uint8_t{0}));
@@ -56,6 +57,26 @@ Task<Result<uint32_t>> LogWriter::acquire_slot(StreamKind stream, uint8_t moves)
     slots_.changed().wake_all();
     co_await slots_.freed().wait();
   }
+}
+
+int64_t LogWriter::user_room_blocks() const {
+  const auto dense = static_cast<int64_t>(geometry_.dense_blocks());
+  const int64_t slots = int64_t{slots_.free_count()} - floor_slots(StreamKind::kUser);
+  int64_t room = slots * dense + static_cast<int64_t>(slots_.reclaimed_blocks());
+  for (const auto& stream : streams_)
+    if (stream->kind() != StreamKind::kCatalog) room += stream->room_blocks();
+  return room;
+}
+
+RoomRange LogWriter::room_range() const {
+  const int64_t dense = geometry_.dense_blocks();
+  return {.low = geometry_.held_back_slots() * dense, .high = geometry_.runway_slots() * dense};
+}
+
+Task<void> LogWriter::rest(uint64_t began_ns) {
+  const uint64_t now_ns = runtime_.clock.monotonic_ns();
+  const uint64_t rest_ns = SpacePacer::rest_ns(now_ns - began_ns, user_room_blocks(), room_range());
+  if (rest_ns > 0) co_await runtime_.timers.until(now_ns + rest_ns);
 }
 
 void LogWriter::set_cleaning_stalled(bool stalled) {

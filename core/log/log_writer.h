@@ -15,6 +15,7 @@
 #include "core/log/append.h"
 #include "core/log/geometry.h"
 #include "core/log/slot_table.h"
+#include "core/log/space_pacer.h"
 #include "core/runtime/runtime.h"
 #include "core/runtime/task_group.h"
 
@@ -57,6 +58,15 @@ class LogWriter {
   const LogStats& stats() const { return stats_; }
   TaskGroup& tasks() { return tasks_; }
   uint32_t batches_in_flight_max() const { return batches_in_flight_max_; }
+
+  // How fast users may write, and how hard the cleaner works.
+  SpacePacer& pacer() { return pacer_; }
+  // What users can still write, with what is being reclaimed as far as that has come. Negative:
+  // less is free than what is kept for others.
+  int64_t user_room_blocks() const;
+  RoomRange room_range() const;
+  // Lets others work after a piece of reclaiming, which began then.
+  Task<void> rest(uint64_t began_ns);
 
   // The stream of users or of the catalog.
   LogStream& stream(StreamKind kind) { return *streams_[kind == StreamKind::kUser ? 0 : 1]; }
@@ -106,6 +116,7 @@ class LogWriter {
   bool stopping_ = false;
   bool cleaning_stalled_ = false;
   std::function<bool()> relief_;
+  SpacePacer pacer_;
   TaskGroup tasks_;
 };
 

@@ -78,8 +78,16 @@ void SlotTable::take_back(uint32_t index) {
   --lent_count_;
 }
 
+void SlotTable::set_reclaimed(uint32_t index, uint32_t blocks) {
+  Slot& slot = slots_[index];
+  if (slot.state != SlotState::kSealed) blocks = 0;  // it is free by now
+  reclaimed_blocks_ += blocks;
+  reclaimed_blocks_ -= std::exchange(slot.reclaimed_blocks, blocks);
+}
+
 void SlotTable::release(uint32_t index) {
   Slot& slot = slots_[index];
+  reclaimed_blocks_ -= std::exchange(slot.reclaimed_blocks, 0);
   VARVE_CHECK(slot.live_blocks == 0);
   VARVE_CHECK(slot.live_marks == 0);
   slot.state = SlotState::kFree;

@@ -73,6 +73,7 @@ struct Slot {
   uint32_t live_marks = 0;   // blocks whose trim or damage mark stands here
   uint32_t pins = 0;         // readers
   uint32_t heat = 0;         // blocks read lately, in no exact sense
+  uint32_t reclaimed_blocks = 0;  // set_reclaimed()
   // Lowest sequences of the data entries whose bytes lie here, also after the slot was freed: until
   // it is reused, recovery would still find them.
   DataSequences data_sequences;
@@ -100,6 +101,11 @@ class SlotTable {
   uint32_t hot_count() const { return hot_count_; }
   Slot& at(uint32_t slot) { return slots_[slot]; }
   const Slot& at(uint32_t slot) const { return slots_[slot]; }
+
+  // What is live in this slot of the SSD is being moved away, which has made as much room so far
+  // as if the slot became free bit by bit. 0: that has ended.
+  void set_reclaimed(uint32_t slot, uint32_t blocks);
+  uint64_t reclaimed_blocks() const { return reclaimed_blocks_; }
 
   // Of the SSD.
   uint32_t free_count() const { return static_cast<uint32_t>(free_.size()); }
@@ -164,6 +170,7 @@ class SlotTable {
   std::vector<Slot> slots_;
   std::vector<uint32_t> empty_cold_;
   uint64_t hot_live_blocks_ = 0;
+  uint64_t reclaimed_blocks_ = 0;
   std::deque<uint32_t> free_;
   WaitList freed_;
   WaitList changed_;

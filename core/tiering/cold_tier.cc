@@ -22,13 +22,12 @@ bool before(const ColdMove& a, const ColdMove& b) {
   return std::tie(a.volume, a.block, a.generation) < std::tie(b.volume, b.block, b.generation);
 }
 
-// Adds what stands behind `middle`, in any order, to what stands sorted before it.
-void sort_in(std::vector<ColdMove>& moves, size_t middle) {
+// Adds what stands behind `middle`, in any order, to what stands sorted from `first` to there.
+void sort_in(std::vector<ColdMove>& moves, size_t first, size_t middle) {
+  const auto begin = moves.begin() + static_cast<ptrdiff_t>(first);
   const auto at = moves.begin() + static_cast<ptrdiff_t>(middle);
   std::sort(at, moves.end(), before);
-  std::vector<ColdMove> merged(moves.size());
-  std::merge(moves.begin(), at, at, moves.end(), merged.begin(), before);
-  moves = std::move(merged);
+  std::inplace_merge(begin, at, moves.end(), before);
 }
 
 }  // namespace
@@ -161,13 +160,16 @@ Task<ColdTier::Did> ColdTier::step() {
   kept_back_ = false;
   if (!keeping_) victims = choose_demotion(true);
   if (!victims.empty()) {
-    status = co_await demote(std::move(victims));
+    for (uint32_t slot = 0; slot < slots.hot_count(); ++slot) slots.at(slot).heat /= 2;
+    add_packing(victims);
   } else {
     if (free_.size() > kPackingReserve || free_.empty()) co_return Did::kNothing;
     victims = choose_packing(slots, writer_.geometry().cold_data_blocks());
     if (victims.empty()) co_return Did::kNothing;
-    status = co_await pack(std::move(victims));
   }
+  writer_.pacer().begin_reclaiming();
+  status = co_await move(std::move(victims));
+  writer_.pacer().end_reclaiming();
   if (!status.ok() || sinker_.sunk_blocks() == sunk_before) co_return Did::kInVain;
   sunk_();
   co_return Did::kSomething;
@@ -190,25 +192,22 @@ Task<Status> ColdTier::retire(uint32_t slot) {
   co_return Status();
 }
 
-Task<Status> ColdTier::demote(std::vector<uint32_t> victims) {
-  SlotTable& slots = writer_.slots();
-  for (uint32_t slot = 0; slot < slots.hot_count(); ++slot) slots.at(slot).heat /= 2;
-  const uint64_t sunk_before = sinker_.sunk_blocks();
-  const Status status = co_await move(std::move(victims));
-  stats_.demoted_blocks += sinker_.sunk_blocks() - sunk_before;
-  co_return status;
-}
-
-Task<Status> ColdTier::pack(std::vector<uint32_t> victims) {
-  const uint64_t sunk_before = sinker_.sunk_blocks();
-  const Status status = co_await move(std::move(victims));
-  stats_.packed_blocks += sinker_.sunk_blocks() - sunk_before;
-  co_return status;
+// While few slots of HDDs are free, each that is filled takes in what is left of one or two others,
+// those with the least in them; to leave that until none is free would stop who waits for room.
+void ColdTier::add_packing(std::vector<uint32_t>& victims) const {
+  const SlotTable& slots = writer_.slots();
+  const Geometry& geometry = writer_.geometry();
+  const size_t enough = kPackingReserve + std::clamp(geometry.cold_slot_count() / 16, 2u, 16u);
+  if (free_.size() > enough) return;
+  std::vector<uint32_t> packed = choose_packing(slots, geometry.cold_data_blocks() / 2);
+  packed.resize(std::min<size_t>(packed.size(), free_.size() > enough / 2 ? 1 : 2));
+  victims.insert(victims.begin(), packed.begin(), packed.end());
 }
 
 Task<Status> ColdTier::collect_all(const std::vector<uint32_t>& victims,
                                    std::vector<ColdMove>& moves) {
   const size_t room = writer_.geometry().cold_data_blocks();
+  size_t packed = 0;  // of the moves; they come first
   for (const uint32_t victim : victims) {
     const size_t sorted = moves.size();
     uint64_t kept_blocks = 0;
@@ -222,7 +221,12 @@ Task<Status> ColdTier::collect_all(const std::vector<uint32_t>& victims,
       slot.kept = true;
     // What has no room stays in the last victim: the others are to become empty.
     if (moves.size() > room) moves.resize(room);
-    sort_in(moves, sorted);
+    // What comes from an HDD keeps its order, in which it can be read without seeks; it was sorted
+    // when it sank.
+    if (writer_.geometry().is_cold(victim))
+      packed = moves.size();
+    else
+      sort_in(moves, packed, sorted);
   }
   co_return Status();
 }
@@ -257,15 +261,18 @@ Task<Status> ColdTier::move(std::vector<uint32_t> victims) {
   }
   std::vector<ColdMove> moves;
   Status status = co_await collect_all(victims, moves);
-  Sinker::Content content{ColdIndexBuilder(writer_.geometry().cold_slot_blocks()), {}, {}, {}};
+  Sinker::Content content{
+      ColdIndexBuilder(writer_.geometry().cold_slot_blocks()), {}, {}, {}, {}, 0};
   const std::optional<uint32_t> target = status.ok() ? take_free() : std::nullopt;
   if (target) status = co_await sinker_.copy(*target, moves, content);
   for (const uint32_t victim : victims) slots.unpin(victim);
-  if (target && status.ok() && wins(victims, content))
-    status = co_await sinker_.publish(*target, content);
+  if (target && status.ok() && wins(victims, content)) status = co_await publish(*target, content);
   if (target && slots.at(*target).state == SlotState::kOpen) slots.release(*target);
   if (status.ok()) status = co_await mark_damaged(content.bad);
-  for (const uint32_t victim : victims) slots.at(victim).sinking = false;
+  for (const uint32_t victim : victims) {
+    slots.at(victim).sinking = false;
+    slots.set_reclaimed(victim, 0);
+  }
   slots.changed().wake_all();  // what is left of the victims is for the cleaner
   if (target && status.code() == ErrorCode::kIoError && !writer_.failed()) {
     log_error("tiering", text("an HDD failed a write to slot ", *target));
@@ -273,6 +280,13 @@ Task<Status> ColdTier::move(std::vector<uint32_t> victims) {
     writer_.fail();
   }
   co_return status;
+}
+
+Task<Status> ColdTier::publish(uint32_t target, const Sinker::Content& content) {
+  VARVE_CO_TRY(co_await sinker_.publish(target, content));
+  for (const ColdMove& move : content.moves)
+    ++(writer_.geometry().is_cold(move.from_slot) ? stats_.packed_blocks : stats_.demoted_blocks);
+  co_return Status();
 }
 
 Task<Status> ColdTier::mark_damaged(const std::vector<ColdMove>& bad) {

@@ -11,7 +11,12 @@ namespace varve {
 namespace {
 
 constexpr uint32_t kPieceBlocks = 1024;  // 4 MiB: one write
-constexpr size_t kReadsInFlight = 8;
+// What passes under an HDD's head in less than half the time of a seek.
+constexpr int kColdGapBlocks = 128;
+// From an SSD most are of a block or two, and what cleaning reads and writes at once is before
+// them.
+constexpr size_t kHotReadsInFlight = 64;
+constexpr size_t kColdReadsInFlight = 4;
 constexpr size_t kWritesInFlight = 2;
 constexpr uint32_t kPublishedAtOnce = 256;
 
@@ -53,6 +58,7 @@ Task<Status> Sinker::copy(uint32_t slot, const std::vector<ColdMove>& moves, Con
     uint32_t packed_blocks = 0;
     room = pack(piece, content, packed_blocks);
     if (packed_blocks == 0) continue;
+    count_reclaimed(content);
     co_await writes.below(kWritesInFlight);
     writes.start(write(slot, position, std::move(piece.buffer), packed_blocks, &written));
   }
@@ -64,15 +70,35 @@ Task<Status> Sinker::copy(uint32_t slot, const std::vector<ColdMove>& moves, Con
   co_return co_await writer_.device().flush(writer_.geometry().offset(slot, 0));
 }
 
+// Slots of the SSD only: those of HDDs are no room for writers.
+void Sinker::count_reclaimed(Content& content) {
+  SlotTable& slots = writer_.slots();
+  for (; content.counted < content.moves.size(); ++content.counted)
+    ++content.copied_blocks[content.moves[content.counted].from_slot];
+  for (const auto& [slot, copied_blocks] : content.copied_blocks) {
+    if (writer_.geometry().is_cold(slot)) continue;
+    const uint64_t live_blocks = std::max(slots.at(slot).live_blocks, copied_blocks);
+    const uint64_t all = uint64_t{writer_.geometry().dense_blocks()} * copied_blocks;
+    slots.set_reclaimed(slot, static_cast<uint32_t>(all / live_blocks));
+  }
+}
+
+// Whether a read that goes on to `next` costs less than another one.
+bool Sinker::reads_on(const ColdMove& from, const ColdMove& last, const ColdMove& next) const {
+  if (next.from_slot != from.from_slot || next.from_position <= last.from_position) return false;
+  const int gap_max = writer_.geometry().is_cold(from.from_slot) ? kColdGapBlocks : 0;
+  return next.from_position - last.from_position <= gap_max + 1 &&
+         next.from_position - from.from_position < static_cast<int>(kPieceBlocks);
+}
+
 Task<void> Sinker::read(Piece& piece) {
   TaskGroup reads(writer_.runtime().ready);
   const std::vector<ColdMove>& moves = piece.moves;
   for (size_t first = 0; first < moves.size();) {
     size_t end = first + 1;
-    while (end < moves.size() && moves[end].from_slot == moves[end - 1].from_slot &&
-           moves[end].from_position == moves[end - 1].from_position + 1)
-      ++end;
-    co_await reads.below(kReadsInFlight);
+    while (end < moves.size() && reads_on(moves[first], moves[end - 1], moves[end])) ++end;
+    const bool cold = writer_.geometry().is_cold(moves[first].from_slot);
+    co_await reads.below(cold ? kColdReadsInFlight : kHotReadsInFlight);
     reads.start(read_run(&piece, first, end - first));
     first = end;
   }
@@ -81,13 +107,20 @@ Task<void> Sinker::read(Piece& piece) {
 
 Task<void> Sinker::read_run(Piece* piece, size_t first, size_t count) {
   const ColdMove& from = piece->moves[first];
-  const auto into = piece->buffer.span().subspan(first * kBlockBytes, count * kBlockBytes);
+  const size_t blocks = piece->moves[first + count - 1].from_position - from.from_position + 1u;
+  AlignedBuffer with_gaps;
+  if (blocks > count) with_gaps = AlignedBuffer(blocks * kBlockBytes);
+  const auto into = blocks > count
+                        ? with_gaps.span()
+                        : piece->buffer.span().subspan(first * kBlockBytes, count * kBlockBytes);
   const uint64_t offset = writer_.geometry().offset(from.from_slot, from.from_position);
   const Status status = co_await writer_.device().read(offset, into);
-  std::vector<uint32_t> crcs(count);
-  crc32c_blocks(into.data(), count, crcs.data());
   for (size_t i = first; i < first + count; ++i) {
-    if (status.ok() && crcs[i - first] == piece->moves[i].crc)
+    const size_t at = piece->moves[i].from_position - from.from_position;
+    const auto block = into.subspan(at * kBlockBytes, kBlockBytes);
+    std::byte* const to = piece->buffer.data() + i * kBlockBytes;
+    if (block.data() != to) std::memcpy(to, block.data(), kBlockBytes);
+    if (status.ok() && crc32c(block) == piece->moves[i].crc)
       piece->read[i] = Read::kGood;
     else
       co_await read_again(*piece, i);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "core/base/aligned_buffer.h"
@@ -39,9 +40,11 @@ class Sinker {
 
   struct Content {
     ColdIndexBuilder index;
-    std::vector<ColdMove> moves;  // one for each block of the index
-    std::vector<ColdMove> bad;    // these failed their checksums
-    AlignedBuffer encoded;        // the index
+    std::vector<ColdMove> moves;                 // one for each block of the index
+    std::vector<ColdMove> bad;                   // these failed their checksums
+    AlignedBuffer encoded;                       // the index
+    std::map<uint32_t, uint32_t> copied_blocks;  // from each slot
+    size_t counted = 0;                          // of the moves, in copied_blocks
   };
 
   // Copies as many of `moves`, from the first one on, as the slot has room for, to stable media;
@@ -60,7 +63,9 @@ class Sinker {
     std::vector<ColdMove> moves;  // where they go into the buffer: one behind the other
     std::vector<Read> read;
   };
+  void count_reclaimed(Content& content);
   Task<void> read(Piece& piece);
+  bool reads_on(const ColdMove& from, const ColdMove& last, const ColdMove& next) const;
   Task<void> read_run(Piece* piece, size_t first, size_t count);
   // Alone: what was wrong may have been the transfer, or a neighbour.
   Task<void> read_again(Piece& piece, size_t i);

@@ -13,16 +13,15 @@ MemoryDisk::MemoryDisk(SimLoop& loop, uint64_t bytes, uint64_t seed, DiskModel m
       model_(model) {}
 
 uint64_t MemoryDisk::delay_ns(const IoRequest& request) {
-  uint64_t cost_ns = model_.request_ns;
-  if (model_.chance_ns > 0) cost_ns += random_.below(model_.chance_ns);
-  if (model_.bytes_per_second > 0)
-    cost_ns += request.bytes * 1'000'000'000 / model_.bytes_per_second;
-  if (model_.seek_ns == 0 || request.bytes == 0) return cost_ns;
-  if (request.offset != head_) cost_ns += model_.seek_ns;
+  uint64_t own_ns = model_.request_ns;
+  if (model_.chance_ns > 0) own_ns += random_.below(model_.chance_ns);
+  if (model_.bytes_per_second == 0 || request.bytes == 0) return own_ns;
+  uint64_t pass_ns = request.bytes * 1'000'000'000 / model_.bytes_per_second;
+  if (model_.seek_ns > 0 && request.offset != head_) pass_ns += model_.seek_ns;
   const uint64_t now_ns = loop_.monotonic_ns();
   head_ = request.offset + request.bytes;
-  head_free_ns_ = std::max(head_free_ns_, now_ns) + cost_ns;
-  return head_free_ns_ - now_ns;
+  free_ns_ = std::max(free_ns_, now_ns) + pass_ns;
+  return own_ns + free_ns_ - now_ns;
 }
 
 void MemoryDisk::submit(IoRequest& request) {

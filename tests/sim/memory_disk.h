@@ -17,7 +17,7 @@ namespace varve {
 struct DiskModel {
   uint64_t request_ns = 40'000;
   uint64_t chance_ns = 20'000;    // up to so much more
-  uint64_t bytes_per_second = 0;  // 0: bytes take no time
+  uint64_t bytes_per_second = 0;  // of all requests together; 0: bytes take no time
   // Not 0: one head serves one request after the other, and goes where the last one did not end.
   uint64_t seek_ns = 0;
 };
@@ -42,8 +42,8 @@ class MemoryDisk final : public BlockDevice {
   std::unique_ptr<std::byte[]> memory_;
   Random random_;
   const DiskModel model_;
-  uint64_t head_ = 0;          // where the last request ends
-  uint64_t head_free_ns_ = 0;  // when it does
+  uint64_t head_ = 0;     // where the last request ends
+  uint64_t free_ns_ = 0;  // when the last byte of those before has passed
 };
 
 }  // namespace varve

@@ -75,4 +75,23 @@ TEST_CASE("a stream gets a slot that was lent, though somebody always reads from
   CHECK(*bench.slots.acquire(StreamKind::kUser) == lent);
 }
 
+TEST_CASE("what was reclaimed of a slot counts until the slot is free, and no longer") {
+  Bench bench(2);
+  bench.slots.acquire(StreamKind::kUser);
+  bench.slots.acquire(StreamKind::kUser);
+  for (uint32_t slot = 0; slot < 2; ++slot) {
+    bench.slots.add_live(slot, 1, 0);
+    bench.slots.set_sealed(slot);
+    bench.slots.set_reclaimed(slot, 10);
+  }
+  bench.slots.set_reclaimed(0, 25);
+  CHECK(bench.slots.reclaimed_blocks() == 35);
+  bench.slots.drop_live(0, 1, 0);
+  CHECK(bench.slots.reclaimed_blocks() == 10);
+  bench.slots.set_reclaimed(0, 30);  // it is free already
+  CHECK(bench.slots.reclaimed_blocks() == 10);
+  bench.slots.set_reclaimed(1, 0);
+  CHECK(bench.slots.reclaimed_blocks() == 0);
+}
+
 }  // namespace varve
