@@ -1,5 +1,4 @@
 // The admin API without its HTTP: requests and replies as text, described by docs/openapi.yaml.
-// nlohmann-json stays in admin_api.cc.
 //
 // Thread rule: any thread but the shard's, as AdminBackend, which is asked.
 #pragma once
@@ -39,6 +38,6 @@ struct AdminRoute {
 
 std::span<const AdminRoute> admin_routes();
 
-AdminReply error_reply(const Status& status);
+AdminReply error_reply(const Status& status);  // admin_json.cc
 
 }  // namespace varve
