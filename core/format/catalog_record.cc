@@ -245,6 +245,24 @@ bool take_record(Rest& rest, CatalogPayload& payload) {
 
 }  // namespace
 
+std::string_view tier_name(VolumeTier tier) {
+  switch (tier) {
+    case VolumeTier::kAuto:
+      return "auto";
+    case VolumeTier::kSsd:
+      return "ssd";
+    case VolumeTier::kHdd:
+      return "hdd";
+  }
+  return "unknown";
+}
+
+std::optional<VolumeTier> parse_tier(std::string_view name) {
+  for (const VolumeTier tier : {VolumeTier::kAuto, VolumeTier::kSsd, VolumeTier::kHdd})
+    if (tier_name(tier) == name) return tier;
+  return std::nullopt;
+}
+
 bool volume_name_allowed(std::string_view name) {
   if (name.empty() || name.size() > kVolumeNameBytesMax || !letter_or_digit(name[0])) return false;
   for (const char c : name)

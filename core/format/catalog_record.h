@@ -183,6 +183,11 @@ enum class VolumeTier : uint8_t {
   kHdd = 2,  // reads of them neither keep them on the SSD nor bring them into the read cache
 };
 
+inline constexpr std::string_view kTierNames = "auto, ssd or hdd";
+std::string_view tier_name(VolumeTier tier);
+// Nothing: it is not the name of a tier.
+std::optional<VolumeTier> parse_tier(std::string_view name);
+
 struct TierRecord {
   VolumeId volume{};
   VolumeTier tier = VolumeTier::kAuto;

@@ -161,36 +161,6 @@ Task<Status> Catalog::change(const Change& make) {
   co_return status;
 }
 
-Task<Result<VolumeRecord>> Catalog::create(std::string name, uint64_t blocks,
-                                           const KeyWrapper& wrap) {
-  VolumeRecord record;
-  const Change make = [&](CatalogPayload& change) -> Status {
-    if (find(name) != nullptr)
-      return {ErrorCode::kAlreadyExists, text("volume ", name, " exists already")};
-    record = next_volume(name, blocks);
-    change.records.push_back(record);
-    if (!wrap) return {};
-    Result<WrappedKey> key = wrap(record.id);
-    if (!key.ok()) return key.status();
-    change.keys.push_back({record.id, std::move(*key)});
-    return {};
-  };
-  const Status status = co_await change(make);
-  if (!status.ok()) co_return status;
-  co_return record;
-}
-
-Task<Status> Catalog::grow(VolumeId id, uint64_t blocks) {
-  const Change make = [&](CatalogPayload& change) -> Status {
-    const VolumeRecord* const record = find(id);
-    if (record == nullptr) return ErrorCode::kNotFound;
-    change.records.push_back(*record);
-    change.records.front().blocks = std::max(record->blocks, blocks);
-    return {};
-  };
-  co_return co_await change(make);
-}
-
 Task<Status> Catalog::put_group(MemberState group) {
   const Change make = [&](CatalogPayload& change) -> Status {
     const auto held = groups().find(group.id);

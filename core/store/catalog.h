@@ -67,11 +67,6 @@ class Catalog {
   // kNoSpace: the catalog is full.
   Task<Status> change(const Change& make);
 
-  // kAlreadyExists, and the errors of `wrap`, which may be empty: without a key.
-  using KeyWrapper = std::function<Result<WrappedKey>(VolumeId volume)>;
-  Task<Result<VolumeRecord>> create(std::string name, uint64_t blocks, const KeyWrapper& wrap);
-  // It never shrinks. kNotFound.
-  Task<Status> grow(VolumeId id, uint64_t blocks);
   // kStale: the epoch that is durable is newer. Positions only rise.
   Task<Status> put_group(MemberState group);
   // For a change: the record of a volume with the next number.

@@ -173,60 +173,48 @@ uint64_t StoreCore::index_room_blocks(uint64_t cold_slot_count) const {
   return cold_slot_count * cold_index_blocks_max(slot_blocks);
 }
 
-uint64_t StoreCore::hot_capacity_blocks() const {
+uint64_t StoreCore::hot_capacity_blocks(uint64_t cold_slot_count) const {
   const uint64_t slots = geometry_.slot_count - geometry_.unsellable_slots();
-  return slots * geometry_.dense_blocks() - index_room_blocks(geometry_.cold_slot_count());
+  return slots * geometry_.dense_blocks() - index_room_blocks(cold_slot_count);
 }
 
-uint32_t StoreCore::cache_share_slots() const {
-  if (geometry_.cold.empty()) return 0;
+uint64_t StoreCore::hot_capacity_blocks() const {
+  return hot_capacity_blocks(geometry_.cold_slot_count());
+}
+
+uint32_t StoreCore::cache_share_slots(uint64_t cold_slot_count) const {
+  if (cold_slot_count == 0) return 0;
   return std::min(geometry_.slot_count / kCacheShare,
                   (geometry_.slot_count - geometry_.unsellable_slots()) / kCacheSellableShare);
 }
 
 // What the read cache's share takes is made room for, so that cleaning gets no dearer.
-uint64_t StoreCore::sinkable_blocks() const {
-  const uint64_t cache_blocks = uint64_t{cache_share_slots()} * geometry_.dense_blocks();
-  return hot_capacity_blocks() - std::min(hot_capacity_blocks(), cache_blocks);
+uint64_t StoreCore::sinkable_blocks(uint64_t cold_slot_count) const {
+  const uint64_t cache_blocks =
+      uint64_t{cache_share_slots(cold_slot_count)} * geometry_.dense_blocks();
+  const uint64_t capacity_blocks = hot_capacity_blocks(cold_slot_count);
+  return capacity_blocks - std::min(capacity_blocks, cache_blocks);
+}
+
+uint64_t StoreCore::kept_room_blocks(uint64_t cold_slot_count) const {
+  return sinkable_blocks(cold_slot_count) * kSinkUntilPercent / 100;
 }
 
 void StoreCore::set_hot_limits() {
-  const uint32_t share = cache_share_slots();
-  const uint64_t blocks = sinkable_blocks();
+  const uint64_t cold_slot_count = geometry_.cold_slot_count();
+  const uint32_t share = cache_share_slots(cold_slot_count);
+  const uint64_t blocks = sinkable_blocks(cold_slot_count);
   tier_.set_hot_limits(blocks * kSinkUntilPercent / 100, blocks * kSinkAbovePercent / 100);
   slots_.set_cache_share(share, blocks * kCacheUntilPercent / 100);
 }
 
-// Their snapshots may add to what stays; what is too much then sinks all the same.
-Status StoreCore::check_kept_room(VolumeId id) const {
-  if (geometry_.cold.empty()) return {};
-  const uint64_t room_blocks = sinkable_blocks() * kSinkUntilPercent / 100;
-  uint64_t blocks = catalog_.find(id)->blocks;
-  for (const auto& [other, tier] : catalog_.tiers())
-    if (tier == VolumeTier::kSsd && VolumeId{other} != id)
-      blocks += catalog_.find(VolumeId{other})->blocks;
-  if (blocks <= room_blocks) return {};
+Status StoreCore::check_kept_beside(uint64_t cold_slot_count) const {
+  const uint64_t room_blocks = kept_room_blocks(geometry_.cold_slot_count() + cold_slot_count);
+  if (kept_blocks() <= room_blocks) return {};
   return {ErrorCode::kInvalidArgument,
-          text("the volumes that stay on the SSD would have ", size_text(blocks * kBlockBytes),
-               " together; it has room for ", size_text(room_blocks * kBlockBytes),
-               " of them beside what is on its way to the HDDs")};
-}
-
-Task<Result<VolumeInfo>> StoreCore::set_volume_tier(VolumeId id, VolumeTier tier) {
-  if (!enter()) co_return ErrorCode::kClosed;
-  const Catalog::Change make = [&](CatalogPayload& change) -> Status {
-    if (catalog_.find(id) == nullptr || catalog_.lineage(id).headless) return ErrorCode::kNotFound;
-    if (tier == VolumeTier::kSsd) VARVE_TRY(check_kept_room(id));
-    change.tiers.push_back({id, tier});
-    return {};
-  };
-  const Status status = co_await catalog_.change(make);
-  if (status.ok()) tier_.keeps_changed();
-  const VolumeRecord* const record = catalog_.find(id);
-  leave();
-  if (!status.ok()) co_return status;
-  if (record == nullptr) co_return ErrorCode::kNotFound;
-  co_return info_of(*record);
+          text("the volumes with tier ssd have ", size_text(kept_blocks() * kBlockBytes),
+               " together; beside this HDD the SSD has room for ",
+               size_text(room_blocks * kBlockBytes), " of them: give some tier auto first")};
 }
 
 Result<Superblock> StoreCore::plan_cold_device(uint64_t device_bytes) const {
@@ -242,6 +230,7 @@ Result<Superblock> StoreCore::plan_cold_device(uint64_t device_bytes) const {
                   text("the HDD has ", device_bytes, " bytes: its index takes up to ",
                        index_blocks * kBlockBytes, " bytes of the SSD, more than ",
                        kIndexRoomPercent, " % of what is left of it"));
+  VARVE_TRY(check_kept_beside(planned->slot_count));
   return planned;
 }
 
@@ -263,6 +252,7 @@ Task<Status> StoreCore::add_cold_device(BlockDevice& device, ColdFormatOptions o
   encode_superblock(superblock, block.span());
   Status status = co_await write_superblocks(device, block.span());
   const Catalog::Change make = [&](CatalogPayload& change) -> Status {
+    VARVE_TRY(check_kept_beside(superblock.slot_count));
     const auto number = static_cast<uint32_t>(catalog_.devices().size()) + 1;
     change.devices.push_back({number, superblock.slot_count, superblock.disk});
     return {};

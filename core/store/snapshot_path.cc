@@ -198,7 +198,8 @@ Task<Status> StoreCore::roll_back_now(VolumeId id, std::string name) {
 }
 
 Task<Result<VolumeInfo>> StoreCore::clone_volume(VolumeId id, std::string snapshot,
-                                                 std::string name, uint64_t size_bytes) {
+                                                 std::string name, uint64_t size_bytes,
+                                                 std::optional<VolumeTier> tier) {
   if (!enter()) co_return ErrorCode::kClosed;
   co_await views_turn_.take();
   VolumeRecord record;
@@ -216,7 +217,7 @@ Task<Result<VolumeInfo>> StoreCore::clone_volume(VolumeId id, std::string snapsh
     record = catalog_.next_volume(name, blocks);
     change.records.push_back(record);
     change.lineages.push_back(record_of(record.id, {}, {id, base->generation}));
-    return {};
+    return plan_tier(record, tier.value_or(catalog_.tier(id)), change);
   };
   const Status status = co_await catalog_.change(make);
   if (status.ok()) {

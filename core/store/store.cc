@@ -114,8 +114,8 @@ Task<Status> Store::add_cold_device(BlockDevice& device, ColdFormatOptions optio
 }
 
 Task<Result<VolumeInfo>> Store::create_volume(std::string name, uint64_t size_bytes,
-                                              KeyWrapper wrap) {
-  return core_->create_volume(std::move(name), size_bytes, std::move(wrap));
+                                              KeyWrapper wrap, VolumeTier tier) {
+  return core_->create_volume(std::move(name), size_bytes, std::move(wrap), tier);
 }
 
 bool Store::is_encrypted(VolumeId id) const {
@@ -136,6 +136,14 @@ Task<Result<VolumeInfo>> Store::resize_volume(VolumeId id, uint64_t size_bytes) 
 
 Task<Result<VolumeInfo>> Store::set_volume_tier(VolumeId id, VolumeTier tier) {
   return core_->set_volume_tier(id, tier);
+}
+
+VolumeTier Store::volume_tier(VolumeId id) const {
+  return core_->catalog().tier(id);
+}
+
+Status Store::check_volume_tier(VolumeId id, VolumeTier tier) const {
+  return core_->check_volume_tier(id, tier);
 }
 
 Task<Status> Store::delete_volume(VolumeId id) {
@@ -203,8 +211,8 @@ Task<Status> Store::roll_back(VolumeId id, std::string snapshot) {
 }
 
 Task<Result<VolumeInfo>> Store::clone_volume(VolumeId id, std::string snapshot, std::string name,
-                                             uint64_t size_bytes) {
-  return core_->clone_volume(id, std::move(snapshot), std::move(name), size_bytes);
+                                             uint64_t size_bytes, std::optional<VolumeTier> tier) {
+  return core_->clone_volume(id, std::move(snapshot), std::move(name), size_bytes, tier);
 }
 
 Task<Result<ViewSpace>> Store::view_space(VolumeView view) {

@@ -244,7 +244,8 @@ class Store {
 
   // Makes `device`, whose content is lost, an HDD of the disk group: what is cold sinks to it from
   // now on, and every later open needs it. Borrowed like the SSD. kInvalidArgument: too small (the
-  // message says how large it must be), or there are too many. Durable when this ends.
+  // message says how large it must be), there are too many, or the volumes with tier kSsd would not
+  // stay on the SSD beside it. Durable when this ends.
   Task<Status> add_cold_device(BlockDevice& device, ColdFormatOptions options);
   // What it would refuse a device of that size for; writes nothing.
   Status check_cold_device(uint64_t device_bytes) const;
@@ -258,8 +259,9 @@ class Store {
   // digit. kAlreadyExists, kInvalidArgument, kNoSpace (the pool is over 80 % full). With `wrap` the
   // volume is encrypted: the store keeps the wrapped key, made durable with the volume or not at
   // all, and its callers do the rest, for it sees ciphertext only. An error of `wrap` is handed on.
+  // `tier`: as set_volume_tier(), with its errors.
   Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes,
-                                         KeyWrapper wrap = {});
+                                         KeyWrapper wrap = {}, VolumeTier tier = VolumeTier::kAuto);
   bool is_encrypted(VolumeId id) const;
   // kNotFound: there is no such volume, or it is not encrypted.
   Result<VolumeKey> volume_key(VolumeId id) const;
@@ -267,13 +269,16 @@ class Store {
   // when this ends. kNotFound, and the errors of `rewrap`, which is called at most once.
   Task<Status> rewrap_key(VolumeId id, KeyRewrapper rewrap);
   // Grows it; `size_bytes` is rounded up to 4 KiB. The same size is fine. kInvalidArgument: it
-  // would shrink, or be too large; kNotFound.
+  // would shrink, or be too large, also for a volume with tier kSsd; kNotFound.
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
   // Where its blocks are kept from now on, where the disk group has HDDs. What lies on an HDD
   // already comes back by being written, not before; what it shares with a clone follows the one
-  // that wrote it. kInvalidArgument: the volumes with kSsd would have more bytes together than stay
-  // on the SSD. kNotFound.
+  // that wrote it. Nothing is written where the volume has this tier. kInvalidArgument: the volumes
+  // with kSsd would have more bytes together than stay on the SSD. kNotFound.
   Task<Result<VolumeInfo>> set_volume_tier(VolumeId id, VolumeTier tier);
+  VolumeTier volume_tier(VolumeId id) const;
+  // What set_volume_tier() would refuse.
+  Status check_volume_tier(VolumeId id, VolumeTier tier) const;
   // kBusy: it has snapshots. What clones of it still show is kept for them.
   Task<Status> delete_volume(VolumeId id);
   Result<VolumeInfo> find_volume(std::string_view name) const;
@@ -293,9 +298,10 @@ class Store {
   // Writes that overlap in time may be lost. kNotFound, kNoSpace (too many roll-backs).
   Task<Status> roll_back(VolumeId id, std::string snapshot);
   // A new volume with the content of a snapshot, without copying; `size_bytes` (0: that of the
-  // snapshot) may be larger, not smaller. As create_volume(), and kNotFound.
+  // snapshot) may be larger, not smaller; without `tier` it has that of the volume. As
+  // create_volume(), and kNotFound.
   Task<Result<VolumeInfo>> clone_volume(VolumeId id, std::string snapshot, std::string name,
-                                        uint64_t size_bytes);
+                                        uint64_t size_bytes, std::optional<VolumeTier> tier = {});
   // Walks through the volume's map, an extent at a time, others in between. kNotFound.
   Task<Result<ViewSpace>> view_space(VolumeView view);
   // Appends runs that cover the range: data means that the block may read differently in the two

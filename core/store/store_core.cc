@@ -113,45 +113,6 @@ Status StoreCore::check_new_volume(std::string_view name, uint64_t blocks) const
   return check_not_full("volumes");
 }
 
-Task<Result<VolumeInfo>> StoreCore::create_volume(std::string name, uint64_t size_bytes,
-                                                  KeyWrapper wrap) {
-  const uint64_t blocks = blocks_for(size_bytes);
-  VARVE_CO_TRY(check_new_volume(name, blocks));
-  if (!enter()) co_return ErrorCode::kClosed;
-  const Result<VolumeRecord> record = co_await catalog_.create(std::move(name), blocks, wrap);
-  if (record.ok()) map_.add_volume(record->id, record->blocks, {});
-  leave();
-  if (!record.ok()) co_return record.status();
-  co_return info_of(*record);
-}
-
-// What a planted bug does.
-static Task<void> grow_later(Catalog* catalog, VolumeId id, uint64_t blocks) {
-  const Status ignored = co_await catalog->grow(id, blocks);
-  static_cast<void>(ignored);
-}
-
-Task<Result<VolumeInfo>> StoreCore::resize_volume(VolumeId id, uint64_t size_bytes) {
-  const VolumeRecord* const held = catalog_.find(id);
-  if (held == nullptr) co_return ErrorCode::kNotFound;
-  const uint64_t blocks = blocks_for(size_bytes);
-  VARVE_CO_TRY(check_growth(held->name, held->blocks * kBlockBytes, blocks * kBlockBytes));
-  if (!enter()) co_return ErrorCode::kClosed;
-  // Durable before anything is written behind the former end: recovery ignores what lies beyond.
-  Status status;
-  if (VARVE_MUTANT(kGrowBeforeDurable))
-    tasks_.start(grow_later(&catalog_, id, blocks));
-  else
-    status = co_await catalog_.grow(id, blocks);
-  const VolumeRecord* const record = catalog_.find(id);
-  if (status.ok() && record != nullptr)
-    map_.add_volume(id, VARVE_MUTANT(kGrowBeforeDurable) ? blocks : record->blocks, record->groups);
-  leave();
-  if (!status.ok()) co_return status;
-  if (record == nullptr) co_return ErrorCode::kNotFound;
-  co_return info_of(*record);
-}
-
 void StoreCore::give_up_dropped_soon() {
   if (!dropping_) tasks_.start(give_up_dropped());
 }

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -40,18 +41,20 @@ class StoreCore : public DurableSink {
   Task<Status> add_cold_device(BlockDevice& device, ColdFormatOptions options);
   Result<Superblock> plan_cold_device(uint64_t device_bytes) const;
 
-  Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes, KeyWrapper wrap);
+  Task<Result<VolumeInfo>> create_volume(std::string name, uint64_t size_bytes, KeyWrapper wrap,
+                                         VolumeTier tier);
   Result<VolumeKey> volume_key(VolumeId id) const;
   Task<Status> rewrap_key(VolumeId id, KeyRewrapper rewrap);
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
   Task<Result<VolumeInfo>> set_volume_tier(VolumeId id, VolumeTier tier);
+  Status check_volume_tier(VolumeId id, VolumeTier tier) const;
   Task<Status> delete_volume(VolumeId id);
   VolumeInfo info_of(const VolumeRecord& record) const;
   Task<Result<std::vector<SnapshotInfo>>> create_snapshots(std::vector<SnapshotRequest> requests);
   Task<Status> delete_snapshot(VolumeId id, std::string name);
   Task<Status> roll_back(VolumeId id, std::string snapshot);
   Task<Result<VolumeInfo>> clone_volume(VolumeId id, std::string snapshot, std::string name,
-                                        uint64_t size_bytes);
+                                        uint64_t size_bytes, std::optional<VolumeTier> tier);
   Task<Result<ViewSpace>> view_space(VolumeView view);
   Task<Status> changed_blocks(VolumeView before, VolumeView after, BlockRange range,
                               std::vector<BlockStatusRun>* runs);
@@ -179,10 +182,21 @@ class StoreCore : public DurableSink {
   void set_hot_limits();
   uint64_t index_room_blocks(uint64_t cold_slot_count) const;
   uint64_t hot_capacity_blocks() const;
-  uint32_t cache_share_slots() const;
+  // This and what follows: with so many slots of HDDs.
+  uint64_t hot_capacity_blocks(uint64_t cold_slot_count) const;
+  uint32_t cache_share_slots(uint64_t cold_slot_count) const;
   // Of the SSD, above which blocks sink; without the read cache's share.
-  uint64_t sinkable_blocks() const;
-  Status check_kept_room(VolumeId id) const;
+  uint64_t sinkable_blocks(uint64_t cold_slot_count) const;
+  // Of the SSD, for volumes with tier ssd, and what those have.
+  uint64_t kept_room_blocks(uint64_t cold_slot_count) const;
+  uint64_t kept_blocks() const;
+  Status check_kept_room(VolumeId id, uint64_t blocks) const;
+  // So many more slots of HDDs leave room for what is to stay.
+  Status check_kept_beside(uint64_t cold_slot_count) const;
+  // Of a volume that is new with this change.
+  Status plan_tier(const VolumeRecord& volume, VolumeTier tier, CatalogPayload& change) const;
+  Task<Status> grow_volume(VolumeId id, uint64_t blocks);
+  Task<void> grow_later(VolumeId id, uint64_t blocks);
   Task<Status> seal_recovered(std::vector<SegmentContent> unsealed);
 
   Runtime& runtime_;

@@ -91,7 +91,7 @@ TEST_CASE("volumes that stay on the SSD have room there together, or are refused
   const VolumeId more = bench.create("more", blocks / 3);
   const Status refused = tiers.set(large, VolumeTier::kSsd).status();
   CHECK(refused.code() == ErrorCode::kInvalidArgument);
-  CHECK_THAT(std::string(refused.message()), ContainsSubstring("it has room for"));
+  CHECK_THAT(std::string(refused.message()), ContainsSubstring("the SSD has room for"));
   CHECK(bench.store().find_volume("large")->tier == VolumeTier::kAuto);
   CHECK(tiers.set(half, VolumeTier::kSsd).ok());
   CHECK(tiers.set(half, VolumeTier::kSsd).ok());
@@ -100,6 +100,93 @@ TEST_CASE("volumes that stay on the SSD have room there together, or are refused
   CHECK(tiers.set(more, VolumeTier::kSsd).ok());
   CHECK(tiers.set(large, VolumeTier::kHdd).ok());
   CHECK(tiers.set(half, VolumeTier::kHdd).status().code() == ErrorCode::kNotFound);
+}
+
+TEST_CASE("a volume is made with its tier, in one step that a crash does not halve") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const uint64_t blocks = bench.store().stats().hot_capacity_blocks;
+  const auto create = [&](const char* name, uint64_t count, VolumeTier tier) {
+    return bench.run(bench.store().create_volume(name, count * kBlockBytes, {}, tier));
+  };
+  const auto refused = create("large", blocks, VolumeTier::kSsd);
+  CHECK(refused.status().code() == ErrorCode::kInvalidArgument);
+  CHECK_THAT(std::string(refused.status().message()), ContainsSubstring("the SSD has room for"));
+  CHECK(bench.store().find_volume("large").status().code() == ErrorCode::kNotFound);
+  REQUIRE(create("kept", kBlocks, VolumeTier::kSsd).ok());
+  const auto archive = create("archive", blocks, VolumeTier::kHdd);
+  REQUIRE(archive.ok());
+  CHECK(archive->tier == VolumeTier::kHdd);
+  bench.close();
+  REQUIRE(bench.open().ok());
+  CHECK(bench.store().find_volume("kept")->tier == VolumeTier::kSsd);
+  CHECK(bench.store().find_volume("archive")->tier == VolumeTier::kHdd);
+}
+
+TEST_CASE("a volume with tier ssd does not grow beyond the SSD's room, others do") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const uint64_t blocks = bench.store().stats().hot_capacity_blocks;
+  const VolumeId kept = bench.create("kept", kBlocks);
+  const VolumeId other = bench.create("other", kBlocks);
+  REQUIRE(tiers.set(kept, VolumeTier::kSsd).ok());
+  const auto resize = [&](VolumeId id, uint64_t count) {
+    return bench.run(bench.store().resize_volume(id, count * kBlockBytes));
+  };
+  const Status refused = resize(kept, blocks).status();
+  CHECK(refused.code() == ErrorCode::kInvalidArgument);
+  CHECK_THAT(std::string(refused.message()), ContainsSubstring("the SSD has room for"));
+  CHECK(bench.store().find_volume("kept")->size_bytes == kBlocks * kBlockBytes);
+  CHECK(resize(kept, 2 * kBlocks).ok());
+  CHECK(resize(other, blocks).ok());
+  REQUIRE(tiers.set(kept, VolumeTier::kAuto).ok());
+  CHECK(resize(kept, blocks).ok());
+}
+
+TEST_CASE("an HDD beside which the volumes with tier ssd would not stay is refused in words") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format().ok());
+  REQUIRE(bench.open().ok());
+  const VolumeId large = bench.create("large", bench.store().stats().hot_capacity_blocks);
+  REQUIRE(bench.run(bench.store().set_volume_tier(large, VolumeTier::kSsd)).ok());
+  const Status refused = bench.add_hdd(kColdBytes);
+  CHECK(refused.code() == ErrorCode::kInvalidArgument);
+  CHECK_THAT(std::string(refused.message()), ContainsSubstring("beside this HDD the SSD has room"));
+  CHECK(bench.store().check_cold_device(kColdBytes).code() == ErrorCode::kInvalidArgument);
+  REQUIRE(bench.run(bench.store().set_volume_tier(large, VolumeTier::kAuto)).ok());
+  CHECK(bench.add_hdd(kColdBytes).ok());
+}
+
+TEST_CASE("a clone has the tier of its parent unless it is given another") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const uint64_t third = bench.store().stats().hot_capacity_blocks / 3;
+  const VolumeId kept = bench.create("kept", third);
+  REQUIRE(tiers.set(kept, VolumeTier::kSsd).ok());
+  REQUIRE(bench.snapshot({kept}, "s").ok());
+  const auto clone = [&](const char* name, std::optional<VolumeTier> tier) {
+    return bench.run(bench.store().clone_volume(kept, "s", name, 0, tier));
+  };
+  CHECK(clone("full", {}).status().code() == ErrorCode::kInvalidArgument);
+  CHECK(clone("told", VolumeTier::kHdd)->tier == VolumeTier::kHdd);
+  REQUIRE(tiers.set(kept, VolumeTier::kHdd).ok());
+  CHECK(clone("heir", {})->tier == VolumeTier::kHdd);
+  CHECK(clone("free", VolumeTier::kAuto)->tier == VolumeTier::kAuto);
+  bench.close();
+  REQUIRE(bench.open().ok());
+  CHECK(bench.store().find_volume("heir")->tier == VolumeTier::kHdd);
+}
+
+TEST_CASE("a tier that a volume has already is not written again") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const VolumeId volume = bench.create("a", kBlocks);
+  REQUIRE(tiers.set(volume, VolumeTier::kHdd).ok());
+  const uint64_t writes = bench.store().stats().device_write_count;
+  CHECK(tiers.set(volume, VolumeTier::kHdd).ok());
+  CHECK(bench.store().stats().device_write_count == writes);
+  CHECK(tiers.set(volume, VolumeTier::kAuto).ok());
+  CHECK(bench.store().stats().device_write_count > writes);
 }
 
 TEST_CASE("where too much is to stay on the SSD, it sinks rather than hold writers up") {
