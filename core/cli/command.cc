@@ -103,6 +103,7 @@ class Grammar {
         ->type_name("NAME");
     add_copies(create, "in a cluster: on so many nodes; default: the cluster's");
     add_encryption(create);
+    add_tier(create, "default: auto");
     on(volume->add_subcommand("list", "all volumes"), Action::kVolumeList);
     CLI::App* show = volume->add_subcommand("show", "one volume");
     on(show, Action::kVolumeShow);
@@ -113,6 +114,12 @@ class Grammar {
     add_name(resize, "NAME", "the volume");
     add_size(resize, "--size", size_, "the new size, rounded up to 4 KiB")->required();
     add_meant_disk_group(resize);
+    CLI::App* set = volume->add_subcommand(
+        "set", "change where a volume's blocks are kept, while it is used, too");
+    on(set, Action::kVolumeSet);
+    add_name(set, "NAME", "the volume");
+    add_tier(set, "what is on an HDD comes back by being written")->required();
+    add_meant_disk_group(set);
     add_rewrap(volume);
     CLI::App* remove = volume->add_subcommand("delete", "delete a volume and all its data");
     on(remove, Action::kVolumeDelete);
@@ -124,7 +131,7 @@ class Grammar {
     add_name(clone, "VOLUME@SNAPSHOT", "what it begins as");
     clone->add_option("NAME", command_.other, "the new volume")->required()->type_name("");
     add_size(clone, "--size", size_, "default: as the snapshot; may be larger");
-    add_not_built(*volume, "set", "volume set");
+    add_tier(clone, "default: as the volume");
   }
 
   void add_snapshot() {
@@ -179,6 +186,17 @@ class Grammar {
   void add_meant_disk_group(CLI::App* app) {
     app->add_option("--disk-group", command_.disk_group, "where several have the name")
         ->type_name("NAME");
+  }
+
+  CLI::Option* add_tier(CLI::App* app, const char* help) {
+    return app
+        ->add_option(
+            "--tier", command_.tier,
+            text("of disk groups with HDDs: auto (what is cold sinks to them), ssd (stays on "
+                 "the SSD) or hdd (is not cached on the SSD); ",
+                 help))
+        ->type_name("TIER")
+        ->check(CLI::IsMember({"auto", "ssd", "hdd"}));
   }
 
   void add_copies(CLI::App* app, const char* help) {

@@ -21,6 +21,7 @@ struct Command {
     kVolumeList,
     kVolumeShow,
     kVolumeResize,
+    kVolumeSet,
     kVolumeRewrap,
     kVolumeDelete,
     kVolumeClone,
@@ -46,7 +47,7 @@ struct Command {
 
   Action action = Action::kHelp;
   std::string help;             // for kHelp
-  std::string not_built;        // for kNotBuilt: "top", "volume set"
+  std::string not_built;        // for kNotBuilt: "top", "disk remove"
   std::string config_path;      // empty: the default one, if it is there
   std::string new_config_path;  // cluster move-metadata
   std::string endpoint;         // empty: from the config
@@ -58,7 +59,8 @@ struct Command {
   std::string name;                // of the volume, snapshot, or disk group (or its path); cert
   std::vector<std::string> names;  // snapshot create; cert issue: hosts
   std::string other;       // volume clone: the new volume; snapshot changes: until; cert issue: out
-  std::string disk_group;  // volume create, resize, delete
+  std::string disk_group;  // volume create, resize, set, delete
+  std::string tier;        // volume create, set, clone; empty: none was given
   uint64_t size_bytes = 0;
   uint64_t segment_bytes = 0;
   bool wipe = false;

@@ -158,7 +158,8 @@ std::string devices_table(const Json& reply) {
 }
 
 std::vector<std::string> volume_row(const Json& volume) {
-  return {string_of(volume, "name"), size_of(volume, "size_bytes"), size_of(volume, "used_bytes"),
+  return {string_of(volume, "name"),       size_of(volume, "size_bytes"),
+          size_of(volume, "used_bytes"),   string_of(volume, "tier"),
           string_of(volume, "disk_group"), bool_of(volume, "in_use") ? "yes" : "no"};
 }
 
@@ -172,10 +173,12 @@ std::string replicated_volume_table(const std::vector<Json>& volumes) {
   for (const Json& volume : volumes) {
     const std::string node = string_of(volume, "attached_on");
     rows.push_back({string_of(volume, "name"), size_of(volume, "size_bytes"),
-                    text(number_of(volume, "copies")), node.empty() ? "-" : node});
+                    text(number_of(volume, "copies")), string_of(volume, "tier"),
+                    node.empty() ? "-" : node});
   }
   return table_text(
-      {{"VOLUME"}, {"SIZE", Align::kRight}, {"COPIES", Align::kRight}, {"ATTACHED ON"}}, rows);
+      {{"VOLUME"}, {"SIZE", Align::kRight}, {"COPIES", Align::kRight}, {"TIER"}, {"ATTACHED ON"}},
+      rows);
 }
 
 std::string snapshot_name(const Json& snapshot) {
@@ -192,9 +195,13 @@ std::string utc_text(uint64_t seconds) {
 }
 
 std::string volume_table(const std::vector<std::vector<std::string>>& rows) {
-  return table_text(
-      {{"VOLUME"}, {"SIZE", Align::kRight}, {"USED", Align::kRight}, {"DISK GROUP"}, {"IN USE"}},
-      rows);
+  return table_text({{"VOLUME"},
+                     {"SIZE", Align::kRight},
+                     {"USED", Align::kRight},
+                     {"TIER"},
+                     {"DISK GROUP"},
+                     {"IN USE"}},
+                    rows);
 }
 
 }  // namespace
@@ -205,11 +212,18 @@ std::string create_volume_body(const Command& command) {
   if (command.copies != 0) body["copies"] = command.copies;
   if (command.encrypted) body["encrypted"] = true;
   if (!command.wrapping_key.empty()) body["wrapping_key"] = command.wrapping_key;
+  if (!command.tier.empty()) body["tier"] = command.tier;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string resize_volume_body(const Command& command) {
   Json body = {{"size_bytes", command.size_bytes}};
+  if (!command.disk_group.empty()) body["disk_group"] = command.disk_group;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string set_tier_body(const Command& command) {
+  Json body = {{"tier", command.tier}};
   if (!command.disk_group.empty()) body["disk_group"] = command.disk_group;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -222,6 +236,7 @@ std::string create_snapshots_body(const Command& command) {
 std::string clone_volume_body(const Command& command) {
   Json body = {{"name", command.other}};
   if (command.size_bytes != 0) body["size_bytes"] = command.size_bytes;
+  if (!command.tier.empty()) body["tier"] = command.tier;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -293,9 +308,10 @@ std::string encryption_of(const Json& volume) {
 
 std::string volume_text(const std::string& body) {
   const Json volume = member(parse(body), "volume");
-  const std::string head = text("name:        ", string_of(volume, "name"),
-                                "\nsize:        ", size_of(volume, "size_bytes"), " (",
-                                number_of(volume, "size_bytes"), " bytes)\n");
+  const std::string head =
+      text("name:        ", string_of(volume, "name"),
+           "\nsize:        ", size_of(volume, "size_bytes"), " (", number_of(volume, "size_bytes"),
+           " bytes)", "\ntier:        ", string_of(volume, "tier"), "\n");
   if (is_replicated(volume)) {
     const std::string node = string_of(volume, "attached_on");
     return text(head, "copies:      ", number_of(volume, "copies"),

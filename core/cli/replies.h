@@ -13,6 +13,7 @@ namespace varve {
 
 std::string create_volume_body(const Command& command);
 std::string resize_volume_body(const Command& command);
+std::string set_tier_body(const Command& command);
 std::string create_snapshots_body(const Command& command);
 std::string clone_volume_body(const Command& command);
 std::string rewrap_volume_body(const Command& command);

@@ -90,6 +90,8 @@ Exchange exchange(HttpClient& client, const Command& command) {
       return {client.get(volume), volume_text};
     case Command::Action::kVolumeResize:
       return {client.post(volume + "/resize", resize_volume_body(command)), resized_text};
+    case Command::Action::kVolumeSet:
+      return {client.post(volume + "/tier", set_tier_body(command)), resized_text};
     case Command::Action::kVolumeRewrap:
       return {client.post(volume + "/rewrap", rewrap_volume_body(command)), resized_text};
     case Command::Action::kVolumeDelete:

@@ -21,6 +21,7 @@ AdminReply get_operation(AdminBackend& backend, const AdminRequest& request);
 AdminReply get_volumes(AdminBackend& backend, const AdminRequest& request);
 AdminReply post_volumes(AdminBackend& backend, const AdminRequest& request);
 AdminReply post_resize(AdminBackend& backend, const AdminRequest& request);
+AdminReply post_tier(AdminBackend& backend, const AdminRequest& request);
 AdminReply post_rewrap(AdminBackend& backend, const AdminRequest& request);
 AdminReply get_volume(AdminBackend& backend, const AdminRequest& request);
 AdminReply delete_volume(AdminBackend& backend, const AdminRequest& request);

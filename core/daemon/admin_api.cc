@@ -15,6 +15,7 @@ constexpr AdminRoute kRoutes[] = {
     {"GET", "/v1/volumes/{name}", "/v1/volumes/([^/]+)", get_volume},
     {"DELETE", "/v1/volumes/{name}", "/v1/volumes/([^/]+)", delete_volume},
     {"POST", "/v1/volumes/{name}/resize", "/v1/volumes/([^/]+)/resize", post_resize},
+    {"POST", "/v1/volumes/{name}/tier", "/v1/volumes/([^/]+)/tier", post_tier},
     {"POST", "/v1/volumes/{name}/rewrap", "/v1/volumes/([^/]+)/rewrap", post_rewrap},
     {"POST", "/v1/volumes/{name}/attach", "/v1/volumes/([^/]+)/attach", post_attach},
     {"POST", "/v1/volumes/{name}/detach", "/v1/volumes/([^/]+)/detach", post_detach},

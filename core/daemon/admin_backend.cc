@@ -33,9 +33,14 @@ Result<CreatedVolume> ShardBackend::create_volume(const CreateVolume& request) {
                                    [this, request] { return node_.create_volume(request); });
 }
 
-Result<ResizedVolume> ShardBackend::resize_volume(const ResizeVolume& request) {
-  return call_shard<ResizedVolume>(loop_, node_.requests(), kChangeDeadline,
+Result<ChangedVolume> ShardBackend::resize_volume(const ResizeVolume& request) {
+  return call_shard<ChangedVolume>(loop_, node_.requests(), kChangeDeadline,
                                    [this, request] { return node_.resize_volume(request); });
+}
+
+Result<ChangedVolume> ShardBackend::set_volume_tier(const SetVolumeTier& request) {
+  return call_shard<ChangedVolume>(loop_, node_.requests(), kChangeDeadline,
+                                   [this, request] { return node_.set_volume_tier(request); });
 }
 
 Result<VolumeStatus> ShardBackend::rewrap_volume(const RewrapVolume& request) {

@@ -24,7 +24,8 @@ class AdminBackend {
   virtual ~AdminBackend() = default;
   virtual Result<NodeStatus> status() = 0;
   virtual Result<CreatedVolume> create_volume(const CreateVolume& request) = 0;
-  virtual Result<ResizedVolume> resize_volume(const ResizeVolume& request) = 0;
+  virtual Result<ChangedVolume> resize_volume(const ResizeVolume& request) = 0;
+  virtual Result<ChangedVolume> set_volume_tier(const SetVolumeTier& request) = 0;
   virtual Result<VolumeStatus> rewrap_volume(const RewrapVolume& request) = 0;
   virtual Result<VolumeStatus> delete_volume(const std::string& name,
                                              const std::string& disk_group) = 0;
@@ -57,7 +58,8 @@ class ShardBackend final : public AdminBackend {
 
   Result<NodeStatus> status() override;
   Result<CreatedVolume> create_volume(const CreateVolume& request) override;
-  Result<ResizedVolume> resize_volume(const ResizeVolume& request) override;
+  Result<ChangedVolume> resize_volume(const ResizeVolume& request) override;
+  Result<ChangedVolume> set_volume_tier(const SetVolumeTier& request) override;
   Result<VolumeStatus> rewrap_volume(const RewrapVolume& request) override;
   Result<VolumeStatus> delete_volume(const std::string& name,
                                      const std::string& disk_group) override;

@@ -23,6 +23,7 @@ Json to_json(const VolumeStatus& volume) {
                {"disk_group", volume.disk_group},
                {"size_bytes", volume.size_bytes},
                {"used_bytes", volume.used_bytes},
+               {"tier", tier_name(volume.tier)},
                {"in_use", volume.in_use}};
   if (!volume.wrapping_key.empty()) {
     json["wrapping_key"] = volume.wrapping_key;
@@ -293,6 +294,15 @@ bool AdminBody::take_bool(const char* key) {
   if (value == nullptr) return false;
   if (!value->is_boolean()) members_->fail(text(key, " must be true or false"));
   return value->is_boolean() && value->get<bool>();
+}
+
+std::optional<VolumeTier> AdminBody::take_tier(bool required) {
+  const Json* value = members_->take("tier", required);
+  if (value == nullptr) return std::nullopt;
+  std::optional<VolumeTier> tier;
+  if (value->is_string()) tier = parse_tier(value->get<std::string>());
+  if (!tier) members_->fail(text("tier must be ", kTierNames));
+  return tier;
 }
 
 Status AdminBody::status() const {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ class AdminBody {
   uint64_t take_number(const char* key, bool required, uint64_t max);
   std::vector<std::string> take_strings(const char* key);
   bool take_bool(const char* key);
+  std::optional<VolumeTier> take_tier(bool required);  // of "tier"
   Status status() const;
 
  private:

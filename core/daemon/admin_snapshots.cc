@@ -46,6 +46,7 @@ AdminReply post_clone(AdminBackend& backend, const AdminRequest& request) {
   clone.snapshot = request.name;
   clone.name = body.take_string("name", true);
   clone.size_bytes = body.take_number("size_bytes", false, std::numeric_limits<int64_t>::max());
+  clone.tier = body.take_tier(false);
   if (Status status = body.status(); !status.ok()) return error_reply(status);
   const auto made = backend.clone_volume(clone);
   if (!made.ok()) return error_reply(made.status());

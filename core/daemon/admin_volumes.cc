@@ -24,6 +24,7 @@ AdminReply post_volumes(AdminBackend& backend, const AdminRequest& request) {
   create.copies = static_cast<uint32_t>(body.take_number("copies", false, kCopiesMax));
   create.encrypted = body.take_bool("encrypted");
   create.wrapping_key = body.take_string("wrapping_key", false);
+  create.tier = body.take_tier(false);
   if (Status status = body.status(); !status.ok()) return error_reply(status);
   if (!create.encrypted && !create.wrapping_key.empty())
     return error_reply(
@@ -53,6 +54,21 @@ AdminReply post_resize(AdminBackend& backend, const AdminRequest& request) {
                     resized->volume.size_bytes, " bytes");
   }
   return volume_reply(200, resized->volume, message);
+}
+
+AdminReply post_tier(AdminBackend& backend, const AdminRequest& request) {
+  AdminBody body(request.body);
+  SetVolumeTier set;
+  set.name = request.name;
+  set.tier = body.take_tier(true).value_or(VolumeTier::kAuto);
+  set.disk_group = body.take_string("disk_group", false);
+  if (Status status = body.status(); !status.ok()) return error_reply(status);
+  const auto changed = backend.set_volume_tier(set);
+  if (!changed.ok()) return error_reply(changed.status());
+  const std::string_view name = tier_name(set.tier);
+  return volume_reply(
+      200, changed->volume,
+      changed->changed ? text("tier is ", name, " now") : text("has tier ", name, " already"));
 }
 
 AdminReply post_rewrap(AdminBackend& backend, const AdminRequest& request) {

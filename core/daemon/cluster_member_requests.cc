@@ -75,7 +75,7 @@ Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {
   co_return CreatedVolume{status_of(volume), created->existed};
 }
 
-Task<Result<ResizedVolume>> ClusterMember::resize_volume(ResizeVolume request) {
+Task<Result<ChangedVolume>> ClusterMember::resize_volume(ResizeVolume request) {
   VARVE_CO_TRY(check_joined());
   VolumeResize wanted;
   wanted.name = request.name;
@@ -86,7 +86,7 @@ Task<Result<ResizedVolume>> ClusterMember::resize_volume(ResizeVolume request) {
   const ClusterVolume& volume = resized->volume;
   if (resized->changed)
     log_info("volume", text(volume.name, " shall have ", volume.size_bytes, " bytes"));
-  co_return ResizedVolume{status_of(volume), resized->changed};
+  co_return ChangedVolume{status_of(volume), resized->changed};
 }
 
 Task<Result<VolumeStatus>> ClusterMember::delete_volume(std::string name) {

@@ -253,14 +253,20 @@ Task<Result<CreatedVolume>> Node::create_volume(CreateVolume request) {
   if (stop_asked_) co_return ErrorCode::kClosed;
   if (cluster_ != nullptr && request.encrypted) co_return not_in_clusters();
   if (request.encrypted) VARVE_CO_TRY(co_await keys_.reload(loop_));
+  if (request.tier) VARVE_CO_TRY(refused_in_clusters("tiers of volumes"));
   if (cluster_ != nullptr) co_return co_await cluster_->create_volume(std::move(request));
   co_return co_await volumes_.create(std::move(request));
 }
 
-Task<Result<ResizedVolume>> Node::resize_volume(ResizeVolume request) {
+Task<Result<ChangedVolume>> Node::resize_volume(ResizeVolume request) {
   if (stop_asked_) co_return ErrorCode::kClosed;
   if (cluster_ != nullptr) co_return co_await cluster_->resize_volume(std::move(request));
   co_return co_await volumes_.resize(std::move(request));
+}
+
+Task<Result<ChangedVolume>> Node::set_volume_tier(SetVolumeTier request) {
+  VARVE_CO_TRY(refused_in_clusters("tiers of volumes"));
+  co_return co_await volumes_.set_tier(std::move(request));
 }
 
 Task<Result<VolumeStatus>> Node::rewrap_volume(RewrapVolume request) {

@@ -58,7 +58,8 @@ class Node {
   NodeStatus status() const;
   Task<Result<NodeStatus>> status_later() { co_return status(); }
   Task<Result<CreatedVolume>> create_volume(CreateVolume request);
-  Task<Result<ResizedVolume>> resize_volume(ResizeVolume request);
+  Task<Result<ChangedVolume>> resize_volume(ResizeVolume request);
+  Task<Result<ChangedVolume>> set_volume_tier(SetVolumeTier request);
   Task<Result<VolumeStatus>> rewrap_volume(RewrapVolume request);
   Task<Result<VolumeStatus>> delete_volume(std::string name, std::string disk_group);
   // As NodeVolumes has them, or ClusterMember. kUnsupported: not in a cluster.

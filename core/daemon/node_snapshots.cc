@@ -149,8 +149,8 @@ Task<Result<VolumeStatus>> NodeVolumes::clone(CloneVolume request) {
     co_return Status(ErrorCode::kAlreadyExists, text("volume ", request.name, " exists already"));
   const NameHold hold(*this, request.name);
   DiskGroup* const group = found->place.group;
-  const auto made = co_await group->store()->clone_volume(found->view.volume, found->snapshot,
-                                                          request.name, request.size_bytes);
+  const auto made = co_await group->store()->clone_volume(
+      found->view.volume, found->snapshot, request.name, request.size_bytes, request.tier);
   if (!made.ok()) co_return made.status();
   log_info("volume", text("made ", request.name, " of snapshot ", request.snapshot));
   co_return status_of({group, *made});

@@ -63,6 +63,7 @@ struct VolumeStatus {
   std::string disk_group;
   uint64_t size_bytes = 0;
   uint64_t used_bytes = 0;
+  VolumeTier tier = VolumeTier::kAuto;
   std::string wrapping_key;  // its name; empty: the volume is not encrypted
   bool key_is_here = true;   // this node's key file has that wrapping key
   bool in_use = false;       // a client has it open; in a cluster: some node holds it

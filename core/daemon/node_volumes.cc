@@ -125,6 +125,8 @@ Status NodeVolumes::check_existing(const CreateVolume& request, const Place& pla
   if (!request.encrypted && !wrapping_key.empty()) return exists("and is encrypted");
   if (!request.wrapping_key.empty() && request.wrapping_key != wrapping_key)
     return exists("under another wrapping key: ", wrapping_key);
+  if (request.tier && *request.tier != place.info.tier)
+    return exists("with tier ", tier_name(place.info.tier), "; varve volume set changes it");
   return {};
 }
 
@@ -149,7 +151,8 @@ Task<Result<CreatedVolume>> NodeVolumes::create(CreateVolume request) {
     wrap = std::move(*wrapper);
   }
   const NameHold hold(*this, request.name);
-  const auto made = co_await store.create_volume(request.name, request.size_bytes, std::move(wrap));
+  const auto made = co_await store.create_volume(request.name, request.size_bytes, std::move(wrap),
+                                                 request.tier.value_or(VolumeTier::kAuto));
   if (!made.ok()) co_return made.status();
   const VolumeStatus volume = status_of({*group, *made});
   log_info("volume", text("created ", volume.name, " of ", volume.size_bytes, " bytes on ",
@@ -172,7 +175,7 @@ Result<NodeVolumes::Place> NodeVolumes::place_of(const std::string& name,
   return places.front();
 }
 
-Task<Result<ResizedVolume>> NodeVolumes::resize(ResizeVolume request) {
+Task<Result<ChangedVolume>> NodeVolumes::resize(ResizeVolume request) {
   const Result<Place> place = place_of(request.name, request.disk_group);
   if (!place.ok()) co_return place.status();
   // The name stays open for clients meanwhile.
@@ -185,7 +188,20 @@ Task<Result<ResizedVolume>> NodeVolumes::resize(ResizeVolume request) {
     log_info("volume", text(request.name, " grew from ", place->info.size_bytes, " to ",
                             grown->size_bytes, " bytes"));
   }
-  co_return ResizedVolume{status_of({place->group, *grown}), changed};
+  co_return ChangedVolume{status_of({place->group, *grown}), changed};
+}
+
+Task<Result<ChangedVolume>> NodeVolumes::set_tier(SetVolumeTier request) {
+  const Result<Place> place = place_of(request.name, request.disk_group);
+  if (!place.ok()) co_return place.status();
+  const auto set = co_await place->group->store()->set_volume_tier(place->info.id, request.tier);
+  if (!set.ok()) co_return set.status();
+  const bool changed = set->tier != place->info.tier;
+  if (changed) {
+    log_info("volume", text("the tier of ", request.name, " was ", tier_name(place->info.tier),
+                            " and now is ", tier_name(set->tier)));
+  }
+  co_return ChangedVolume{status_of({place->group, *set}), changed};
 }
 
 Task<Result<VolumeStatus>> NodeVolumes::rewrap(RewrapVolume request) {
@@ -228,6 +244,7 @@ VolumeStatus NodeVolumes::status_of(const Place& place) const {
   status.disk_group = place.group->config().name;
   status.size_bytes = place.info.size_bytes;
   status.used_bytes = place.info.used_bytes;
+  status.tier = place.info.tier;
   status.wrapping_key = place.info.wrapping_key;
   status.key_is_here = status.wrapping_key.empty() || keys_.has(status.wrapping_key);
   status.in_use = table_.in_use(*place.group->store(), place.info.id);

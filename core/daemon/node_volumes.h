@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,7 +30,8 @@ struct CreateVolume {
   std::string disk_group;  // empty: the one with most free space
   uint32_t copies = 0;     // 0: the default; a node that is in no cluster has one
   bool encrypted = false;
-  std::string wrapping_key;  // empty: the only one that there is
+  std::string wrapping_key;        // empty: the only one that there is
+  std::optional<VolumeTier> tier;  // none: auto, or whatever one that exists has
 };
 
 struct CreatedVolume {
@@ -43,15 +45,22 @@ struct ResizeVolume {
   std::string disk_group;  // where several have the name
 };
 
-struct ResizedVolume {
+struct SetVolumeTier {
+  std::string name;
+  VolumeTier tier = VolumeTier::kAuto;
+  std::string disk_group;  // where several have the name
+};
+
+struct ChangedVolume {
   VolumeStatus volume;
-  bool changed = false;  // it had another size
+  bool changed = false;  // it was not so already
 };
 
 struct CloneVolume {
   std::string snapshot;  // VOLUME@SNAPSHOT
   std::string name;
-  uint64_t size_bytes = 0;  // 0: as the snapshot
+  uint64_t size_bytes = 0;         // 0: as the snapshot
+  std::optional<VolumeTier> tier;  // none: as the volume
 };
 
 struct AskChanges {
@@ -86,10 +95,12 @@ class NodeVolumes final : public VolumeDirectory {
   Result<Found> find(std::string_view name) override;
   std::vector<std::string> names() override;
 
-  // kAlreadyExists: with another size, or on another disk group than asked for.
+  // kAlreadyExists: with another size or tier, or on another disk group than asked for.
   Task<Result<CreatedVolume>> create(CreateVolume request);
   // Who has it open may use the new size at once. kInvalidArgument: it would shrink.
-  Task<Result<ResizedVolume>> resize(ResizeVolume request);
+  Task<Result<ChangedVolume>> resize(ResizeVolume request);
+  // What the store's set_volume_tier() says.
+  Task<Result<ChangedVolume>> set_tier(SetVolumeTier request);
   // The data key of the volume and of all that share it stays; clients do not notice.
   Task<Result<VolumeStatus>> rewrap(RewrapVolume request);
   // `disk_group` may be empty. kBusy: a client has it open. Returns what was deleted.

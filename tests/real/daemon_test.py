@@ -100,7 +100,7 @@ class Serving(unittest.TestCase):
         self.assertIn("another size: 980KiB", said)
         listed = json.loads(self.node.must("-o", "json", "volume", "list"))["volumes"]
         self.assertEqual(listed, [{"name": "v", "disk_group": "disk0", "size_bytes": 1003520,
-                                   "used_bytes": 0, "in_use": False}])
+                                   "used_bytes": 0, "tier": "auto", "in_use": False}])
         self.assertIn("980KiB (1003520 bytes)", self.node.must("volume", "show", "v"))
         self.node.must("volume", "delete", "v")
         self.assertEqual(self.node.varve("volume", "show", "v"), (1, "varve: no volume v\n"))

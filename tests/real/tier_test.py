@@ -224,6 +224,103 @@ class Sinking(Tier):
                               timeout=30, check=True).stdout
 
 
+class Told(Tier):
+    """Volumes whose tier the operator says."""
+
+    SIZE = 4 * MIB
+
+    def open(self, name):
+        handle = nbd.NBD()
+        handle.connect_uri(self.node.uri(name))
+        return handle
+
+    def write(self, name, size, value):
+        handle = self.open(name)
+        for at in range(0, size, MIB):
+            handle.pwrite(bytes([value]) * MIB, at)
+        handle.shutdown()
+
+    def press(self):
+        """What was written before, and may sink, sinks."""
+        for value in [1, 2]:
+            self.write("filler", 64 * MIB, value)
+        self.until("nothing sinks", lambda: not self.group()["sinking"])
+
+    def read(self, name, value):
+        """Some of its blocks, again and again; how many were read from an HDD, and how many cached
+        then."""
+        before = self.group()["stats"]
+        handle = self.open(name)
+        for at in [*range(0, self.SIZE, 64 * KIB)] * 4:
+            self.assertEqual(handle.pread(BLOCK, at), bytes([value]) * BLOCK)
+        handle.shutdown()
+        after = self.group()["stats"]
+        return [after[f"read_cache_{what}_blocks"] - before[f"read_cache_{what}_blocks"]
+                for what in ["missed", "filled"]]
+
+    def tier(self, name):
+        shown = json.loads(self.node.must("volume", "show", name, "-o", "json"))["volume"]["tier"]
+        self.assertRegex(self.node.must("volume", "list"), rf"(?m)^{name} .* {shown} ")
+        self.assertIn(f"tier:        {shown}\n", self.node.must("volume", "show", name))
+        return shown
+
+    def test_blocks_are_kept_where_the_operator_says(self):
+        self.make("h1", "h2")
+        size = ["--size", str(self.SIZE)]
+        self.node.must("volume", "create", "kept", *size, "--tier", "ssd")
+        self.node.must("volume", "create", "archive", *size, "--tier", "hdd")
+        self.node.must("volume", "create", "filler", "--size", "64MiB")
+        self.write("kept", self.SIZE, 7)
+        self.write("archive", self.SIZE, 8)
+        self.press()
+        self.assertEqual(self.read("kept", 7), [0, 0])
+        missed, filled = self.read("archive", 8)
+        self.assertGreater(missed, self.SIZE // (64 * KIB))
+        self.assertEqual(filled, 0)
+        self.node.kill()
+        self.node.start()
+        self.assertEqual([self.tier(name) for name in ["kept", "archive", "filler"]],
+                         ["ssd", "hdd", "auto"])
+        self.press()
+        self.assertEqual(self.read("kept", 7), [0, 0])
+        self.assertIn("tier is auto now", self.node.must("volume", "set", "archive", "--tier", "auto"))
+        self.until("its blocks are cached", lambda: self.read("archive", 8)[1] > 0)
+        self.node.must("volume", "set", "kept", "--tier", "auto")
+        self.press()
+        self.assertGreater(self.read("kept", 7)[0], 0)
+        self.node.must("volume", "set", "kept", "--tier", "ssd")
+        self.write("kept", self.SIZE, 9)
+        self.press()
+        self.assertEqual(self.read("kept", 9), [0, 0])
+        self.node.stop()
+
+    def test_what_cannot_be_is_refused_in_words(self):
+        self.make("h1")
+        create = ["volume", "create", "v", "--size", "8MiB"]
+        self.assert_refused(*create[:-1], "40MiB", "--tier", "ssd",
+                            words=["would have 40MiB together; the SSD has room for"])
+        self.node.must(*create, "--tier", "ssd")
+        self.assertIn("exists already", self.node.must(*create, "--tier", "ssd"))
+        self.assertIn("exists already", self.node.must(*create))
+        self.assert_refused(*create, "--tier", "hdd", words=["exists with tier ssd", "volume set"])
+        code, said = self.node.varve("volume", "set", "v", "--tier", "nvme")
+        self.assertEqual(code, 2, said)
+        self.assertIn("{auto,ssd,hdd}", said)
+        self.assertIn("has tier ssd already", self.node.must("volume", "set", "v", "--tier", "ssd"))
+        self.assert_refused("volume", "set", "w", "--tier", "ssd", words=["no volume w"])
+        self.assert_refused("volume", "resize", "v", "--size", "40MiB", words=["room for"])
+        self.node.must("volume", "create", "w", "--size", "16MiB")
+        self.assert_refused("volume", "set", "w", "--tier", "ssd",
+                            words=["would have 24MiB together", "other volumes take 8MiB"])
+        self.assertEqual([self.tier("v"), self.tier("w")], ["ssd", "auto"])
+        self.node.must("snapshot", "create", "v@s")
+        self.node.must("volume", "clone", "v@s", "heir")
+        self.node.must("volume", "clone", "v@s", "other", "--tier", "hdd")
+        self.assertEqual([self.tier("heir"), self.tier("other")], ["ssd", "hdd"])
+        self.assertNotIn("PROBLEM", self.node.must("status"))
+        self.node.stop()
+
+
 class Adding(Tier):
     def start_with_ssd(self, *names):
         self.node.start()

@@ -61,6 +61,14 @@ TEST_CASE("every command is parsed with its options") {
   CHECK(resize.name == "v1");
   CHECK(resize.size_bytes == 20 * kGiB);
   CHECK(resize.disk_group == "b");
+  const Command set = good("volume set v1 --tier ssd --disk-group b");
+  CHECK(set.action == Action::kVolumeSet);
+  CHECK(set.name == "v1");
+  CHECK(set.tier == "ssd");
+  CHECK(set.disk_group == "b");
+  CHECK(create.tier.empty());
+  CHECK(good("volume create v1 --size 1GiB --tier hdd").tier == "hdd");
+  CHECK(good("volume clone v@s w --tier auto").tier == "auto");
   const Command remove = good("volume delete v1 --disk-group b");
   CHECK(remove.action == Action::kVolumeDelete);
   CHECK(remove.disk_group == "b");
@@ -161,6 +169,9 @@ TEST_CASE("wrong usage is told with what is allowed") {
   CHECK(usage_error("volume create v --size 0").find("is not a size") != std::string::npos);
   CHECK(usage_error("volume create v").find("--size is required") != std::string::npos);
   CHECK(usage_error("volume resize v").find("--size is required") != std::string::npos);
+  CHECK(usage_error("volume set v").find("--tier is required") != std::string::npos);
+  for (const char* line : {"volume set v --tier nvme", "volume create v --size 1GiB --tier SSD"})
+    CHECK(usage_error(line).find("{auto,ssd,hdd}") != std::string::npos);
   CHECK(usage_error("volume create --size 1GiB").find("NAME") != std::string::npos);
   CHECK(usage_error("frobnicate") == "unknown command \"frobnicate\"");
   CHECK(usage_error("volume frobnicate") == "unknown command \"frobnicate\"");
@@ -172,10 +183,26 @@ TEST_CASE("wrong usage is told with what is allowed") {
 }
 
 TEST_CASE("help exists for everything and names its command") {
-  for (const char* words :
-       {"", "volume", "volume create", "volume list", "volume show", "volume resize",
-        "volume rewrap", "volume delete", "disk", "disk add", "disk list", "status", "cluster",
-        "cluster init", "cluster move-metadata", "node", "node list", "attach", "detach"}) {
+  for (const char* words : {"",
+                            "volume",
+                            "volume create",
+                            "volume list",
+                            "volume show",
+                            "volume resize",
+                            "volume set",
+                            "volume rewrap",
+                            "volume delete",
+                            "disk",
+                            "disk add",
+                            "disk list",
+                            "status",
+                            "cluster",
+                            "cluster init",
+                            "cluster move-metadata",
+                            "node",
+                            "node list",
+                            "attach",
+                            "detach"}) {
     const Command command = good(std::string(words) + " --help");
     CHECK(command.action == Action::kHelp);
     const std::string usage = std::string("Usage: varve") + (*words ? " " : "") + words;
@@ -187,8 +214,8 @@ TEST_CASE("help exists for everything and names its command") {
 }
 
 TEST_CASE("what this release does not have says so and is refused") {
-  for (const char* words : {"volume set v x=y", "node drain n", "node resume n", "top",
-                            "disk remove d", "disk replace a b"}) {
+  for (const char* words :
+       {"node drain n", "node resume n", "top", "disk remove d", "disk replace a b"}) {
     const Command command = good(words);
     INFO(words);
     CHECK(command.action == Action::kNotBuilt);

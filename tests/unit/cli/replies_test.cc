@@ -22,6 +22,10 @@ TEST_CASE("requests carry what was asked for and nothing else") {
   command.size_bytes = 4096;
   CHECK(create_volume_body(command) == R"({"name":"v\"1","size_bytes":4096})");
   CHECK(resize_volume_body(command) == R"({"size_bytes":4096})");
+  command.tier = "hdd";
+  CHECK(create_volume_body(command) == R"({"name":"v\"1","size_bytes":4096,"tier":"hdd"})");
+  CHECK(set_tier_body(command) == R"({"tier":"hdd"})");
+  CHECK(clone_volume_body({.other = "c", .tier = "auto"}) == R"({"name":"c","tier":"auto"})");
   CHECK(add_disk_body(command) == R"({"disk_group":"v\"1","size_bytes":4096,"wipe":false})");
 }
 
@@ -57,10 +61,16 @@ TEST_CASE("a cluster, its nodes and attachments are shown for people") {
 
 TEST_CASE("volumes are shown with sizes for people") {
   const std::string volume =
-      R"({"name":"v1","disk_group":"d","size_bytes":10737418240,"used_bytes":4096,"in_use":true})";
+      R"({"name":"v1","disk_group":"d","size_bytes":10737418240,"used_bytes":4096,"tier":"hdd",)"
+      R"("in_use":true})";
   CHECK(volumes_text(R"({"volumes":[)" + volume + "]}") ==
-        "VOLUME   SIZE  USED  DISK GROUP  IN USE\n"
-        "v1      10GiB  4KiB  d           yes\n");
+        "VOLUME   SIZE  USED  TIER  DISK GROUP  IN USE\n"
+        "v1      10GiB  4KiB  hdd   d           yes\n");
+  CHECK(volume_text(R"({"volume":)" + volume + "}").find("\ntier:        hdd\n") !=
+        std::string::npos);
+  CHECK(volumes_text(R"({"volumes":[{"name":"v","size_bytes":4096,"copies":3,"tier":"ssd"}]})") ==
+        "VOLUME  SIZE  COPIES  TIER  ATTACHED ON\n"
+        "v       4KiB       3  ssd   -\n");
   CHECK(volume_text(R"({"volume":)" + volume + "}").find("10GiB (10737418240 bytes)") !=
         std::string::npos);
   CHECK(resized_text(R"({"message":"resized","volume":)" + volume + "}") ==

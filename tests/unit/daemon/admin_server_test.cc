@@ -24,6 +24,7 @@ struct FakeBackend : AdminBackend {
   NodeStatus node;
   CreateVolume create;
   ResizeVolume resize;
+  SetVolumeTier set_tier;
   RewrapVolume rewrap;
   AddDisk add;
   std::string deleted;
@@ -43,10 +44,15 @@ struct FakeBackend : AdminBackend {
     create = request;
     return CreatedVolume{{.name = request.name, .size_bytes = 4096}, existed};
   }
-  Result<ResizedVolume> resize_volume(const ResizeVolume& request) override {
+  Result<ChangedVolume> resize_volume(const ResizeVolume& request) override {
     if (!failure.ok()) return failure;
     resize = request;
-    return ResizedVolume{{.name = request.name, .size_bytes = 8192}, !existed};
+    return ChangedVolume{{.name = request.name, .size_bytes = 8192}, !existed};
+  }
+  Result<ChangedVolume> set_volume_tier(const SetVolumeTier& request) override {
+    if (!failure.ok()) return failure;
+    set_tier = request;
+    return ChangedVolume{{.name = request.name, .tier = request.tier}, !existed};
   }
   Result<VolumeStatus> rewrap_volume(const RewrapVolume& request) override {
     if (!failure.ok()) return failure;
@@ -265,6 +271,31 @@ TEST_CASE("a volume is resized, or has the size already") {
             "\"message\": \"has this size already\""));
   CHECK(fixture.post("/v1/volumes/v/resize", "{}").status == 400);
   CHECK(fixture.post("/v1/volumes/v/resize", R"({"size_bytes":-1})").status == 400);
+}
+
+TEST_CASE("a volume is made with a tier, and has another one later") {
+  Fixture fixture;
+  CHECK(fixture.post("/v1/volumes", R"({"name":"v","size_bytes":4096})").status == 201);
+  CHECK_FALSE(fixture.backend.create.tier.has_value());
+  CHECK(fixture.post("/v1/volumes", R"({"name":"v","size_bytes":4096,"tier":"hdd"})").status ==
+        201);
+  CHECK(fixture.backend.create.tier == VolumeTier::kHdd);
+  const HttpReply set = fixture.post("/v1/volumes/v/tier", R"({"tier":"ssd","disk_group":"d"})");
+  CHECK(set.status == 200);
+  CHECK(has(set, "\"message\": \"tier is ssd now\""));
+  CHECK(has(set, "\"tier\": \"ssd\""));
+  CHECK(fixture.backend.set_tier.name == "v");
+  CHECK(fixture.backend.set_tier.tier == VolumeTier::kSsd);
+  CHECK(fixture.backend.set_tier.disk_group == "d");
+  fixture.backend.existed = true;
+  CHECK(has(fixture.post("/v1/volumes/v/tier", R"({"tier":"auto"})"), "has tier auto already"));
+  for (const char* bad : {R"({"tier":"nvme"})", R"({"tier":1})", R"({"tier":null})"}) {
+    const HttpReply refused = fixture.post("/v1/volumes/v/tier", bad);
+    CHECK(refused.status == 400);
+    CHECK(has(refused, "tier must be auto, ssd or hdd"));
+  }
+  CHECK(has(fixture.post("/v1/volumes/v/tier", "{}"), "tier is missing"));
+  CHECK(fixture.post("/v1/volumes", R"({"name":"v","size_bytes":4096,"tier":"x"})").status == 400);
 }
 
 TEST_CASE("snapshots are taken together, shown, rolled back to, cloned, compared and deleted") {
