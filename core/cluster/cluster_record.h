@@ -18,9 +18,11 @@
 
 namespace varve {
 
-// 2: volumes' records may have snapshots. A cluster of format 1 is one without; its first snapshot
-// raises it, so that older releases refuse the cluster in words.
-inline constexpr uint32_t kClusterFormatVersion = 2;
+// The first snapshot of a cluster, and the first tier, raise its format, so that releases which
+// know no records with these refuse the cluster in words.
+inline constexpr uint32_t kFormatWithSnapshots = 2;
+inline constexpr uint32_t kFormatWithTiers = 3;
+inline constexpr uint32_t kClusterFormatVersion = kFormatWithTiers;
 inline constexpr uint32_t kCopiesMax = 3;
 
 struct ClusterRecord {

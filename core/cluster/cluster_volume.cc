@@ -23,6 +23,7 @@ std::string encode_cluster_volume(const ClusterVolume& volume) {
   writer.words("mode", volume.holder_mode == HolderMode::kReadOnly ? "ro" : "rw");
   writer.flag("deleted", volume.deleted);
   writer.number("token", volume.token);
+  if (volume.tier != VolumeTier::kAuto) writer.words("tier", tier_name(volume.tier));
   put_history(writer, volume.history);
   return writer.take();
 }
@@ -46,6 +47,10 @@ Result<ClusterVolume> decode_cluster_volume(std::string_view text) {
   volume.deleted = reader.flag("deleted");
   if (volume.deleted && volume.holder != NodeId{}) reader.fail("deleted", "held by a node");
   volume.token = reader.number("token", 0, UINT64_MAX);
+  if (reader.next_is("tier")) {
+    volume.tier = parse_tier(reader.words("tier")).value_or(VolumeTier::kAuto);
+    if (volume.tier == VolumeTier::kAuto) reader.fail("tier", "must be ssd or hdd, or not there");
+  }
   volume.history = take_history(reader, volume.id);
   VARVE_TRY(reader.finish());
   return volume;

@@ -30,6 +30,7 @@ struct ClusterVolume {
   HolderMode holder_mode = HolderMode::kReadWrite;
   bool deleted = false;  // the record stays until every group has forgotten the volume
   uint64_t token = 0;    // random; tells a writer that its change was applied
+  VolumeTier tier = VolumeTier::kAuto;  // in every disk group that holds it
   ClusterHistory history;
 
   bool operator==(const ClusterVolume&) const = default;

@@ -98,6 +98,10 @@ std::string_view RecordReader::words(std::string_view key, size_t bytes_max) {
   return value;
 }
 
+bool RecordReader::next_is(std::string_view key) const {
+  return ok() && rest_.starts_with(key) && rest_.substr(key.size()).starts_with('=');
+}
+
 uint64_t RecordReader::number(std::string_view key, uint64_t min, uint64_t max) {
   const std::string_view value = words(key);
   if (!ok()) return 0;

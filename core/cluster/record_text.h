@@ -89,6 +89,8 @@ class RecordReader {
   // The field `key` is wrong in a way that only its record knows.
   void fail(std::string_view key, std::string_view why);
   bool ok() const { return status_.ok(); }
+  // The next line has this field, which not every record has.
+  bool next_is(std::string_view key) const;
   // Lines are left that nobody has read yet.
   bool has_more() const { return ok() && !rest_.empty(); }
   // kDamaged when anything was wrong, or lines are left.

@@ -92,19 +92,6 @@ Task<Result<ReservationTurn>> plan_reservation(CasLoop* loop, const SnapshotRese
   co_return turn;
 }
 
-// Releases that do not know of snapshots must not take part in a cluster that has some.
-Task<Status> raise_format(CasLoop* loop, MetadataTransaction* transaction) {
-  const auto cluster = co_await read_cluster(loop);
-  if (!cluster.ok()) co_return cluster.status();
-  if (cluster->record.format_version == kClusterFormatVersion) co_return Status();
-  ClusterRecord raised = cluster->record;
-  raised.format_version = kClusterFormatVersion;
-  const std::string key(kClusterKey);
-  transaction->compares.push_back({key, cluster->revision});
-  transaction->puts.push_back({key, encode_cluster_record(raised)});
-  co_return Status();
-}
-
 }  // namespace
 
 Task<Result<SnapshotReservation>> reserve_snapshots(ClusterContext context,
@@ -122,7 +109,7 @@ Task<Result<SnapshotReservation>> reserve_snapshots(ClusterContext context,
     reservation.volumes = turn->after;
     if (turn->done) co_return reservation;
     MetadataTransaction transaction;
-    VARVE_CO_TRY(co_await raise_format(&loop, &transaction));
+    VARVE_CO_TRY(co_await raise_format(&loop, kFormatWithSnapshots, &transaction));
     for (size_t i = 0; i < turn->before.size(); ++i)
       add_change(transaction, turn->before[i], turn->after[i]);
     const Result<bool> applied = co_await loop.commit(std::move(transaction));

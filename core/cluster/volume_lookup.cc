@@ -1,5 +1,6 @@
 #include "core/cluster/volume_lookup.h"
 
+#include "core/cluster/cluster_birth.h"
 #include "core/cluster/node_record.h"
 #include "core/cluster/record_key.h"
 
@@ -41,6 +42,18 @@ void add_change(MetadataTransaction& transaction, const Versioned<ClusterVolume>
   const std::string key = record_key(after.id);
   transaction.compares.push_back({key, before.revision});
   transaction.puts.push_back({key, encode_cluster_volume(after)});
+}
+
+Task<Status> raise_format(CasLoop* loop, uint32_t version, MetadataTransaction* transaction) {
+  const auto cluster = co_await read_cluster(loop);
+  if (!cluster.ok()) co_return cluster.status();
+  if (cluster->record.format_version >= version) co_return Status();
+  ClusterRecord raised = cluster->record;
+  raised.format_version = version;
+  const std::string key(kClusterKey);
+  transaction->compares.push_back({key, cluster->revision});
+  transaction->puts.push_back({key, encode_cluster_record(raised)});
+  co_return Status();
 }
 
 }  // namespace varve

@@ -24,4 +24,8 @@ Task<std::string> node_words(CasLoop* loop, NodeId node);
 void add_change(MetadataTransaction& transaction, const Versioned<ClusterVolume>& before,
                 const ClusterVolume& after);
 
+// The change is refused, or raises the cluster's format where that is below `version`; in a cluster
+// of that format it adds nothing. The transaction outlives the task.
+Task<Status> raise_format(CasLoop* loop, uint32_t version, MetadataTransaction* transaction);
+
 }  // namespace varve

@@ -37,12 +37,14 @@ Status check_creation(const VolumeCreation& wanted) {
 Result<VolumeCreated> existing(const ClusterVolume& volume, const VolumeCreation& wanted,
                                uint64_t token) {
   const bool same = volume.size_bytes == wanted.size_bytes &&
-                    (wanted.copies == 0 || volume.copies == wanted.copies);
+                    (wanted.copies == 0 || volume.copies == wanted.copies) &&
+                    (!wanted.tier || volume.tier == *wanted.tier);
   if (same) return VolumeCreated{volume, volume.token != token};
   return Status(
       ErrorCode::kAlreadyExists,
-      text("volume \"", volume.name, "\" exists already, with ", size_text(volume.size_bytes),
-           " and ", volume.copies, volume.copies == 1 ? " copy" : " copies"));
+      text("volume \"", volume.name, "\" exists already, with ", size_text(volume.size_bytes), ", ",
+           volume.copies, volume.copies == 1 ? " copy" : " copies", " and tier ",
+           tier_name(volume.tier)));
 }
 
 struct CreationPlan {
@@ -67,6 +69,7 @@ Task<Result<CreationPlan>> plan_creation(CasLoop* loop, const VolumeCreation* wa
   volume.id = VolumeId{cluster->record.next_volume};
   volume.name = wanted->name;
   volume.size_bytes = wanted->size_bytes;
+  volume.tier = wanted->tier.value_or(VolumeTier::kAuto);
   volume.copies =
       wanted->copies > 0 ? wanted->copies : default_copies(cluster->record, *disk_groups);
   volume.groups = choose_groups(*groups, volume.copies, wanted->node, cluster->record.next_volume);
@@ -95,6 +98,8 @@ Task<Result<VolumeCreated>> create_volume(ClusterContext context, VolumeCreation
     volume.token = token;
     ClusterRecord after = plan->cluster.record;
     ++after.next_volume;
+    if (volume.tier != VolumeTier::kAuto)
+      after.format_version = std::max(after.format_version, kFormatWithTiers);
     MetadataTransaction transaction;
     transaction.compares.push_back({std::string(kClusterKey), plan->cluster.revision});
     transaction.compares.push_back({name_key, 0});
@@ -107,7 +112,7 @@ Task<Result<VolumeCreated>> create_volume(ClusterContext context, VolumeCreation
   }
 }
 
-Task<Result<VolumeResized>> resize_volume(ClusterContext context, VolumeResize wanted) {
+Task<Result<VolumeChanged>> resize_volume(ClusterContext context, VolumeResize wanted) {
   VARVE_CO_TRY(check_size(wanted.size_bytes));
   CasLoop loop(context);
   const uint64_t token = loop.draw_token();
@@ -119,7 +124,7 @@ Task<Result<VolumeResized>> resize_volume(ClusterContext context, VolumeResize w
     const ClusterVolume& before = found->record;
     // Ours may have been applied, and somebody's after it.
     if (before.size_bytes == wanted.size_bytes || (tried && before.size_bytes > wanted.size_bytes))
-      co_return VolumeResized{before, tried};
+      co_return VolumeChanged{before, tried};
     VARVE_CO_TRY(check_growth(before.name, before.size_bytes, wanted.size_bytes));
     ClusterVolume after = before;
     after.size_bytes = wanted.size_bytes;
@@ -129,7 +134,31 @@ Task<Result<VolumeResized>> resize_volume(ClusterContext context, VolumeResize w
     tried = true;
     const Result<bool> applied = co_await loop.commit(std::move(transaction));
     if (!applied.ok()) co_return applied.status();
-    if (*applied) co_return VolumeResized{after, true};
+    if (*applied) co_return VolumeChanged{after, true};
+  }
+}
+
+Task<Result<VolumeChanged>> set_volume_tier(ClusterContext context, std::string name,
+                                            VolumeTier tier) {
+  CasLoop loop(context);
+  const uint64_t token = loop.draw_token();
+  bool tried = false;
+  for (;;) {
+    const FoundVolume found = co_await find_volume(&loop, name);
+    if (!found.ok()) co_return found.status();
+    if (!found->exists()) co_return no_volume(name);
+    if (found->record.tier == tier) co_return VolumeChanged{found->record, tried};
+    ClusterVolume after = found->record;
+    after.tier = tier;
+    after.token = token;
+    MetadataTransaction transaction;
+    if (tier != VolumeTier::kAuto)
+      VARVE_CO_TRY(co_await raise_format(&loop, kFormatWithTiers, &transaction));
+    add_change(transaction, *found, after);
+    tried = true;
+    const Result<bool> applied = co_await loop.commit(std::move(transaction));
+    if (!applied.ok()) co_return applied.status();
+    if (*applied) co_return VolumeChanged{after, true};
   }
 }
 

@@ -1,4 +1,5 @@
-// Volumes of the cluster: create, resize, delete, attach, detach, in the metadata store alone.
+// Volumes of the cluster: create, resize, set the tier, delete, attach, detach, in the metadata
+// store alone.
 //
 // Attach and detach settle who may use a volume. That the groups know it too (and refuse who may
 // not any more) is the caller's next step; see docs/replication.md, "Attach".
@@ -11,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/base/error.h"
@@ -23,16 +25,17 @@ namespace varve {
 struct VolumeCreation {
   std::string name;
   uint64_t size_bytes = 0;
-  uint32_t copies = 0;  // 0: the cluster's default
-  NodeId node{};        // that will probably use it: its groups are preferred
+  uint32_t copies = 0;             // 0: the cluster's default
+  NodeId node{};                   // that will probably use it: its groups are preferred
+  std::optional<VolumeTier> tier;  // none: auto, or whatever one that exists has
 };
 
 struct VolumeCreated {
   ClusterVolume volume;
-  bool existed = false;  // with this name, size and copies
+  bool existed = false;  // with this name, size, copies and tier
 };
 
-// kAlreadyExists: with another size or another number of copies. kNoSpace: too few nodes have disk
+// kAlreadyExists: with another size, number of copies, or tier. kNoSpace: too few nodes have disk
 // groups.
 Task<Result<VolumeCreated>> create_volume(ClusterContext context, VolumeCreation wanted);
 
@@ -41,14 +44,19 @@ struct VolumeResize {
   uint64_t size_bytes = 0;
 };
 
-struct VolumeResized {
+struct VolumeChanged {
   ClusterVolume volume;
-  bool changed = false;  // it had another size
+  bool changed = false;  // it was not so already
 };
 
 // Grows it; kInvalidArgument: it would shrink. The node that has it attached sees the new size in
 // the record, tells the groups, and then serves it.
-Task<Result<VolumeResized>> resize_volume(ClusterContext context, VolumeResize wanted);
+Task<Result<VolumeChanged>> resize_volume(ClusterContext context, VolumeResize wanted);
+
+// Each disk group that holds the volume follows the record (ClusterNode). Of two changes at a time
+// one is the last.
+Task<Result<VolumeChanged>> set_volume_tier(ClusterContext context, std::string name,
+                                            VolumeTier tier);
 
 // The record stays, as deleted, until forget_volume(). kBusy: a node holds it, or it has snapshots.
 Task<Result<ClusterVolume>> delete_volume(ClusterContext context, std::string name);

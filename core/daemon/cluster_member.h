@@ -68,6 +68,7 @@ class ClusterMember final : public VolumeDirectory {
   Task<Result<ClusterInitialised>> init(uint32_t copies);
   Task<Result<CreatedVolume>> create_volume(CreateVolume request);
   Task<Result<ChangedVolume>> resize_volume(ResizeVolume request);
+  Task<Result<ChangedVolume>> set_volume_tier(SetVolumeTier request);
   Task<Result<VolumeStatus>> delete_volume(std::string name);
   // Snapshots are named VOLUME@SNAPSHOT. kBusy: another node holds the volume.
   Task<Result<std::vector<SnapshotStatus>>> create_snapshots(std::vector<std::string> names);

@@ -42,11 +42,14 @@ Task<Result<ClusterInitialised>> ClusterMember::init(uint32_t copies) {
   co_return ClusterInitialised{uuid_text(record->id), record->copies, existed};
 }
 
-// Ends soon, as a rule when the view shows the volume with its size: what is listed next has it.
+// Ends soon, as a rule when the view shows the volume with its size and tier: what is listed next
+// has them.
 Task<void> ClusterMember::seen(const ClusterVolume* volume) {
   for (int i = 0; i < kLooksForVolume && !ending_; ++i) {
     const auto* const known = node_->view().volume(volume->id);
-    if (known != nullptr && known->record.size_bytes >= volume->size_bytes) co_return;
+    const bool shown = known != nullptr && known->record.size_bytes >= volume->size_bytes &&
+                       known->record.tier == volume->tier;
+    if (shown) co_return;
     co_await pause(kLookForVolumeNs);
   }
 }
@@ -63,6 +66,7 @@ Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {
   wanted.size_bytes = round_up(request.size_bytes, kBlockBytes);
   wanted.copies = request.copies;
   wanted.node = node_->node();
+  wanted.tier = request.tier;
   const auto created = co_await varve::create_volume(node_->context(), wanted);
   if (!created.ok()) co_return created.status();
   co_await seen(&created->volume);
@@ -87,6 +91,16 @@ Task<Result<ChangedVolume>> ClusterMember::resize_volume(ResizeVolume request) {
   if (resized->changed)
     log_info("volume", text(volume.name, " shall have ", volume.size_bytes, " bytes"));
   co_return ChangedVolume{status_of(volume), resized->changed};
+}
+
+Task<Result<ChangedVolume>> ClusterMember::set_volume_tier(SetVolumeTier request) {
+  VARVE_CO_TRY(check_joined());
+  const auto set = co_await varve::set_volume_tier(node_->context(), request.name, request.tier);
+  if (!set.ok()) co_return set.status();
+  co_await seen(&set->volume);
+  if (set->changed)
+    log_info("volume", text(request.name, " shall have tier ", tier_name(request.tier)));
+  co_return ChangedVolume{status_of(set->volume), set->changed};
 }
 
 Task<Result<VolumeStatus>> ClusterMember::delete_volume(std::string name) {
@@ -133,6 +147,7 @@ VolumeStatus ClusterMember::status_of(const ClusterVolume& volume) const {
   VolumeStatus status;
   status.name = volume.name;
   status.size_bytes = volume.size_bytes;
+  status.tier = volume.tier;
   status.copies = volume.copies;
   status.attached_on = node_words(volume.holder);
   status.in_use = volume.holder != NodeId{};
@@ -230,6 +245,12 @@ ClusterStatus ClusterMember::status() const {
     group.office_here = primary != nullptr && primary->serving();
     if (group.office_here) ++status.office_count;
     status.groups.push_back(std::move(group));
+  }
+  for (TierRefusal& refusal : node_->tier_refusals()) {
+    const auto* const disk_group = view.disk_group(refusal.disk_group);
+    status.tier_refusals.push_back({std::move(refusal.volume), tier_name(refusal.tier),
+                                    disk_group == nullptr ? "" : disk_group->record.name,
+                                    std::move(refusal.why)});
   }
   status.unreadable = view.unreadable();
   return status;

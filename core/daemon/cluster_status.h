@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace varve {
@@ -56,6 +57,14 @@ struct PeerStatus {
   uint64_t fallback_count = 0;  // since the start: connections over a less wanted transport
 };
 
+// A volume that a disk group of this node cannot keep as its tier says; it has auto there.
+struct TierRefusalStatus {
+  std::string volume;
+  std::string_view tier;
+  std::string disk_group;
+  std::string why;
+};
+
 struct ClusterStatus {
   bool joined = false;
   std::string state;  // in words: what it is, or what it waits for
@@ -71,7 +80,8 @@ struct ClusterStatus {
   std::vector<TransportStatus> transports;        // in the config's order
   std::vector<PeerStatus> peers;                  // all other nodes, by number
   std::map<std::string, std::string> unreadable;  // records, by key, with the reason
-  std::string metadata_problem;                   // why a plugin is not trusted any more
+  std::vector<TierRefusalStatus> tier_refusals;
+  std::string metadata_problem;  // why a plugin is not trusted any more
 };
 
 // Who may use a volume, after varve attach or detach.

@@ -253,7 +253,6 @@ Task<Result<CreatedVolume>> Node::create_volume(CreateVolume request) {
   if (stop_asked_) co_return ErrorCode::kClosed;
   if (cluster_ != nullptr && request.encrypted) co_return not_in_clusters();
   if (request.encrypted) VARVE_CO_TRY(co_await keys_.reload(loop_));
-  if (request.tier) VARVE_CO_TRY(refused_in_clusters("tiers of volumes"));
   if (cluster_ != nullptr) co_return co_await cluster_->create_volume(std::move(request));
   co_return co_await volumes_.create(std::move(request));
 }
@@ -265,7 +264,8 @@ Task<Result<ChangedVolume>> Node::resize_volume(ResizeVolume request) {
 }
 
 Task<Result<ChangedVolume>> Node::set_volume_tier(SetVolumeTier request) {
-  VARVE_CO_TRY(refused_in_clusters("tiers of volumes"));
+  if (stop_asked_) co_return ErrorCode::kClosed;
+  if (cluster_ != nullptr) co_return co_await cluster_->set_volume_tier(std::move(request));
   co_return co_await volumes_.set_tier(std::move(request));
 }
 

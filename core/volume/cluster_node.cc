@@ -49,8 +49,12 @@ ClusterNode::ClusterNode(Runtime& runtime, std::vector<NamedTransport> transport
       view_(runtime, metadata),
       replication_(runtime, peers_, metadata, options_.node),
       tasks_(runtime.ready) {
-  // A fence that was on its way for long may bring back a snapshot that was deleted.
-  replication_.set_fence_listener([this] { drop_deleted_snapshots(); });
+  // A fence that was on its way for long may bring back a snapshot that was deleted; another brings
+  // a volume, or a larger size.
+  replication_.set_fence_listener([this] {
+    drop_deleted_snapshots();
+    follow_tiers();
+  });
 }
 
 ClusterNode::~ClusterNode() = default;
@@ -92,6 +96,7 @@ void ClusterNode::add_disk_group(DiskGroupId id, Store& store) {
   replication_.add_disk_group(id, store);
   for (const auto& [group, seen] : replication_.records())
     if (Replica* const replica = replication_.replica(group)) replica->record_seen(seen);
+  follow_tiers();
 }
 
 Task<void> ClusterNode::leave() {
@@ -113,6 +118,7 @@ Task<void> ClusterNode::follow_view() {
     take_over_records();
     drop_deleted_volumes();
     drop_deleted_snapshots();
+    follow_tiers();
     if (listener_) listener_();
     more = co_await view_.changed_since(seen);
   }

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,14 @@ struct ClusterNodeOptions {
   // Room for payloads that arrive; see PeersOptions.
   uint32_t receive_buffers_small = PeersOptions().receive_buffers_small;
   uint32_t receive_buffers_large = PeersOptions().receive_buffers_large;
+};
+
+// A volume that a disk group of this node keeps as with tier auto, though its record says another.
+struct TierRefusal {
+  DiskGroupId disk_group{};
+  std::string volume;
+  VolumeTier tier = VolumeTier::kAuto;
+  std::string why;
 };
 
 class ClusterNode final : public NodeSilence {
@@ -63,6 +72,7 @@ class ClusterNode final : public NodeSilence {
   NodeId node() const { return options_.node; }
   bool is_silent(NodeId node) const override;
   ClusterContext context() const;
+  std::vector<TierRefusal> tier_refusals() const;
 
  private:
   Task<void> follow_view();
@@ -70,6 +80,11 @@ class ClusterNode final : public NodeSilence {
   void drop_deleted_volumes();
   void drop_deleted_snapshots();
   Task<void> drop(Store* store, VolumeId volume);
+  // cluster_tiers.cc
+  void follow_tiers();
+  Task<void> follow_tiers(Store* store);
+  // A volume whose tier in the store is to become another one; nothing: all is as it should be.
+  std::optional<TierRecord> next_tier(const Store& store) const;
   Task<void> keep_snapshots(Store* store, VolumeId volume, ClusterHistory seen);
 
   Runtime& runtime_;
@@ -80,6 +95,7 @@ class ClusterNode final : public NodeSilence {
   ClusterView view_;
   ReplicationNode replication_;
   std::set<std::pair<Store*, VolumeId>> dropping_;
+  std::set<Store*> tiering_;  // follow_tiers() is at work
   std::set<ReplicatedVolume*> opening_;
   bool opens_ended_ = false;
   std::function<void()> listener_;

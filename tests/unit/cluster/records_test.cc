@@ -171,9 +171,9 @@ TEST_CASE("a volume's record keeps to what a volume can be") {
 
 TEST_CASE("records of a newer release are refused as such") {
   const std::string text = encode_cluster_record({.id = uuid_of(1)});
-  const auto newer = decode_cluster_record(with(text, "format_version=2", "format_version=3"));
+  const auto newer = decode_cluster_record(with(text, "format_version=3", "format_version=4"));
   CHECK(newer.code() == ErrorCode::kNewerFormat);
-  CHECK(newer.status().message() == "the cluster's records have format 3; this release knows 2");
+  CHECK(newer.status().message() == "the cluster's records have format 4; this release knows 3");
   CHECK(refusal(decode_cluster_record, encode_cluster_record({})) ==
         "record cluster: id: must not be zero");
   CHECK(refusal(decode_cluster_record, with(text, "id=01", "id=0G")) ==
@@ -182,13 +182,36 @@ TEST_CASE("records of a newer release are refused as such") {
 
 TEST_CASE("records of the release before are read as they are") {
   const std::string text =
-      with(encode_cluster_record({.id = uuid_of(1)}), "format_version=2", "format_version=1");
+      with(encode_cluster_record({.id = uuid_of(1)}), "format_version=3", "format_version=1");
   const auto older = decode_cluster_record(text);
   REQUIRE(older.ok());
   CHECK(older->format_version == 1);
   CHECK(encode_cluster_record(*older) == text);
   // A volume that never had a snapshot is written as it was then.
   CHECK(decode_cluster_volume(encode_cluster_volume(volume()))->history.is_plain());
+}
+
+TEST_CASE("a volume's record has its tier, unless that is auto") {
+  ClusterVolume kept = volume();
+  kept.tier = VolumeTier::kSsd;
+  const std::string text = encode_cluster_volume(kept);
+  CHECK(text == encode_cluster_volume(volume()) + "tier=ssd\n");
+  CHECK(*decode_cluster_volume(text) == kept);
+  CHECK(decode_cluster_volume(with(text, "tier=ssd", "tier=hdd"))->tier == VolumeTier::kHdd);
+  CHECK(decode_cluster_volume(encode_cluster_volume(volume()))->tier == VolumeTier::kAuto);
+  kept.history.newest = 2;
+  const std::string older = encode_cluster_volume(kept);
+  CHECK(older == text + "newest=2\nbase=0\nbase_generation=0\nbranches=\nsnapshots=0\n");
+  CHECK(*decode_cluster_volume(older) == kept);
+  const auto why = [&](std::string_view from, std::string_view to) {
+    return refusal(decode_cluster_volume, with(text, from, to));
+  };
+  const std::string form = "record volume: tier: must be ssd or hdd, or not there";
+  for (const char* tier : {"tier=auto", "tier=nvme", "tier=", "tier=SSD"})
+    CHECK(why("tier=ssd", tier) == form);
+  CHECK(why("tier=ssd\n", "tier=ssd\ntier=ssd\n") ==
+        "record volume: newest: missing, or not in its place");
+  CHECK(why("tier=ssd\n", "tier=ssd") == "record volume: tier: a line without an end");
 }
 
 TEST_CASE("a volume's record has its snapshots, in the order of their generations") {

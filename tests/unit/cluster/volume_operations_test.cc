@@ -40,9 +40,12 @@ struct Bench : ClusterBench {
         .name = name, .node = NodeId{node}, .generation = generation, .force = force};
     return run(detach_volume(context(), wanted));
   }
-  Result<VolumeResized> resize(const std::string& name, uint64_t size_bytes) {
+  Result<VolumeChanged> resize(const std::string& name, uint64_t size_bytes) {
     const VolumeResize wanted{.name = name, .size_bytes = size_bytes};
     return run(resize_volume(context(), wanted));
+  }
+  Result<VolumeChanged> set_tier(const std::string& name, VolumeTier tier) {
+    return run(set_volume_tier(context(), name, tier));
   }
   ClusterVolume stored(VolumeId id) {
     const auto volume = decode_cluster_volume(store.value(record_key(id)));
@@ -68,7 +71,7 @@ TEST_CASE("a volume gets an id, groups near its node, and stays what it was crea
   CHECK(again->volume == created->volume);
   CHECK(bench.create("a", kGiB, 3)->existed);
   CHECK(bench.create("a", 2 * kGiB).status().message() ==
-        "volume \"a\" exists already, with 1GiB and 3 copies");
+        "volume \"a\" exists already, with 1GiB, 3 copies and tier auto");
   CHECK(bench.create("a", kGiB, 2).code() == ErrorCode::kAlreadyExists);
   CHECK(bench.create("b")->volume.id == VolumeId{2});
 }
@@ -163,6 +166,84 @@ TEST_CASE("growing with a result that is not known grows once, also when another
     CHECK(grown->changed);
     CHECK(bench.store.apply_late() == 0);
     CHECK(bench.stored(VolumeId{1}).size_bytes == 2 * kGiB);
+  }
+}
+
+TEST_CASE("the tier of a volume changes, whoever holds it, and nothing else of it does") {
+  Bench bench;
+  REQUIRE(bench.create("a").ok());
+  const ClusterVolume before = *bench.attach("a", 1);
+  CHECK(before.tier == VolumeTier::kAuto);
+  CHECK_FALSE(bench.set_tier("a", VolumeTier::kAuto)->changed);
+  CHECK(bench.stored(before.id) == before);
+  const auto set = bench.set_tier("a", VolumeTier::kSsd);
+  REQUIRE(set.ok());
+  CHECK(set->changed);
+  ClusterVolume expected = before;
+  expected.tier = VolumeTier::kSsd;
+  expected.token = set->volume.token;
+  CHECK(bench.stored(before.id) == expected);
+  CHECK_FALSE(bench.set_tier("a", VolumeTier::kSsd)->changed);
+  REQUIRE(bench.resize("a", 2 * kGiB).ok());
+  REQUIRE(bench.attach("a", 1).ok());
+  CHECK(bench.stored(before.id).tier == VolumeTier::kSsd);
+  CHECK(bench.set_tier("b", VolumeTier::kSsd).code() == ErrorCode::kNotFound);
+  REQUIRE(bench.detach("a", 1).ok());
+  REQUIRE(bench.run(delete_volume(bench.context(), "a")).ok());
+  CHECK(bench.set_tier("a", VolumeTier::kHdd).code() == ErrorCode::kNotFound);
+}
+
+TEST_CASE("a volume is made with its tier, and found again with that only") {
+  Bench bench;
+  VolumeCreation wanted{.name = "a", .size_bytes = kGiB, .node = NodeId{1}};
+  wanted.tier = VolumeTier::kHdd;
+  REQUIRE(bench.run(create_volume(bench.context(), wanted))->volume.tier == VolumeTier::kHdd);
+  CHECK(bench.run(create_volume(bench.context(), wanted))->existed);
+  wanted.tier.reset();
+  CHECK(bench.run(create_volume(bench.context(), wanted))->existed);
+  wanted.tier = VolumeTier::kAuto;
+  const auto refused = bench.run(create_volume(bench.context(), wanted));
+  CHECK(refused.code() == ErrorCode::kAlreadyExists);
+  CHECK(refused.status().message().find("and tier hdd") != std::string_view::npos);
+}
+
+TEST_CASE("a tier with a result that is not known is set once, and the last of two clients wins") {
+  for (const Answer answer :
+       {Answer::kAppliedUnknown, Answer::kLostUnknown, Answer::kLateUnknown}) {
+    CAPTURE(answer);
+    Bench bench;
+    REQUIRE(bench.create("a").ok());
+    bench.store.plan_commits = {answer};
+    const auto set = bench.set_tier("a", VolumeTier::kHdd);
+    REQUIRE(set.ok());
+    CHECK(set->changed);
+    REQUIRE(bench.set_tier("a", VolumeTier::kSsd)->changed);
+    CHECK(bench.store.apply_late() == 0);
+    CHECK(bench.stored(VolumeId{1}).tier == VolumeTier::kSsd);
+  }
+}
+
+TEST_CASE("the first tier raises the format of a cluster that an older release made") {
+  for (const bool at_creation : {false, true}) {
+    Bench bench;
+    REQUIRE(bench.create("a").ok());
+    ClusterRecord cluster = *decode_cluster_record(bench.store.value("cluster"));
+    cluster.format_version = 1;
+    bench.store.put("cluster", encode_cluster_record(cluster));
+    const auto format = [&] {
+      return decode_cluster_record(bench.store.value("cluster"))->format_version;
+    };
+    REQUIRE(bench.set_tier("a", VolumeTier::kAuto).ok());
+    REQUIRE(bench.create("b").ok());
+    CHECK(format() == 1);
+    if (at_creation) {
+      VolumeCreation wanted{.name = "c", .size_bytes = kGiB, .node = NodeId{1}};
+      wanted.tier = VolumeTier::kHdd;
+      REQUIRE(bench.run(create_volume(bench.context(), wanted)).ok());
+    } else {
+      REQUIRE(bench.set_tier("a", VolumeTier::kHdd).ok());
+    }
+    CHECK(format() == 3);
   }
 }
 

@@ -107,6 +107,16 @@ TEST_CASE("transports that are not used are problems, and so are nodes that none
   CHECK(metrics.find("varve_peer_fallbacks_total{node=\"a\"} 3\n") != std::string::npos);
 }
 
+TEST_CASE("a volume that cannot be kept as its tier says is a problem of the node that cannot") {
+  NodeStatus node;
+  node.cluster.emplace();
+  node.cluster->joined = true;
+  node.cluster->tier_refusals.push_back({"v", "ssd", "disk0", "too large"});
+  CHECK(problems_of(node) ==
+        std::vector<std::string>{
+            "volume v has tier auto on disk group disk0 of this node, not ssd: too large"});
+}
+
 TEST_CASE("fill is exact and knows an empty store") {
   StoreStats stats;
   CHECK(fill_basis_points(stats) == 0);

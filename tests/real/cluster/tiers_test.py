@@ -1,0 +1,143 @@
+#!/usr/bin/python3
+"""The tier of a volume in a cluster of real daemons: it reaches every node that holds the volume, also
+one that was down when it changed, is the same everywhere after changes by several clients at a time,
+and where a node cannot keep a volume on its SSD it says so and serves on."""
+
+import re
+import threading
+
+import nbd
+from cluster import Cluster, until
+
+MIB = 1 << 20
+
+
+def tier_in(node, volume):
+    """What the node's disk group has, by what it last logged."""
+    said = re.findall(rf"volume {volume} has tier (\w+) in a disk group", node.log())
+    return said[-1] if said else "auto"
+
+
+def until_all_have(nodes, volume, tier):
+    for node in nodes:
+        until(f"{volume} has tier {tier} in {node.work}", lambda n=node: tier_in(n, volume) == tier)
+
+
+def add_hdd(cluster, node):
+    node.stop()
+    node.rewrite_config(f'path = "{node.disk}"\n',
+                        f'path = "{node.disk}"\nhdd = ["{node.work}/h1"]\n')
+    node.launch()
+    cluster.await_ready(node)
+    node.must("disk", "add", "disk0", "--hdd-size", "64MiB")
+    cluster.await_healthy()
+
+
+def write_and_read(node, volume, size):
+    client = nbd.NBD()
+    client.connect_uri(node.uri(volume))
+    for at in range(0, size, MIB):
+        client.pwrite(bytes([at // MIB + 1]) * MIB, at)
+    for at in range(0, size, MIB):
+        assert client.pread(MIB, at) == bytes([at // MIB + 1]) * MIB
+    client.shutdown()
+
+
+def changed_while_a_node_is_down(cluster):
+    first, second, third = cluster.nodes
+    create = ["volume", "create", "v", "--size", "8MiB", "--copies", "3", "--tier", "ssd"]
+    first.must(*create)
+    assert "exists already" in second.must(*create)
+    code, said = second.varve(*create[:-1], "hdd")
+    assert code == 1 and "and tier ssd" in said, said
+    write_and_read(first, "v", 8 * MIB)
+    until_all_have(cluster.nodes, "v", "ssd")
+    third.kill()
+    assert "tier is hdd now" in second.must("volume", "set", "v", "--tier", "hdd")
+    assert "has tier hdd already" in first.must("volume", "set", "v", "--tier", "hdd")
+    until_all_have([first, second], "v", "hdd")
+    third.launch()
+    cluster.await_ready(third)
+    until_all_have([third], "v", "hdd")
+    assert re.search(r"(?m)^v .* hdd ", third.must("volume", "list"))
+    # It is durable: nobody sets it again.
+    cluster.await_healthy()
+    logged = [node.log().count("volume v has tier") for node in cluster.nodes]
+    cluster.kill()
+    cluster.launch()
+    cluster.await_healthy()
+    write_and_read(second, "v", 8 * MIB)
+    assert [node.log().count("volume v has tier") for node in cluster.nodes] == logged
+
+
+def changed_by_several_clients(cluster):
+    """Also while the volume is deleted."""
+    for deleted in False, True:
+        def change(node):
+            for turn in range(8):
+                code, said = node.varve("volume", "set", "v", "--tier", ["ssd", "hdd", "auto"][turn % 3])
+                assert code == 0 or deleted and "no volume" in said, said
+
+        threads = [threading.Thread(target=change, args=[node]) for node in cluster.nodes]
+        for thread in threads:
+            thread.start()
+        if deleted:
+            until("it is deleted", lambda: cluster.nodes[0].varve("volume", "delete", "v")[0] == 0)
+        for thread in threads:
+            thread.join()
+        if not deleted:
+            tier = re.search(r"tier: +(\w+)", cluster.nodes[0].must("volume", "show", "v"))[1]
+            until_all_have(cluster.nodes, "v", tier)
+    code, said = cluster.nodes[2].varve("volume", "set", "v", "--tier", "ssd")
+    assert code == 1 and "no volume" in said, said
+    assert not cluster.problems(), cluster.problems()
+
+
+def more_than_a_node_can_keep(cluster):
+    """Its SSD has too little room beside an HDD; the others have no HDDs."""
+    first, second, third = cluster.nodes
+
+    def problems_of_third(name):
+        assert not first.status()["problems"] + second.status()["problems"]
+        return [problem for problem in third.status()["problems"]
+                if f"volume {name} has tier auto on disk group disk0 of this node, not ssd" in problem
+                and "the SSD has room for" in problem]
+
+    first.must("volume", "create", "big", "--size", "60MiB", "--copies", "3", "--tier", "ssd")
+    write_and_read(first, "big", 4 * MIB)
+    until_all_have([first, second], "big", "ssd")
+    until("the third node says it", lambda: problems_of_third("big"))
+    third.kill()
+    third.launch()
+    cluster.await_ready(third)
+    until("it says it again", lambda: problems_of_third("big"))
+    assert tier_in(third, "big") == "auto"
+    # Room for it comes, and goes when it grows.
+    first.must("volume", "create", "small", "--size", "8MiB", "--copies", "3", "--tier", "ssd")
+    write_and_read(second, "small", 8 * MIB)
+    until_all_have(cluster.nodes, "small", "ssd")
+    first.must("volume", "resize", "small", "--size", "60MiB")
+    write_and_read(second, "small", 12 * MIB)
+    until("it says it of both", lambda: problems_of_third("small") and problems_of_third("big"))
+    until_all_have([third], "small", "auto")
+    assert tier_in(first, "small") == tier_in(second, "small") == "ssd"
+    for name in "small", "big":
+        third.must("volume", "set", name, "--tier", "auto")
+    until_all_have(cluster.nodes, "small", "auto")
+    cluster.await_healthy()
+
+
+def main():
+    with Cluster(disk_size="64MiB") as cluster:
+        cluster.make()
+        cluster.await_healthy()
+        add_hdd(cluster, cluster.nodes[2])
+        changed_while_a_node_is_down(cluster)
+        changed_by_several_clients(cluster)
+        more_than_a_node_can_keep(cluster)
+        cluster.stop()
+    print("ok: tiers of volumes reach all nodes")
+
+
+if __name__ == "__main__":
+    main()
