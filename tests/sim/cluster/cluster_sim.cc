@@ -151,12 +151,14 @@ bool run_one(const Options& options, Board& board, Job& job, uint64_t seed) {
   return true;
 }
 
-// Whether the seed's plan has all of these faults, or with "snapshots" takes some.
+// Whether the seed's plan has all of these faults, or with "snapshots" takes some, with "tiers"
+// changes them.
 bool has_all(const std::vector<std::string>& needs, uint64_t seed) {
   if (needs.empty()) return true;
   const std::string plan = " " + draw_nemesis_plan(seed).text();
   return std::all_of(needs.begin(), needs.end(), [&plan](const std::string& need) {
-    return plan.find(" " + need + (need == "snapshots" ? "," : "=")) != std::string::npos;
+    return plan.find(" " + need + (need == "snapshots" || need == "tiers" ? "," : "=")) !=
+           std::string::npos;
   });
 }
 
@@ -264,7 +266,7 @@ int run(int count, char** words) {
   app.add_option("--seed", options.seed, "only this one, with what it logs");
   app.add_option("--mutant", options.mutant, "a planted bug (in cluster_sim_mutants)");
   app.add_option("--needs", options.needs,
-                 "only seeds whose plan has these: faults as it names them, or snapshots")
+                 "only seeds whose plan has these: faults as it names them, snapshots or tiers")
       ->delimiter(',');
   app.add_flag("--all-faults", options.all_faults, "fail when a kind of fault was never hit");
   try {

@@ -28,6 +28,7 @@ void ClusterWorkload::start() {
     for (uint32_t i = 0; i < plan_.depth; ++i) tasks_.start(worker(&volume));
     if (plan_.of(FaultClass::kMigrate) > 0) tasks_.start(impatient(&volume));
   }
+  if (plan_.tiers) tasks_.start(tier_changer());
   if (!plan_.snapshots) return;
   tasks_.start(snapshotter());
   tasks_.start(snapshot_reader());
@@ -77,6 +78,20 @@ Task<void> ClusterWorkload::impatient(Volume* volume) {
       if (!volume->earlier || volume->earlier->session != earlier.session) break;
       tasks_.start(read(volume, earlier, range));
     }
+  }
+}
+
+Task<void> ClusterWorkload::tier_changer() {
+  while (!stopping_ && failure_.empty()) {
+    co_await pause(2000 * kMillisecond);
+    Volume* const volume = &volumes_[random_.below(volumes_.size())];
+    const auto node = static_cast<uint32_t>(random_.below(nodes_.size()));
+    const BlockRange nothing{};
+    ClientOpPtr op = new_op(*volume, ClientOp::Kind::kSetTier, nothing);
+    op->tier = static_cast<VolumeTier>(random_.below(3));
+    co_await nodes_[node]->perform(op);
+    trace_.say("tier ", tier_name(op->tier), " of ", volume->name, " at node ", node, ": ",
+               op->result.message());
   }
 }
 

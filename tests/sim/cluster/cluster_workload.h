@@ -67,6 +67,8 @@ class ClusterWorkload {
 
   Task<void> worker(Volume* volume);
   Task<void> impatient(Volume* volume);
+  // Changes tiers, at any node; whether all follow is part of settled().
+  Task<void> tier_changer();
   Task<void> attach(Volume* volume);
   Task<void> one_op(Volume* volume, Owner owner);
   Task<void> write(Volume* volume, Owner owner, BlockRange range, bool zeroes);

@@ -38,6 +38,7 @@ NemesisPlan draw_nemesis_plan(uint64_t seed) {
     strength = on ? drawn : 0;
   }
   plan.snapshots = Random(seed ^ 0x61c8864680b583eb).chance(1, 2);
+  plan.tiers = Random(seed ^ 0x2545f4914f6cdd1d).chance(1, 4);
   return plan;
 }
 
@@ -70,10 +71,11 @@ SimDeviceOptions NemesisPlan::device() const {
 }
 
 std::string NemesisPlan::text() const {
-  std::string out = varve::text(node_count, " nodes, ", volume_count, " volumes of ", volume_blocks,
-                                " blocks, depth ", depth, ", up to ", op_blocks_max, " blocks, ",
-                                read_percent, " % reads, ", trim_percent, " % trims, ",
-                                snapshots ? "snapshots, " : "", safety_ns / 1'000'000'000, " s;");
+  std::string out =
+      varve::text(node_count, " nodes, ", volume_count, " volumes of ", volume_blocks,
+                  " blocks, depth ", depth, ", up to ", op_blocks_max, " blocks, ", read_percent,
+                  " % reads, ", trim_percent, " % trims, ", snapshots ? "snapshots, " : "",
+                  tiers ? "tiers, " : "", safety_ns / 1'000'000'000, " s;");
   for (size_t i = 0; i < kFaultClassCount; ++i) {
     if (strength[i] == 0) continue;
     out += varve::text(" ", fault_class_name(static_cast<FaultClass>(i)), "=", strength[i]);

@@ -57,6 +57,7 @@ struct NemesisPlan {
   uint32_t trim_percent = 5;
   uint64_t think_max_ns = 20'000'000;
   bool snapshots = false;  // are taken, read and deleted
+  bool tiers = false;      // of volumes change
   uint64_t safety_ns = 20'000'000'000;
   // 0: off, 1 to 1000: how strong.
   std::array<uint32_t, kFaultClassCount> strength{};

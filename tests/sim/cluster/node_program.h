@@ -16,6 +16,7 @@
 #include "core/base/ids.h"
 #include "core/cluster/metadata_store.h"
 #include "core/device/block_device.h"
+#include "core/format/catalog_record.h"
 #include "core/net/transport.h"
 #include "core/runtime/runtime.h"
 #include "core/runtime/task.h"
@@ -63,6 +64,11 @@ class NodeProgram {
   }
   virtual Task<Status> delete_snapshot(std::string volume, std::string name) {
     (void)volume, (void)name;
+    co_return ErrorCode::kUnsupported;
+  }
+
+  virtual Task<Status> set_tier(std::string volume, VolumeTier tier) {
+    (void)volume, (void)tier;
     co_return ErrorCode::kUnsupported;
   }
 

@@ -6,6 +6,7 @@
 #include "core/base/text.h"
 #include "core/cluster/planner.h"
 #include "core/cluster/record_key.h"
+#include "core/cluster/volume_operations.h"
 #include "core/format/superblock.h"
 
 namespace varve {
@@ -226,8 +227,23 @@ bool ReplicatedProgram::snapshots_are_right() const {
   return true;
 }
 
+Task<Status> ReplicatedProgram::set_tier(std::string volume, VolumeTier tier) {
+  if (!started_ || stopping_) co_return ErrorCode::kUnavailable;
+  const auto set = co_await set_volume_tier(node_->context(), std::move(volume), tier);
+  co_return set.ok() ? Status() : set.status();
+}
+
+// Each volume has in the store the tier that its record says.
+bool ReplicatedProgram::tiers_are_right() const {
+  for (const VolumeRecord& held : store_->volume_records()) {
+    const auto* seen = node_->view().volume(held.id);
+    if (seen == nullptr || store_->volume_tier(held.id) != seen->record.tier) return false;
+  }
+  return true;
+}
+
 bool ReplicatedProgram::settled() const {
-  if (!started_ || !snapshots_are_right()) return false;
+  if (!started_ || !snapshots_are_right() || !tiers_are_right()) return false;
   for (const auto& [group, replica] : node_->replication().replicas()) {
     const GroupRecord& record = replica->seen().record;
     if (record.in_sync.size() != record.members.size()) return false;
@@ -261,7 +277,8 @@ std::string ReplicatedProgram::state_line() const {
   for (const VolumeRecord& held :
        store_ == nullptr ? std::vector<VolumeRecord>() : store_->volume_records()) {
     const VolumeHistory history = store_->history(held.id);
-    line += text(line.empty() ? "" : "; ", held.name, ": generation ", history.lineage.newest,
+    line += text(line.empty() ? "" : "; ", held.name, ": tier ",
+                 tier_name(store_->volume_tier(held.id)), ", generation ", history.lineage.newest,
                  " snapshots");
     for (const SnapshotRecord& snapshot : history.snapshots) line += text(" ", snapshot.generation);
   }

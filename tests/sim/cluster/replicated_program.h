@@ -43,6 +43,7 @@ class ReplicatedProgram final : public NodeProgram {
   Task<Status> read_snapshot(std::string volume, std::string name, BlockRange range,
                              std::byte* out) override;
   Task<Status> delete_snapshot(std::string volume, std::string name) override;
+  Task<Status> set_tier(std::string volume, VolumeTier tier) override;
   std::string state_line() const override;
 
  private:
@@ -50,6 +51,7 @@ class ReplicatedProgram final : public NodeProgram {
   Task<Status> open_store();
   VolumePtr find(const std::string& name) const;
   bool snapshots_are_right() const;
+  bool tiers_are_right() const;
 
   const NodeEnvironment environment_;
   std::unique_ptr<Store> store_;

@@ -224,6 +224,8 @@ Task<Status> SimClusterNode::call(NodeProgram* program, ClientOp* op) {
                                                 op->data.data());
     case ClientOp::Kind::kDeleteSnapshot:
       co_return co_await program->delete_snapshot(op->volume, op->snapshot);
+    case ClientOp::Kind::kSetTier:
+      co_return co_await program->set_tier(op->volume, op->tier);
   }
   co_return ErrorCode::kInvalidArgument;
 }

@@ -38,11 +38,13 @@ struct ClientOp {
     kSnapshot,
     kReadSnapshot,
     kDeleteSnapshot,
+    kSetTier,
   };
   Kind kind = Kind::kRead;
   std::string volume;
   std::vector<std::string> volumes;  // kSnapshot
   std::string snapshot;              // its name
+  VolumeTier tier = VolumeTier::kAuto;
   BlockRange range;
   AlignedBuffer data;
   // Set at the end. kUnknown: the node died. `accepted` false: the node never got it.
