@@ -29,6 +29,12 @@ void BlockModel::end_grow(uint32_t number, bool done) {
   grown.grown_blocks = 0;
 }
 
+void BlockModel::end_set_tier(uint32_t number, bool done) {
+  Volume& set = volume(number);
+  if (done) set.tier = *set.asked_tier;
+  set.asked_tier.reset();
+}
+
 void BlockModel::begin_delete(uint32_t number) {
   volume(number).state = VolumeState::kDeleting;
 }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,6 +48,7 @@ struct RecoveredVolume {
   uint64_t used_blocks = 0;
   std::vector<BlockValue> values;
   std::vector<RecoveredSnapshot> snapshots;
+  VolumeTier tier = VolumeTier::kAuto;
 };
 
 class BlockModel {
@@ -63,6 +65,10 @@ class BlockModel {
   void begin_grow(uint32_t number, uint64_t blocks);
   void end_grow(uint32_t number, bool done);
   bool growing(uint32_t number) const { return volume(number).grown_blocks != 0; }
+  // One at a time for each volume. `done` false: it was refused.
+  void begin_set_tier(uint32_t number, VolumeTier tier) { volume(number).asked_tier = tier; }
+  void end_set_tier(uint32_t number, bool done);
+  bool setting_tier(uint32_t number) const { return volume(number).asked_tier.has_value(); }
   void begin_delete(uint32_t number);
   void end_delete(uint32_t number);
   VolumeState volume_state(uint32_t number) const { return volume(number).state; }
@@ -172,6 +178,8 @@ class BlockModel {
     uint32_t family = 0;
     std::vector<Block> blocks;
     uint64_t grown_blocks = 0;  // its size, perhaps; 0: nobody is growing it
+    VolumeTier tier = VolumeTier::kAuto;
+    std::optional<VolumeTier> asked_tier;  // its tier, perhaps
   };
   struct OpenRead {
     uint32_t op = 0;

@@ -23,6 +23,10 @@ std::string BlockModel::check_volumes(std::span<const RecoveredVolume> found) co
     if (blocks != volume_blocks(number) &&
         (!growing(number) || blocks != volume(number).grown_blocks))
       return text("volume ", number, " changed size");
+    const Volume& known = volume(number);
+    if (seen.tier != known.tier && seen.tier != known.asked_tier)
+      return text("volume ", number, " has tier ", tier_name(seen.tier), ", not ",
+                  tier_name(known.tier));
     numbers.push_back(number);
   }
   for (uint32_t number = 1; number <= volumes_.size(); ++number) {
@@ -83,6 +87,8 @@ void BlockModel::restart(std::span<const RecoveredVolume> found) {
     known.state = VolumeState::kLive;
     known.id = found[i].id;
     known.grown_blocks = 0;
+    known.tier = found[i].tier;
+    known.asked_tier.reset();
     known.blocks.resize(found[i].values.size());
     for (uint64_t block = 0; block < known.blocks.size(); ++block) {
       known.blocks[block].assign(1, {found[i].values[block], restarted_});

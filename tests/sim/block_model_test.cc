@@ -346,6 +346,27 @@ TEST_CASE("volumes: deleted ones stay gone, created ones stay, in between either
   CHECK(block.model.check_recovered({}, {}) == "");
 }
 
+TEST_CASE("tiers: the last one that was acknowledged, or the one on its way") {
+  OneBlock block;
+  const auto allows = [&](VolumeTier tier) {
+    auto found = block.found(kZeroValue, 0);
+    found.tier = tier;
+    return block.model.check_recovered({&found, 1}, {}).empty();
+  };
+  CHECK(allows(VolumeTier::kAuto));
+  CHECK_FALSE(allows(VolumeTier::kSsd));
+  block.model.begin_set_tier(block.volume, VolumeTier::kSsd);
+  CHECK(allows(VolumeTier::kAuto));
+  CHECK(allows(VolumeTier::kSsd));
+  CHECK_FALSE(allows(VolumeTier::kHdd));
+  block.model.end_set_tier(block.volume, true);
+  CHECK(allows(VolumeTier::kSsd));
+  CHECK_FALSE(allows(VolumeTier::kAuto));
+  block.model.begin_set_tier(block.volume, VolumeTier::kHdd);
+  block.model.end_set_tier(block.volume, false);
+  CHECK_FALSE(allows(VolumeTier::kHdd));
+}
+
 TEST_CASE("block status must agree with what may be read, cover its range and merge neighbours") {
   OneBlock block;
   block.write();

@@ -137,8 +137,10 @@ Task<void> CrashChecker::read_all(Store& store, const BlockModel& model,
                                   std::vector<RecoveredVolume>* out) {
   for (const VolumeInfo& info : store.volumes()) {
     const Result<ViewSpace> space = co_await store.view_space(info.id);
-    RecoveredVolume volume{
-        info.id, info.name, space.ok() ? space->used_bytes / kBlockBytes : 0, {}, {}};
+    RecoveredVolume volume{.id = info.id,
+                           .name = info.name,
+                           .used_blocks = space.ok() ? space->used_bytes / kBlockBytes : 0,
+                           .tier = info.tier};
     volume.values.assign(info.size_bytes / kBlockBytes, kGarbageValue);
     const uint32_t number = model.number_of(info.id, info.name);
     const uint32_t family = number == 0 ? 0 : model.family(number);
@@ -214,6 +216,8 @@ void CrashChecker::compare(const CrashCase& crash, const Look& first, const Look
     const RecoveredVolume& before = first.volumes[i];
     const RecoveredVolume& after = second.volumes[i];
     if (before.name != after.name || before.id != after.id) report_.fail("volumes change places");
+    if (before.tier != after.tier)
+      report_.fail(text("a second recovery changes the tier of volume ", before.name));
     differ("the used blocks of " + before.name, before.used_blocks, after.used_blocks, damaged);
     differ("the size of " + before.name, before.values.size(), after.values.size(), 0);
     differ("the snapshots of " + before.name, before.snapshots.size(), after.snapshots.size(), 0);

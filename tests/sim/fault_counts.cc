@@ -37,6 +37,7 @@ const char* fault_name(Fault fault) {
       "volume rolled back",
       "snapshot cloned",
       "volume grown",
+      "tier of a volume set",
       "scrub ended",
       "snapshot read after a crash",
   };

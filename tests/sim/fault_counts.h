@@ -44,6 +44,7 @@ enum class Fault : uint8_t {
   kRolledBack,
   kCloned,
   kGrown,
+  kTierSet,
   kScrubbed,              // to the end, beside everything else
   kSnapshotCrossedCrash,  // one was read in full after a crash
   kCount,

@@ -59,6 +59,7 @@ SeedPlan draw_plan(uint64_t seed) {
   plan.keep_moves_apart = plan.slot_count >= 16 && random.chance(1, 2);
   plan.cold_slot_count = random.chance(1, 2) ? between(4, 9) : 0;
   plan.scrub_weight = random.chance(1, 3) ? 1 : 0;
+  plan.tier_weight = plan.cold_slot_count > 0 && random.chance(1, 3) ? between(1, 5) : 0;
   return plan;
 }
 
@@ -73,12 +74,12 @@ uint64_t SeedPlan::device_bytes() const {
 }
 
 std::string SeedPlan::text() const {
-  return varve::text("segments of ", segment_bytes / 1024, " KiB in ", slot_count, " slots, ",
-                     cold_slot_count, " of an HDD, ", batches_in_flight_max,
-                     " batches in flight, depth ", queue_depth, ", ", volume_count,
-                     " volumes filled to ", fill_percent, " %, ", life_count, " lives of ",
-                     ops_per_life, " ops, writes up to ", write_blocks_max, " blocks, views ",
-                     view_weight, keep_moves_apart ? ", moves apart" : "");
+  return varve::text(
+      "segments of ", segment_bytes / 1024, " KiB in ", slot_count, " slots, ", cold_slot_count,
+      " of an HDD, ", batches_in_flight_max, " batches in flight, depth ", queue_depth, ", ",
+      volume_count, " volumes filled to ", fill_percent, " %, ", life_count, " lives of ",
+      ops_per_life, " ops, writes up to ", write_blocks_max, " blocks, views ", view_weight,
+      keep_moves_apart ? ", moves apart" : "", tier_weight > 0 ? ", tiers" : "");
 }
 
 }  // namespace varve

@@ -37,6 +37,7 @@ struct SeedPlan {
   uint32_t volume_weight = 0;     // create, delete or grow one
   uint32_t view_weight = 0;       // snapshots, roll-backs, clones
   uint32_t scrub_weight = 0;      // begin to check everything
+  uint32_t tier_weight = 0;       // give a volume another tier
   bool keep_moves_apart = false;  // relocated segments, by how often their blocks were moved
   uint32_t close_percent = 0;     // lives that end with close()
   uint32_t damage_percent = 0;    // crashes that also damage something

@@ -79,7 +79,7 @@ Task<void> Workload::one_op(Buffer& buffer) {
   const uint32_t volume = draw_volume();
   uint64_t draw = random_.below(plan_.write_weight + plan_.read_weight + plan_.trim_weight +
                                 plan_.status_weight + plan_.volume_weight + plan_.view_weight +
-                                plan_.scrub_weight);
+                                plan_.scrub_weight + plan_.tier_weight);
   const auto pick = [&draw](uint32_t weight) {
     if (draw < weight) return true;
     draw -= weight;
@@ -100,6 +100,8 @@ Task<void> Workload::one_op(Buffer& buffer) {
       co_await change_views();
   } else if (pick(plan_.scrub_weight)) {
     store_.scrub_now(kScrubRate);
+  } else if (pick(plan_.tier_weight)) {
+    co_await set_tier();
   } else if (random_.chance(1, 3)) {
     co_await grow();
   } else if (model_.volumes_in(BlockModel::VolumeState::kLive).size() > plan_.volume_count) {
@@ -292,12 +294,35 @@ Task<void> Workload::grow() {
     model_.end_grow(volume, true);
   } else if (grown.code() != ErrorCode::kIoError) {
     const bool full = grown.code() == ErrorCode::kNoSpace && filling_up();
-    if (!full && !in_doubt(grown.status(), volume))
+    const bool too_large = grown.code() == ErrorCode::kInvalidArgument &&
+                           store_.volume_tier(model_.volume_id(volume)) == VolumeTier::kSsd;
+    if (!full && !too_large && !in_doubt(grown.status(), volume))
       report_.fail(text("growing volume ", volume, " failed: ", status_text(grown.status())));
     model_.end_grow(volume, false);
   } else if (!in_doubt(grown.status(), volume)) {
     report_.fail(text("growing volume ", volume, " failed: ", status_text(grown.status())));
   }
+}
+
+Task<void> Workload::set_tier() {
+  const uint32_t volume = draw_volume();
+  if (model_.setting_tier(volume)) co_return;
+  const auto tier = static_cast<VolumeTier>(random_.below(3));
+  model_.begin_set_tier(volume, tier);
+  const auto set = co_await store_.set_volume_tier(model_.volume_id(volume), tier);
+  loop_.note(volume * 8ull + static_cast<uint64_t>(set.code()));
+  if (set.ok()) {
+    counts_.add(Fault::kTierSet);
+    if (set->tier != tier) report_.fail(text("volume ", volume, " was given another tier"));
+    model_.end_set_tier(volume, true);
+    co_return;
+  }
+  // What the device failed may be there after the next crash.
+  if (in_doubt(set.status(), volume)) co_return;
+  const bool too_large = tier == VolumeTier::kSsd && set.code() == ErrorCode::kInvalidArgument;
+  if (!too_large)
+    report_.fail(text("the tier of volume ", volume, " was not set: ", status_text(set.status())));
+  model_.end_set_tier(volume, false);
 }
 
 Task<void> Workload::create() {

@@ -51,6 +51,7 @@ class Workload {
   Task<void> create();
   Task<void> remove();
   Task<void> grow();
+  Task<void> set_tier();
   Task<void> change_views();
   Task<void> snapshot();
   // Reads every snapshot of the cut in full.

@@ -171,7 +171,7 @@ Task<void> Workload::clone() {
   const uint64_t blocks = from.allowed.size() + random_.below(20);
   const uint32_t volume = model_.begin_clone(name, blocks, cut, part);
   const auto made = co_await store_.clone_volume(model_.volume_id(from.volume), snapshot, name,
-                                                 blocks * kBlockBytes);
+                                                 blocks * kBlockBytes, VolumeTier::kAuto);
   loop_.note(volume * 8ull + static_cast<uint64_t>(made.code()));
   if (!made.ok() && in_doubt(made.status(), volume)) co_return;
   if (!made.ok()) {
