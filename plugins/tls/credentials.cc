@@ -9,7 +9,7 @@
 #include <ctime>
 
 #include "plugins/tls/file.h"
-#include "plugins/tls/stream.h"
+#include "plugins/tls/session.h"
 
 namespace varve {
 namespace {

@@ -34,7 +34,7 @@ class TlsCredentials {
   static std::string load_trust(const std::string& ca,
                                 std::shared_ptr<const TlsCredentials>& loaded);
 
-  // For both directions. Makes SSL objects for streams: their callbacks are in stream.cc.
+  // For both directions. Makes SSL objects for streams: their callbacks are in session.cc.
   ssl_ctx_st* context() const { return context_.get(); }
   const TlsIdentity& self() const { return self_; }
   int64_t not_after() const { return not_after_; }  // seconds since 1970

@@ -2,11 +2,9 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -66,77 +64,19 @@ struct TlsBio {
   }
 };
 
-int tls_verify(int good, x509_store_ctx_st* check) {
-  const auto* const ssl =
-      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(check, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  auto* const stream = static_cast<TlsStream*>(SSL_get_app_data(ssl));
-  if (good != 1) {
-    stream->verdict_ = std::string("its certificate is not good: ") +
-                       X509_verify_cert_error_string(X509_STORE_CTX_get_error(check));
-    return 0;
-  }
-  if (X509_STORE_CTX_get_error_depth(check) != 0) return 1;
-  if (stream->judge(X509_STORE_CTX_get_current_cert(check))) return 1;
-  X509_STORE_CTX_set_error(check, X509_V_ERR_APPLICATION_VERIFICATION);
-  return 0;
-}
-
-void tls_take_secret(const ssl_st* ssl, const char* line) {
-  auto* const stream = static_cast<TlsStream*>(SSL_get_app_data(ssl));
-  if (stream == nullptr || !stream->wants_kernel_) return;
-  // LABEL, what the client chose at random, the secret.
-  const std::string_view words(line);
-  const std::string_view label =
-      SSL_is_server(ssl) == 1 ? "SERVER_TRAFFIC_SECRET_0 " : "CLIENT_TRAFFIC_SECRET_0 ";
-  if (words.starts_with(label)) stream->secret_.read(words.substr(words.rfind(' ') + 1));
-}
-
 TlsStream::TlsStream(std::shared_ptr<const TlsCredentials> credentials, TlsRoles allowed, Side side,
                      int socket, TlsScratch& scratch)
-    : credentials_(std::move(credentials)),
-      allowed_(allowed),
-      socket_(socket),
-      scratch_(scratch),
-      ssl_(SSL_new(credentials_->context())) {
-  BIO* const bio = ssl_ == nullptr ? nullptr : BIO_new(TlsBio::method());
+    : session_(std::move(credentials), allowed, side), socket_(socket), scratch_(scratch) {
+  BIO* const bio = ssl() == nullptr ? nullptr : BIO_new(TlsBio::method());
   if (bio == nullptr) {
     why_ = "out of memory";
     return;
   }
   BIO_set_data(bio, this);
-  SSL_set_bio(ssl_.get(), bio, bio);
-  SSL_set_app_data(ssl_.get(), this);
-  SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, tls_verify);
-  if (side == Side::kServer)
-    SSL_set_accept_state(ssl_.get());
-  else
-    SSL_set_connect_state(ssl_.get());
+  SSL_set_bio(ssl(), bio, bio);
 }
 
 TlsStream::~TlsStream() = default;
-
-void TlsStream::needs_no_certificate() {
-  if (ssl_ != nullptr) SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, tls_verify);
-}
-
-bool TlsStream::expect_host(const std::string& host) {
-  if (ssl_ == nullptr) return false;
-  X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl_.get());
-  if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) == 1) return true;
-  ERR_clear_error();
-  X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  return X509_VERIFY_PARAM_set1_host(wanted, host.data(), host.size()) == 1 &&
-         SSL_set_tlsext_host_name(ssl_.get(), host.c_str()) == 1;
-}
-
-// Whether the owner of a certificate that is signed well may be the peer.
-bool TlsStream::judge(x509_st* certificate) {
-  TlsIdentity peer;
-  verdict_ = tls_identity_of(certificate, peer);
-  if (verdict_.empty()) verdict_ = tls_refusal(peer, credentials_->self(), allowed_);
-  if (verdict_.empty()) peer_ = std::move(peer);
-  return verdict_.empty();
-}
 
 TlsStream::Handshake TlsStream::handshake() {
   if (failed()) return Handshake::kFailed;
@@ -145,12 +85,12 @@ TlsStream::Handshake TlsStream::handshake() {
   int result = 0;
   while (true) {
     ERR_clear_error();
-    result = SSL_do_handshake(ssl_.get());
-    if (result == 1 || SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ) break;
+    result = SSL_do_handshake(ssl());
+    if (result == 1 || SSL_get_error(ssl(), result) != SSL_ERROR_WANT_READ) break;
     drained_ = false;  // behind a part of a record may be the end, of which there are no more news
     if (!fill()) break;
   }
-  if (result != 1 && SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ) fail(result);
+  if (result != 1 && SSL_get_error(ssl(), result) != SSL_ERROR_WANT_READ) fail(result);
   keep_input();
   if (!flush()) socket_error_ = errno;
   if (socket_error_ != 0 && !failed()) why_ = describe(SSL_ERROR_SYSCALL);
@@ -163,11 +103,11 @@ TlsStream::Handshake TlsStream::handshake() {
 // All of the handshake has left, and nothing under the key of what follows: there are no tickets.
 void TlsStream::hand_over() {
   if (!wants_kernel_ || kernel_sends_) return;
-  const uint32_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get()));
-  kernel_error_ = give_kernel_sending(socket_, suite, secret_);
+  const uint32_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl()));
+  kernel_error_ = give_kernel_sending(socket_, suite, session_.secret());
   kernel_sends_ = kernel_error_ == 0;
   wants_kernel_ = false;
-  secret_.wipe();
+  session_.secret().wipe();
 }
 
 ssize_t TlsStream::receive(std::span<const iovec> into) {
@@ -182,11 +122,11 @@ ssize_t TlsStream::receive(std::span<const iovec> into) {
     for (size_t at = 0; at < into[i].iov_len && more;) {
       size_t got = 0;
       ERR_clear_error();
-      const int result = SSL_read_ex(ssl_.get(), to + at, into[i].iov_len - at, &got);
+      const int result = SSL_read_ex(ssl(), to + at, into[i].iov_len - at, &got);
       at += got;
       total += got;
       if (result == 1) continue;
-      const int error = SSL_get_error(ssl_.get(), result);
+      const int error = SSL_get_error(ssl(), result);
       more = error == SSL_ERROR_WANT_READ && fill();
       // Whoever only changes keys keeps us here for as long as it likes.
       if (more && total == 0 && ++fills_in_vain > kFillsInVain) {
@@ -200,7 +140,7 @@ ssize_t TlsStream::receive(std::span<const iovec> into) {
   }
   keep_input();
   // OpenSSL would answer before it sends again.
-  if (kernel_sends_ && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE && !failed())
+  if (kernel_sends_ && SSL_get_key_update_type(ssl()) != SSL_KEY_UPDATE_NONE && !failed())
     why_ = kAsksForNewKeys;
   flush();  // an alert
   if (total > 0) return static_cast<ssize_t>(total);
@@ -282,7 +222,7 @@ ssize_t TlsStream::send(std::span<const iovec> from) {
 bool TlsStream::write(const uint8_t* bytes, size_t count) {
   ERR_clear_error();
   size_t written = 0;
-  const int result = SSL_write_ex(ssl_.get(), bytes, count, &written);
+  const int result = SSL_write_ex(ssl(), bytes, count, &written);
   if (result == 1 && written == count) return true;
   fail(result);
   scratch_.out.clear();
@@ -317,39 +257,26 @@ bool TlsStream::flush() {
 }
 
 void TlsStream::say_end() {
-  if (ssl_ == nullptr || failed() || SSL_is_init_finished(ssl_.get()) == 0) return;
+  if (ssl() == nullptr || failed() || SSL_is_init_finished(ssl()) == 0) return;
   if (kernel_sends_) {
     send_kernel_alert(socket_, SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY);
     return;
   }
   ERR_clear_error();
-  SSL_shutdown(ssl_.get());
+  SSL_shutdown(ssl());
   flush();
 }
 
 void TlsStream::fail(int result) {
-  why_ = describe(SSL_get_error(ssl_.get(), result));
+  why_ = describe(SSL_get_error(ssl(), result));
   ERR_clear_error();
 }
 
 std::string TlsStream::describe(int error) const {
-  if (!verdict_.empty()) return verdict_;
-  if (socket_error_ == ECONNRESET || socket_error_ == EPIPE) return kTlsHungUp;
-  if (socket_error_ != 0) return std::strerror(socket_error_);
-  const unsigned long code = ERR_peek_error();
-  const int reason = ERR_GET_REASON(code);
-  if (error != SSL_ERROR_SSL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return kTlsHungUp;
-  if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) return "it shows no certificate";
-  constexpr std::array kNoTls = {SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST,
-                                 SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_HTTPS_PROXY_REQUEST,
-                                 SSL_R_UNKNOWN_PROTOCOL,     SSL_R_RECORD_LENGTH_MISMATCH};
-  if (std::find(kNoTls.begin(), kNoTls.end(), reason) != kNoTls.end())
-    return "it does not speak TLS 1.3";
-  const char* const words = ERR_reason_error_string(code);
-  const std::string text = words == nullptr ? "unknown error" : words;
-  // An alert of the peer's.
-  if (reason > SSL_AD_REASON_OFFSET) return "it refuses this side: " + text;
-  return "TLS: " + text;
+  if (socket_error_ == 0) return session_.why(error);
+  std::string why = session_.why(SSL_ERROR_SYSCALL);  // a verdict comes first
+  const bool hung_up = socket_error_ == ECONNRESET || socket_error_ == EPIPE;
+  return hung_up || why != kTlsHungUp ? why : std::strerror(socket_error_);
 }
 
 }  // namespace varve

@@ -22,8 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "plugins/tls/credentials.h"
-#include "plugins/tls/kernel.h"
+#include "plugins/tls/session.h"
 
 namespace varve {
 
@@ -36,12 +35,9 @@ struct TlsScratch {
   std::vector<uint8_t> record = std::vector<uint8_t>(16 * 1024);
 };
 
-// why() of a peer that has left in the middle: nothing to tell an operator when there are many.
-inline constexpr const char* kTlsHungUp = "it has hung up in the TLS handshake";
-
 class TlsStream {
  public:
-  enum class Side : uint8_t { kServer, kClient };
+  using Side = TlsSession::Side;
   enum class Handshake : uint8_t { kDone, kGoesOn, kFailed };
 
   // `allowed`: what the peer's role must be.
@@ -53,15 +49,18 @@ class TlsStream {
 
   // Before the handshake. Of a server: a peer without a certificate is fine, and peer() is then
   // nobody. Of a client: the certificate must be for this host name or IP address.
-  void needs_no_certificate();
-  bool expect_host(const std::string& host);
+  void needs_no_certificate() { session_.needs_no_certificate(); }
+  bool expect_host(const std::string& host) { return session_.expect_host(host); }
   // When the handshake is done the kernel is to encrypt what is sent; if it cannot, we do.
-  void want_kernel() { wants_kernel_ = true; }
+  void want_kernel() {
+    wants_kernel_ = true;
+    session_.want_secret();
+  }
 
   // Goes as far as the socket lets it. kFailed: why() says why; the peer has been told.
   Handshake handshake();
   // Who the peer has proven to be, when the handshake is done. Nobody has no name.
-  const TlsIdentity& peer() const { return peer_; }
+  const TlsIdentity& peer() const { return session_.peer(); }
   const std::string& why() const { return why_; }
   // Whether the kernel encrypts what is sent: then what send() took is the kernel's, all of it, and
   // a peer that asks for new keys ends the stream.
@@ -81,10 +80,8 @@ class TlsStream {
   void say_end();
 
  private:
-  friend int tls_verify(int good, x509_store_ctx_st* check);
-  friend void tls_take_secret(const ssl_st* ssl, const char* line);
   friend struct TlsBio;
-  bool judge(x509_st* certificate);
+  ssl_st* ssl() const { return session_.ssl(); }
   void hand_over();
   bool fill();
   void keep_input();
@@ -93,14 +90,10 @@ class TlsStream {
   void fail(int result);
   std::string describe(int error) const;
 
-  const std::shared_ptr<const TlsCredentials> credentials_;
-  const TlsRoles allowed_;
+  TlsSession session_;
   const int socket_;
   TlsScratch& scratch_;
-  SslPtr ssl_;
-  TlsIdentity peer_;
   std::string why_;
-  std::string verdict_;             // of the verification
   std::span<const uint8_t> input_;  // of the call that runs; in scratch_.in or kept_
   std::vector<uint8_t> kept_;       // came, not decrypted yet
   std::vector<uint8_t> unsent_;     // encrypted, not sent yet
@@ -110,10 +103,6 @@ class TlsStream {
   bool wants_kernel_ = false;
   bool kernel_sends_ = false;
   int kernel_error_ = 0;
-  TlsSecret secret_;  // of what we send; until the handshake is done
 };
-
-// For SSL_CTX_set_keylog_callback: secrets go to streams that want the kernel, and nowhere else.
-void tls_take_secret(const ssl_st* ssl, const char* line);
 
 }  // namespace varve
