@@ -92,7 +92,8 @@ struct varve_transport_event {
 
 /* Values of varve_transport.flags. Where the host has TLS files and the options do not say
  * allow_plaintext = true, every peer that is reported has proven its name. With TLS files the host
- * uses no other transport, unless that option is given. */
+ * uses no other transport, unless that option is given. A transport that cannot encrypt may need
+ * that option and let peers prove their names all the same: the names that it reports count. */
 #define VARVE_TRANSPORT_PROVES_NAMES 1u
 
 struct varve_transport_instance; /* the plugin's own */

@@ -10,6 +10,9 @@ namespace varve {
 void OpensslDelete::operator()(bio_st* object) const {
   BIO_free_all(object);
 }
+void OpensslDelete::operator()(evp_cipher_ctx_st* object) const {
+  EVP_CIPHER_CTX_free(object);
+}
 void OpensslDelete::operator()(evp_pkey_st* object) const {
   EVP_PKEY_free(object);
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 struct bio_st;
+struct evp_cipher_ctx_st;
 struct evp_pkey_st;
 struct ssl_ctx_st;
 struct ssl_st;
@@ -16,6 +17,7 @@ namespace varve {
 
 struct OpensslDelete {
   void operator()(bio_st* object) const;
+  void operator()(evp_cipher_ctx_st* object) const;
   void operator()(evp_pkey_st* object) const;
   void operator()(ssl_ctx_st* object) const;
   void operator()(ssl_st* object) const;
@@ -24,6 +26,7 @@ struct OpensslDelete {
 };
 
 using BioPtr = std::unique_ptr<bio_st, OpensslDelete>;
+using CipherContextPtr = std::unique_ptr<evp_cipher_ctx_st, OpensslDelete>;
 using CertificatePtr = std::unique_ptr<x509_st, OpensslDelete>;
 using KeyPtr = std::unique_ptr<evp_pkey_st, OpensslDelete>;
 using SslContextPtr = std::unique_ptr<ssl_ctx_st, OpensslDelete>;

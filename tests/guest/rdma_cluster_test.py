@@ -1,30 +1,37 @@
 #!/usr/bin/python3
-"""Three daemons and one software RDMA device, a volume with three copies under stamp load: the cluster
-moves from TCP by way of both to RDMA alone, one node at a time, some of them by a kill: all that changes is
-the line `use`. All are killed, and are back with both. Then the device vanishes: all go on over TCP and say
-why, and so do all that are killed and start without it. In the end every block that was acknowledged is
-there, with each node dead once. Runs inside a guest that with_rdma.sh has made ready."""
+"""Three daemons with certificates and one software RDMA device, a volume with three copies under stamp load:
+the cluster moves from TCP by way of both to RDMA alone, one node at a time, some of them by a kill: all that
+changes is the line `use`, and the table that allows RDMA. A node with a certificate of another authority is
+let in by nobody, and so is one without; with its own it is back. All are killed, and are back with both. Then
+the device vanishes: all go on over TCP and say why, and so do all that are killed and start without it. In
+the end every block that was acknowledged is there, with each node dead once. Runs inside a guest that
+with_rdma.sh has made ready."""
 
 import contextlib
 import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 REAL = pathlib.Path(__file__).resolve().parents[1] / "real"
 sys.path[:0] = [str(REAL), str(REAL / "cluster")]
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster, until  # noqa: E402
 from moving_client import Stamp, metric, verify_with_each_node_dead  # noqa: E402
+from pki import Pki  # noqa: E402
 
 COUNTERS = pathlib.Path("/sys/class/infiniband/rxe0/ports/1/hw_counters")
 TCP, BOTH, RDMA = 'use = "tcp"', 'use = ["rdma", "tcp"]', 'use = "rdma"'
+# Emulated, a handshake takes its time.
+TABLE = "[transport.rdma]\nallow_plaintext = true\nconnect_timeout_ms = 20000\n"
 
 
 class RdmaNetwork:
     """The addresses of with_rdma.sh."""
 
     transport = "tcp"
+    options = ""
     addresses = [f"10.9.0.{number}:7071" for number in (1, 2, 3)]
     launchers = [[], [], []]
 
@@ -46,8 +53,16 @@ def tell(what):
     print(f"{time.monotonic():5.0f} s after boot: {what}", flush=True)
 
 
+def section(node, use):
+    return f'{use}\nlisten = "{node.address}"\n' + (TABLE if "rdma" in use else "")
+
+
+def change(node, old, new):
+    node.rewrite_config(section(node, old), section(node, new))
+
+
 def restart(cluster, stamp, node, old, new, end):
-    node.rewrite_config(old, new)
+    change(node, old, new)
     end()
     node.launch()
     cluster.await_ready(node)
@@ -70,9 +85,36 @@ def moves_to_rdma(cluster, stamp):
     tell("all over RDMA, and nothing else")
 
 
+def strangers_are_refused(cluster, pki, stamp):
+    """A node in the place of the third that cannot prove that it is one of these: both sides say why."""
+    first, third = cluster.nodes[0], cluster.nodes[2]
+    own = pki.section(pki.folder / "node-n3")
+    elsewhere = Pki(pki.folder / "elsewhere")
+    for other, told, tells in (
+            (elsewhere.section(elsewhere.issue("node", "n3")), ("it refuses this side", "certificate is not good"),
+             ("it refuses this side", "certificate is not good")),
+            ("", ("it has no [tls], and this node has",), ("it has [tls], and this node has not",))):
+        third.stop()
+        third.rewrite_config(own, other or "# no certificate\n")
+        seen, said = len(first.log()), len(third.log())
+        third.launch()
+        until("the first node says why it refuses",
+              lambda: any(why in first.log()[seen:] for why in told), 60)
+        until("the refused node says why", lambda: any(why in third.log()[said:] for why in tells), 60)
+        stamp.await_more(50)
+        assert not any(peer.get("transport") for peer in cluster.peers(third).values()), \
+            cluster.peers(third)
+        third.kill()
+        third.rewrite_config(other or "# no certificate\n", own)
+        tell(f"refused: {told[-1]}")
+        third.launch()
+        cluster.await_ready(third)
+        cluster.await_healthy(120)
+
+
 def all_restart(cluster, stamp, old, new):
     for node in cluster.nodes:
-        node.rewrite_config(old, new)
+        change(node, old, new)
     cluster.kill()
     cluster.launch()
     stamp.await_more(50)
@@ -95,7 +137,10 @@ def device_vanishes(cluster, stamp, stack):
 def main():
     first_connection()
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(Cluster(network=RdmaNetwork, disk_size="128MiB"))
+        pki = Pki(stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
+        sections = [pki.section(pki.issue("node", f"n{number}")) for number in (1, 2, 3)]
+        cluster = stack.enter_context(Cluster(network=RdmaNetwork, disk_size="128MiB",
+                                              more=lambda number: (sections[number - 1], "")))
         first = cluster.nodes[0]
         cluster.make("--copies", "3")
         first.must("volume", "create", "load", "--size", "16MiB", "--copies", "3")
@@ -105,6 +150,7 @@ def main():
         stamp.await_more(100)
         tell("load over TCP")
         moves_to_rdma(cluster, stamp)
+        strangers_are_refused(cluster, pki, stamp)
         all_restart(cluster, stamp, RDMA, BOTH)
         cluster.await_all_over("rdma")
         deletion = device_vanishes(cluster, stamp, stack)

@@ -12,7 +12,8 @@ namespace {
 
 constexpr uint32_t kReceives = kSlots + kNewsSlots;
 constexpr uint32_t kSends = kSlots + kNewsSlots + kSlots + 1;  // messages, news, reads, a probe
-constexpr size_t kSlotBytes = (kFrameBytes + VARVE_HEADER_BYTES_MAX + kEagerBytes + 63) / 64 * 64;
+constexpr size_t kSlotBytes =
+    (kFrameBytes + VARVE_HEADER_BYTES_MAX + kEagerBytes + kSealBytes + 63) / 64 * 64;
 
 }  // namespace
 
@@ -57,8 +58,12 @@ std::string RdmaConnection::prepare(RdmaDevice& device) {
               : join({"no connection on device ", device.name(), ": ", std::strerror(errno)});
 }
 
+Greeting RdmaConnection::own_greeting() const {
+  return {static_cast<uint16_t>(kSlots), kEagerBytes, shard_.tls != nullptr};
+}
+
 rdma_conn_param RdmaConnection::parameters(uint8_t* greeting) const {
-  encode_greeting({static_cast<uint16_t>(kSlots), kEagerBytes}, greeting);
+  encode_greeting(own_greeting(), greeting);
   rdma_conn_param wanted{};
   wanted.private_data = greeting;
   wanted.private_data_len = kGreetingBytes;
@@ -84,16 +89,24 @@ int RdmaConnection::accept(uint8_t peer_asks_depth, uint8_t peer_asked_depth) {
   return rdma_accept(id_.get(), &wanted);
 }
 
-const char* RdmaConnection::greeted(std::span<const uint8_t> bytes) {
-  Greeting greeting;
-  const char* const wrong = decode_greeting(bytes, greeting);
-  window_ = std::min<uint32_t>(greeting.slots, kSlots);
-  eager_bytes_ = std::min(greeting.eager_bytes, kEagerBytes);
-  return wrong;
+void RdmaConnection::reject() {
+  uint8_t greeting[kGreetingBytes];
+  encode_greeting(own_greeting(), greeting);
+  rdma_reject(id_.get(), greeting, kGreetingBytes);
 }
 
-void RdmaConnection::begin() {
-  made_ = heard_ = work_ = true;
+const char* RdmaConnection::greeted(std::span<const uint8_t> bytes) {
+  const char* const wrong = decode_greeting(bytes, peer_greeting_);
+  window_ = std::min<uint32_t>(peer_greeting_.slots, kSlots);
+  eager_bytes_ = std::min(peer_greeting_.eager_bytes, kEagerBytes);
+  return wrong != nullptr ? wrong : tls_mismatch(peer_greeting_.tls, shard_.tls != nullptr);
+}
+
+void RdmaConnection::begin(std::shared_ptr<const TlsCredentials> credentials, bool asked) {
+  begun_ = heard_ = work_ = true;
+  if (credentials != nullptr)
+    session_ = std::make_unique<RdmaSession>(std::move(credentials), asked, own_greeting(),
+                                             peer_greeting_);
   // The manager's own choice is 655 ms.
   ibv_qp_attr attributes{};
   attributes.min_rnr_timer = kNoRoomTimerCode;
@@ -104,6 +117,7 @@ void RdmaConnection::turn() {
   work_ = false;
   if (over_) return;
   const bool more = drain();
+  if (!made_) return shake(more);
   place_all();
   hand_out();
   if (leaving_) return end(VARVE_OK, nullptr);
@@ -152,7 +166,9 @@ void RdmaConnection::end(int32_t why, const char* what) {
   if (over_) return;
   over_ = true;
   lacks_buffer_ = work_ = false;
-  if (what != nullptr) shard_.log.warn(join({"peer ", peer_, ": ", what}));
+  const std::string line = what == nullptr ? "" : join({"peer ", peer_, ": ", what});
+  if (made_ && what != nullptr) shard_.log.warn(line);
+  if (!made_ && what != nullptr) shard_.refusals.warn(monotonic_ms(), shard_.log, line);
   release();
   if (!made_) return;
   for (; handed_out_ != placed_; ++handed_out_) {
@@ -166,7 +182,7 @@ void RdmaConnection::end(int32_t why, const char* what) {
 // From here on the adapter touches no memory of it.
 void RdmaConnection::release() {
   if (id_->qp != nullptr) {
-    if (made_) rdma_disconnect(id_.get());
+    if (begun_) rdma_disconnect(id_.get());
     rdma_destroy_qp(id_.get());
   }
   completions_.reset();

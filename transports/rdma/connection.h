@@ -6,6 +6,10 @@
 // and the peer reads it straight into its buffer when it has one. A peer holds `window` messages at
 // most; it says in every frame how many more it is done with.
 //
+// Where the node has [tls], a connection begins with a handshake (session.h). The host knows
+// nothing of it until its peer has proven who it is; from then on every frame is sealed
+// (authenticator.h).
+//
 // Its completions come through a queue of its own. The context gives turns to the connections whose
 // queue is not armed, and arms them before its host sleeps.
 //
@@ -20,9 +24,11 @@
 #include <span>
 #include <string>
 
+#include "transports/rdma/authenticator.h"
 #include "transports/rdma/device.h"
 #include "transports/rdma/frame.h"
 #include "transports/rdma/limits.h"
+#include "transports/rdma/session.h"
 #include "transports/rdma/shard.h"
 #include "transports/rdma/staging_ring.h"
 
@@ -50,10 +56,18 @@ class RdmaConnection {
   // errno.
   int ask();
   int accept(uint8_t peer_asks_depth, uint8_t peer_asked_depth);
+  // Does not want the one that has asked.
+  void reject();
   // What is wrong with the peer's greeting, or null.
   const char* greeted(std::span<const uint8_t> greeting);
-  // It is made: greeted() was fine. From now on it has turns.
-  void begin();
+  // The two are connected, greeted() was fine. From now on it has turns. With credentials they find
+  // out first who the other is; `asked`: by this side.
+  void begin(std::shared_ptr<const TlsCredentials> credentials, bool asked);
+  // The peer may be reported to the host: it has proven its name, or needs none.
+  bool proven() const { return begun_ && session_ == nullptr && !over_; }
+  const std::string& peer_name() const { return peer_name_; }  // empty: none is proven
+  // The host was told of it.
+  void reported() { made_ = work_ = true; }
 
   int32_t send(const varve_message& message, uint32_t payload_bytes, uint64_t op_id);
   // The connection manager's news that it is over; what has arrived is still handed out.
@@ -75,7 +89,8 @@ class RdmaConnection {
   uint64_t number() const { return number_; }
   const std::string& peer() const { return peer_; }
   const RdmaDevice* device() const { return device_; }
-  bool made() const { return made_; }
+  bool begun() const { return begun_; }
+  bool made() const { return made_; }  // the host knows it
   bool over() const { return over_; }
   bool leaving() const { return leaving_ || over_; }
   bool has_work() const { return work_; }
@@ -100,12 +115,19 @@ class RdmaConnection {
     bool whole = false;
   };
 
+  Greeting own_greeting() const;
   rdma_conn_param parameters(uint8_t* greeting) const;
   uint8_t* receive_slot(uint32_t slot) const;
   uint8_t* send_slot(uint32_t slot) const;
   bool post_receive(uint32_t slot);
+  bool post_frame(uint8_t* at, uint32_t head_bytes, uint32_t bytes, uint64_t work_id);
   bool post_send(const uint8_t* from, uint32_t bytes, uint64_t work_id);
   bool post_read(uint32_t index);
+
+  void shake(bool more);
+  void send_handshake();
+  void peer_is_proven();
+  const char* handshake_arrived(uint32_t slot, std::span<const uint8_t> sent);
 
   bool drain();
   void completed(const ibv_wc& completion);
@@ -119,6 +141,8 @@ class RdmaConnection {
   void hand_out();
   bool next_is_whole() const;
   void announce();
+  bool has_news_slot() const { return news_sent_ - news_left_ < kNewsSlots; }
+  void send_news();
 
   bool open_staging();
   bool room_for(uint32_t payload_bytes) const;
@@ -137,6 +161,12 @@ class RdmaConnection {
   MemoryRegion staging_region_;
   CompletionQueue completions_;  // after the queue pair, which is the id's
 
+  Greeting peer_greeting_;
+  std::unique_ptr<RdmaSession> session_;  // until the peer has proven who it is
+  std::unique_ptr<Authenticator> authenticator_;
+  std::string peer_name_;
+
+  bool begun_ = false;
   bool made_ = false;
   bool over_ = false;
   bool leaving_ = false;

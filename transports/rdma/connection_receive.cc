@@ -74,13 +74,22 @@ void RdmaConnection::failed(const ibv_wc& completion) {
 
 void RdmaConnection::frame_arrived(uint32_t slot, uint32_t bytes) {
   if (lost_why_ == VARVE_E_DAMAGED) return;
+  std::span<const uint8_t> sent(receive_slot(slot), bytes);
+  if (session_ != nullptr && (authenticator_ == nullptr || is_handshake_frame(sent))) {
+    if (const char* const wrong = handshake_arrived(slot, sent)) lose(VARVE_E_DAMAGED, wrong);
+    return;
+  }
   Frame frame;
-  const char* wrong = decode_frame({receive_slot(slot), bytes}, frame);
+  const char* wrong = authenticator_ == nullptr ? nullptr : authenticator_->open(sent);
+  if (wrong == nullptr) wrong = decode_frame(sent, frame);
+  if (wrong == nullptr && frame.kind == FrameKind::kHandshake)
+    wrong = "a handshake where there is none";
   if (wrong == nullptr && !peer_freed(frame.freed)) wrong = "it has freed what it never had";
   const bool news = frame.kind == FrameKind::kNews;
   if (wrong == nullptr && !news && arrived_ - handed_out_ == window_)
     wrong = "it sends more than it was told to";
   if (wrong != nullptr) return lose(VARVE_E_DAMAGED, wrong);
+  if (session_ != nullptr) peer_is_proven();
   if (news) {
     post_receive(slot);
     return;

@@ -69,8 +69,20 @@ int32_t RdmaConnection::send(const varve_message& message, uint32_t payload_byte
   std::memcpy(header, message.header, message.header_bytes);
   stage(message, payload);
   ++sent_;
-  post_send(to, bytes, work_id(Work::kMessage, slot));
+  post_frame(to, kFrameBytes + message.header_bytes, bytes, work_id(Work::kMessage, slot));
   return VARVE_OK;
+}
+
+// A frame at the beginning of a slot, and all that goes with it: `bytes`, of which `head_bytes` are
+// sealed where there are keys.
+bool RdmaConnection::post_frame(uint8_t* at, uint32_t head_bytes, uint32_t bytes,
+                                uint64_t work_id) {
+  if (authenticator_ == nullptr) return post_send(at, bytes, work_id);
+  if (!authenticator_->seal({at, head_bytes}, at + bytes)) {
+    lose(VARVE_E_IO, "its frames cannot be sealed");
+    return false;
+  }
+  return post_send(at, bytes + kSealBytes, work_id);
 }
 
 bool RdmaConnection::post_send(const uint8_t* from, uint32_t bytes, uint64_t work_id) {
@@ -112,14 +124,17 @@ void RdmaConnection::tell_done(Outgoing& outgoing, int32_t result) {
 // Tells the peer what we are done with when no message of ours does. Its staging memory is wanted
 // soon; else some messages make a frame worth its while.
 void RdmaConnection::announce() {
-  if (freed_ == 0 || news_sent_ - news_left_ == kNewsSlots) return;
+  if (freed_ == 0 || !has_news_slot()) return;
   const bool pause = handed_out_ == arrived_ || lacks_buffer_;
-  if (freed_ < std::max(window_ / 4, 1u) && !(freed_staged_ && pause)) return;
+  if (freed_ >= std::max(window_ / 4, 1u) || (freed_staged_ && pause)) send_news();
+}
+
+void RdmaConnection::send_news() {
   const uint32_t slot = kSlots + news_sent_ % kNewsSlots;
   encode_frame({.kind = FrameKind::kNews, .freed = std::exchange(freed_, 0)}, send_slot(slot));
   freed_staged_ = false;
   ++news_sent_;
-  post_send(send_slot(slot), kFrameBytes, work_id(Work::kNews, slot));
+  post_frame(send_slot(slot), kFrameBytes, kFrameBytes, work_id(Work::kNews, slot));
 }
 
 void RdmaConnection::tell_room() {

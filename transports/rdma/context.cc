@@ -9,23 +9,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
 namespace varve {
-namespace {
 
-uint64_t now_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
-}
-
-}  // namespace
-
-RdmaContext::RdmaContext(const RdmaOptions& options, const HostLog& log)
+RdmaContext::RdmaContext(const RdmaOptions& options, PluginTls* tls, const HostLog& log)
     : options_(options),
-      shard_(options, log),
+      shard_(options, tls, log),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {}
 
@@ -141,6 +131,7 @@ RdmaConnection* RdmaContext::find(uint64_t number) {
 
 int32_t RdmaContext::poll(varve_transport_event* events, uint32_t capacity) {
   shard_.events.begin(capacity);
+  shard_.handshake_steps = kHandshakeStepsPerPoll;
   const bool slept = std::exchange(may_have_slept_, false);
   if (slept || ++polls_without_look_ >= kPollsWithoutLook) look_at_descriptors();
   give_turns();
@@ -188,7 +179,7 @@ void RdmaContext::take_completions(RdmaDevice& device) {
 
 void RdmaContext::wake(RdmaConnection& connection) {
   connection.want_turn();
-  if (!connection.made() || std::exchange(connection.awake, true)) return;
+  if (!connection.begun() || std::exchange(connection.awake, true)) return;
   awake_.push_back(&connection);
 }
 
@@ -197,6 +188,7 @@ void RdmaContext::give_turns() {
   // Turns may not wake others.
   for (RdmaConnection* connection : awake_) {
     connection->turn();
+    if (!connection->made()) settle(*connection);
     ended = ended || connection->over();
     if (connection->lacks_buffer() && !std::exchange(connection->in_line, true))
       in_line_.push_back(connection);
@@ -218,11 +210,17 @@ void RdmaContext::tick() {
   uint64_t ticks = 0;
   if (::read(timer_.get(), &ticks, sizeof(ticks)) < 0) return;
   timer_ms_ = 0;
-  const uint64_t now = now_ms();
+  const uint64_t now = monotonic_ms();
   std::vector<uint64_t> late;
   for (const auto& [number, pending] : pending_)
     if (pending.deadline_ms <= now) late.push_back(number);
-  for (const uint64_t number : late) give_up(number, VARVE_E_NOT_FOUND, "");
+  for (const uint64_t number : late) {
+    const RdmaConnection& connection = *connections_.at(number);
+    if (connection.begun())
+      shard_.silence.warn(now, shard_.log,
+                          join({"peer ", connection.peer(), ": no TLS handshake in time"}));
+    give_up(number, VARVE_E_NOT_FOUND, "");
+  }
   if (now >= next_check_ms_) {
     next_check_ms_ = now + options_.keepalive_s * 1000ull;
     for (const auto& [number, connection] : connections_) {
@@ -237,7 +235,7 @@ void RdmaContext::tick() {
 // To whatever comes first; early is no harm.
 void RdmaContext::set_timer() {
   if (connections_.empty()) return;
-  if (next_check_ms_ == 0) next_check_ms_ = now_ms() + options_.keepalive_s * 1000ull;
+  if (next_check_ms_ == 0) next_check_ms_ = monotonic_ms() + options_.keepalive_s * 1000ull;
   uint64_t earliest = next_check_ms_;
   for (const auto& [number, pending] : pending_) earliest = std::min(earliest, pending.deadline_ms);
   if (timer_ms_ != 0 && timer_ms_ <= earliest) return;

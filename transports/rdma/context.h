@@ -27,7 +27,8 @@ namespace varve {
 
 class RdmaContext {
  public:
-  RdmaContext(const RdmaOptions& options, const HostLog& log);
+  // `tls`: null where the node has none.
+  RdmaContext(const RdmaOptions& options, PluginTls* tls, const HostLog& log);
   // False: `why` says what this machine lacks.
   bool open(std::string& why);
 
@@ -79,7 +80,10 @@ class RdmaContext {
   std::string admit(RdmaConnection& connection, const News& news);
   void address_resolved(RdmaConnection& connection);
   void route_resolved(RdmaConnection& connection);
-  void made(RdmaConnection& connection, const News& news);
+  void connected(RdmaConnection& connection, const News& news);
+  void refused(RdmaConnection& connection, const News& news);
+  void settle(RdmaConnection& connection);
+  void make_room();
   void device_gone(rdma_cm_id* id);
   // A connection that will not be made; `what` is for the log, if any.
   void give_up(uint64_t number, int32_t result, const std::string& what);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
 #include "transports/rdma/context.h"
@@ -21,13 +20,6 @@ void set_number(rdma_cm_id* id, uint64_t number) {
   id->context = reinterpret_cast<void*>(static_cast<uintptr_t>(number));
 }
 
-uint64_t deadline_after(uint32_t timeout_ms) {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000 +
-         timeout_ms;
-}
-
 }  // namespace
 
 std::string RdmaContext::listen(const std::string& text, std::string& bound) {
@@ -36,8 +28,8 @@ std::string RdmaContext::listen(const std::string& text, std::string& bound) {
   if (!wrong.empty()) return wrong;
   if (!options_.allow_plaintext)
     return join({"listen: \"", text,
-                 "\": RDMA has no TLS, and who is on its network can read and change what it "
-                 "carries; if nobody else is, set allow_plaintext = true"});
+                 "\": RDMA encrypts nothing: who is on its network can read what it carries, and "
+                 "without [tls] be any node; allow_plaintext = true allows that"});
   rdma_cm_id* made = nullptr;
   if (rdma_create_id(channel_.get(), &made, nullptr, RDMA_PS_TCP) != 0)
     return join({"listen: ", std::strerror(errno)});
@@ -88,7 +80,7 @@ int32_t RdmaContext::connect(const std::string& text, uint64_t op_id) {
   set_number(made, number);
   set_options(made);
   connections_.emplace(number, std::make_unique<RdmaConnection>(shard_, CmId(made), number, text));
-  pending_[number] = {true, op_id, deadline_after(options_.connect_timeout_ms)};
+  pending_[number] = {true, op_id, monotonic_ms() + options_.connect_timeout_ms};
   set_timer();
   const bool use_source = has_source_ && source_.socket.ss_family == address.socket.ss_family;
   sockaddr* const source = use_source ? source_.generic() : nullptr;
@@ -110,7 +102,8 @@ bool RdmaContext::next_news(News& news) {
   if (rdma_get_cm_event(channel_.get(), &event) != 0) return false;
   const rdma_conn_param& conn = event->param.conn;
   news = {event->event, event->status, event->id, 0, 0, {}};
-  if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST || event->event == RDMA_CM_EVENT_ESTABLISHED) {
+  if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST || event->event == RDMA_CM_EVENT_ESTABLISHED ||
+      event->event == RDMA_CM_EVENT_REJECTED) {
     // The manager has put them the way they are seen from here.
     news.peer_asks_depth = conn.responder_resources;
     news.peer_asked_depth = conn.initiator_depth;
@@ -134,18 +127,19 @@ void RdmaContext::happened(const News& news) {
     case RDMA_CM_EVENT_ROUTE_RESOLVED:
       return route_resolved(connection);
     case RDMA_CM_EVENT_ESTABLISHED:
-      return made(connection, news);
+      return connected(connection, news);
     case RDMA_CM_EVENT_DISCONNECTED:
-      if (!connection.made()) return give_up(number, VARVE_E_NOT_FOUND, "it has hung up");
+      if (!connection.begun()) return give_up(number, VARVE_E_NOT_FOUND, "it has hung up");
       connection.lose(VARVE_E_CLOSED, nullptr);
       return wake(connection);
     case RDMA_CM_EVENT_ADDR_ERROR:
     case RDMA_CM_EVENT_ROUTE_ERROR:
     case RDMA_CM_EVENT_CONNECT_ERROR:
     case RDMA_CM_EVENT_UNREACHABLE:
-    case RDMA_CM_EVENT_REJECTED:
-      if (!connection.made()) give_up(number, VARVE_E_NOT_FOUND, "");
+      if (!connection.begun()) give_up(number, VARVE_E_NOT_FOUND, "");
       return;
+    case RDMA_CM_EVENT_REJECTED:
+      return refused(connection, news);
     default:
       return;  // nothing that changes a connection
   }
@@ -156,17 +150,37 @@ void RdmaContext::peer_asks(const News& news) {
   set_number(news.id, number);
   const std::string peer = address_text(rdma_get_peer_addr(news.id));
   auto connection = std::make_unique<RdmaConnection>(shard_, CmId(news.id), number, peer);
+  make_room();
   const std::string wrong = admit(*connection, news);
   if (!wrong.empty()) {
-    rdma_reject(news.id, nullptr, 0);
+    connection->reject();
     const bool full = connections_.size() >= kMaxConnections;
     if (!full || !std::exchange(said_full_, true))
-      shard_.log.warn(join({"peer ", peer, " is refused: ", wrong}));
+      shard_.refusals.warn(monotonic_ms(), shard_.log,
+                           join({"peer ", peer, " is refused: ", wrong}));
     return;
   }
-  pending_[number] = {false, 0, deadline_after(options_.connect_timeout_ms)};
+  pending_[number] = {false, 0, monotonic_ms() + options_.connect_timeout_ms};
   connections_.emplace(number, std::move(connection));
   set_timer();
+}
+
+// With TLS, those who have asked and proven nothing yet are few.
+void RdmaContext::make_room() {
+  if (shard_.tls == nullptr) return;
+  size_t strangers = 0;
+  uint64_t oldest = UINT64_MAX;
+  for (const auto& [number, pending] : pending_) {
+    if (pending.asked_by_us) continue;
+    ++strangers;
+    oldest = std::min(oldest, number);
+  }
+  if (strangers == 0 || (strangers < kMaxHandshakes && connections_.size() < kMaxConnections))
+    return;
+  shard_.silence.warn(monotonic_ms(), shard_.log,
+                      join({"peer ", connections_.at(oldest)->peer(),
+                            ": gives way, because there are too many TLS handshakes at a time"}));
+  give_up(oldest, VARVE_E_CLOSED, "");
 }
 
 // What is wrong, or empty.
@@ -202,20 +216,44 @@ void RdmaContext::route_resolved(RdmaConnection& connection) {
   if (connection.ask() != 0) give_up(connection.number(), VARVE_E_NOT_FOUND, std::strerror(errno));
 }
 
-void RdmaContext::made(RdmaConnection& connection, const News& news) {
+void RdmaContext::connected(RdmaConnection& connection, const News& news) {
   const auto found = pending_.find(connection.number());
-  if (found == pending_.end()) return;
-  const Pending pending = found->second;
-  if (pending.asked_by_us) {
-    const char* const wrong = connection.greeted(news.greeting);
-    if (wrong != nullptr) return give_up(connection.number(), VARVE_E_NOT_FOUND, wrong);
-    shard_.events.connected(pending.op_id, VARVE_OK, connection.number());
-  } else {
-    shard_.events.accepted(connection.number());
-  }
-  pending_.erase(found);
-  connection.begin();
+  if (found == pending_.end() || connection.begun()) return;
+  const bool asked = found->second.asked_by_us;
+  const char* const wrong = asked ? connection.greeted(news.greeting) : nullptr;
+  if (wrong != nullptr) return give_up(connection.number(), VARVE_E_NOT_FOUND, wrong);
+  std::shared_ptr<const TlsCredentials> credentials;
+  if (shard_.tls != nullptr) credentials = shard_.tls->current(monotonic_ms(), shard_.log);
+  connection.begin(std::move(credentials), asked);
+  settle(connection);
   wake(connection);
+}
+
+// The host does not know it yet. Its peer may be reported now; or it is over, which the log knows.
+void RdmaContext::settle(RdmaConnection& connection) {
+  if (!connection.proven() && !connection.over()) return;
+  const auto found = pending_.find(connection.number());
+  const Pending pending = found->second;
+  pending_.erase(found);
+  if (connection.over()) {
+    if (pending.asked_by_us) shard_.events.connected(pending.op_id, VARVE_E_NOT_FOUND, 0);
+    return;
+  }
+  if (pending.asked_by_us)
+    shard_.events.connected(pending.op_id, VARVE_OK, connection.number(), connection.peer_name());
+  else
+    shard_.events.accepted(connection.number(), connection.peer_name());
+  connection.reported();
+}
+
+// A node says with it whether it has TLS.
+void RdmaContext::refused(RdmaConnection& connection, const News& news) {
+  if (connection.begun()) return;
+  Greeting greeting;
+  const char* const wrong = decode_greeting(news.greeting, greeting) == nullptr
+                                ? tls_mismatch(greeting.tls, shard_.tls != nullptr)
+                                : nullptr;
+  give_up(connection.number(), VARVE_E_NOT_FOUND, wrong == nullptr ? "" : wrong);
 }
 
 void RdmaContext::give_up(uint64_t number, int32_t result, const std::string& what) {
@@ -223,9 +261,11 @@ void RdmaContext::give_up(uint64_t number, int32_t result, const std::string& wh
   if (found == pending_.end()) return;
   const auto connection = connections_.find(number);
   if (!what.empty())
-    shard_.log.warn(join({"peer ", connection->second->peer(), ": no connection: ", what}));
+    shard_.refusals.warn(monotonic_ms(), shard_.log,
+                         join({"peer ", connection->second->peer(), ": no connection: ", what}));
   if (found->second.asked_by_us) shard_.events.connected(found->second.op_id, result, 0);
   pending_.erase(found);
+  std::erase(awake_, connection->second.get());
   connections_.erase(connection);
 }
 

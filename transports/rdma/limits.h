@@ -12,9 +12,16 @@ inline constexpr uint32_t kPollsWithoutLook = 4;  // polls before descriptors ge
 inline constexpr int kNewsBatch = 64;             // CM events, completions of one connection
 inline constexpr int kBacklog = 1024;
 
+// TLS handshakes of peers that have asked for a connection: the oldest makes room for the newest.
+// Each has the pinned memory of a connection.
+inline constexpr size_t kMaxHandshakes = 64;
+inline constexpr uint32_t kHandshakeStepsPerPoll = 8;  // each up to a millisecond of work
+
 // Per connection. Messages that the peer has not made room for again; each has a slot of eager
 // bytes on both sides: 0.6 MiB of pinned memory in all.
 inline constexpr uint32_t kSlots = 32;
+// Of a TLS handshake, from one side. Certificates are 16 KiB of it at most (plugins/tls).
+inline constexpr size_t kHandshakeBytesMax = 64 * 1024;
 // Slots for what is no message. A sender of more finds no room for a moment, no worse.
 inline constexpr uint32_t kNewsSlots = 8;
 // A payload up to this goes with its header; a longer one is staged and read by the peer.
@@ -37,6 +44,6 @@ inline constexpr uint8_t kNoRoomTimerCode = 12;  // 0.64 ms
 
 // Defaults of the options.
 inline constexpr uint32_t kKeepaliveSeconds = 5;
-inline constexpr uint32_t kConnectTimeoutMs = 2'000;
+inline constexpr uint32_t kConnectTimeoutMs = 2'000;  // a TLS handshake included
 
 }  // namespace varve

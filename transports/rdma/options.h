@@ -27,7 +27,8 @@ inline constexpr char kRdmaOptionHelp[] =
     "traffic_class = N   priority of the packets: the IP header's DSCP * 4 (0)\n"
     "keepalive_s = N   an idle peer is asked for a sign of life after this long (5)\n"
     "connect_timeout_ms = N   time for a connection to be made (2000)\n"
-    "allow_plaintext = BOOL   listen at all: RDMA has no TLS (false)\n";
+    "allow_plaintext = BOOL   listen at all: nothing is encrypted; [tls] proves who sends "
+    "(false)\n";
 
 std::string parse_options(std::span<const varve_option> given, RdmaOptions& options);
 

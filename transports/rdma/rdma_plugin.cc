@@ -3,6 +3,7 @@
 
 #include "plugins/abi/transport.h"
 #include "plugins/sdk/host.h"
+#include "plugins/tls/plugin_tls.h"
 #include "transports/rdma/context.h"
 #include "transports/rdma/options.h"
 
@@ -10,6 +11,8 @@ struct varve_transport_instance {
   explicit varve_transport_instance(const varve_host* host) : log(host) {}
   varve::HostLog log;
   varve::RdmaOptions options;
+  varve::PluginTls tls;
+  varve::PluginTls* tls_or_null() { return tls.configured() ? &tls : nullptr; }
 };
 
 struct varve_transport_context {
@@ -27,12 +30,23 @@ int32_t instance_create(const varve_host* host, const varve_option* options, uin
   if (result != VARVE_OK) return result;
   std::unique_ptr<varve_transport_instance> created(*instance);
   *instance = nullptr;
-  std::string wrong;
-  if (!RdmaContext(created->options, created->log).open(wrong)) {
+  std::string wrong = created->tls.open(host);
+  if (wrong.empty() && created->tls.configured() && !created->options.allow_plaintext)
+    wrong =
+        "RDMA encrypts nothing, also with [tls], which only proves who sends; "
+        "allow_plaintext = true allows that";
+  if (!wrong.empty()) {
+    explain(why, why_bytes, wrong);
+    return VARVE_E_INVALID;
+  }
+  if (!RdmaContext(created->options, created->tls_or_null(), created->log).open(wrong)) {
     explain(why, why_bytes, wrong);
     return VARVE_E_IO;
   }
   created->log.info(join({"RDMA devices: ", describe_devices()}));
+  created->log.info(created->tls.configured()
+                        ? "nodes prove over TLS who they are; payloads are not encrypted"
+                        : "there is no [tls]: whoever connects is believed to be a node");
   *instance = created.release();
   return VARVE_OK;
 }
@@ -43,8 +57,8 @@ void instance_destroy(varve_transport_instance* instance) {
 
 int32_t context_create(varve_transport_instance* instance, uint32_t,
                        varve_transport_context** context) {
-  std::unique_ptr<varve_transport_context> created(
-      new varve_transport_context{RdmaContext(instance->options, instance->log)});
+  std::unique_ptr<varve_transport_context> created(new varve_transport_context{
+      RdmaContext(instance->options, instance->tls_or_null(), instance->log)});
   std::string why;
   if (!created->rdma.open(why)) {
     instance->log.warn(why);
@@ -119,6 +133,8 @@ constexpr varve_transport kTable = {
     poll,
     arm,
     wait_fd,
+    VARVE_TRANSPORT_PROVES_NAMES,
+    0,
 };
 
 }  // namespace

@@ -139,12 +139,15 @@ ibv_wc_status RawRdmaPeer::touch(ibv_wr_opcode how, uint64_t address, uint32_t k
   return await_completion(kTouchWork).status;
 }
 
-Frame RawRdmaPeer::await_frame() {
+std::span<const uint8_t> RawRdmaPeer::await_bytes() {
   const ibv_wc completion = await_completion(kReceiveWork);
   REQUIRE(completion.status == IBV_WC_SUCCESS);
-  const uint8_t* const at = memory_.get() + kReceiveAt + received_++ * kPieceBytes;
+  return {memory_.get() + kReceiveAt + received_++ * kPieceBytes, completion.byte_len};
+}
+
+Frame RawRdmaPeer::await_frame() {
   Frame frame;
-  const char* const wrong = decode_frame({at, completion.byte_len}, frame);
+  const char* const wrong = decode_frame(await_bytes(), frame);
   REQUIRE(wrong == nullptr);
   return frame;
 }

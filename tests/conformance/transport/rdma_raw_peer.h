@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "transports/rdma/frame.h"
@@ -30,7 +31,8 @@ class RawRdmaPeer {
   bool send(const std::string& bytes);
   // A one-sided operation of `bytes` at the other side's memory; how it ended.
   ibv_wc_status touch(ibv_wr_opcode how, uint64_t address, uint32_t key, uint32_t bytes);
-  // The frame at the beginning of what was received last; waits up to 20 s.
+  // What came next, and the frame at its beginning; waits up to 20 s.
+  std::span<const uint8_t> await_bytes();
   Frame await_frame();
   // It is gone, and says nothing about that.
   void vanish();

@@ -35,7 +35,7 @@ def until(what, condition, seconds=30):
 
 class Cluster:
     """`nodes` with one disk group each. Use in a `with`: everything is gone behind it. `network`:
-    not on loopback; has a transport, and an address and a launcher for each node. `metadata`: where
+    not on loopback; has a transport with its options, and an address and a launcher for each node. `metadata`: where
     the records are, which outlives the cluster; by default a file of its own. `more`: of a node's
     number, what its config and its service have besides."""
 
@@ -49,7 +49,7 @@ class Cluster:
         self.nodes = []
         if network:
             transport, addresses = network.transport, network.addresses
-            options = "allow_plaintext = true"
+            options = network.options
         else:
             shown = f"[{host}]" if ":" in host else host
             addresses = [f"{shown}:{port}" for port in free_ports(node_count, host)]

@@ -9,6 +9,7 @@ class Network:
     """Use in a `with`, around the cluster: the namespaces are gone behind it."""
 
     transport = "tcp"
+    options = "allow_plaintext = true"
 
     def __init__(self, node_count=3):
         self.prefix = f"varve{os.getpid()}"

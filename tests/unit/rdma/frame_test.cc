@@ -39,7 +39,9 @@ std::string finding(const Frame& frame, size_t behind) {
 TEST_CASE("the bytes of greeting and frame are these") {
   std::array<uint8_t, kGreetingBytes> greeting;
   encode_greeting({32, 8192}, greeting.data());
-  CHECK(hex(greeting) == "565256520001002000002000b114cff1");
+  CHECK(hex(greeting) == "56525652000200200000200000000000dfc97002");
+  encode_greeting({32, 8192, true}, greeting.data());
+  CHECK(hex(greeting) == "565256520002002000002000000000012da2f301");
   const Frame frame{.kind = FrameKind::kStaged,
                     .header_bytes = 17,
                     .payload_bytes = 100'000,
@@ -56,6 +58,9 @@ TEST_CASE("what is encoded is decoded, whatever the manager appends to a greetin
   Greeting greeting;
   REQUIRE(decode_greeting(bytes, greeting) == nullptr);
   CHECK((greeting == Greeting{7, 4096}));
+  encode_greeting({7, 4096, true}, bytes.data());
+  REQUIRE(decode_greeting(bytes, greeting) == nullptr);
+  CHECK((greeting == Greeting{7, 4096, true}));
   const Frame frame{.kind = FrameKind::kEager, .header_bytes = 5, .payload_bytes = 9, .freed = 2};
   Frame decoded;
   REQUIRE(decode_frame(encoded(frame, 14), decoded) == nullptr);
@@ -66,7 +71,7 @@ TEST_CASE("every flipped bit of a frame and of a greeting is noticed") {
   const Frame frame{.kind = FrameKind::kEager, .header_bytes = 5, .payload_bytes = 9, .freed = 2};
   const std::vector<uint8_t> good = encoded(frame, 14);
   std::array<uint8_t, kGreetingBytes> greeting;
-  encode_greeting({32, 8192}, greeting.data());
+  encode_greeting({32, 8192, true}, greeting.data());
   Frame decoded;
   Greeting decoded_greeting;
   for (size_t bit = 0; bit < kFrameBytes * 8; ++bit) {
@@ -101,6 +106,35 @@ TEST_CASE("frames that no peer may send are told apart") {
   CHECK_THAT(finding(bad, 14), ContainsSubstring("header of a wrong length"));
   bad = {.kind = FrameKind::kStaged, .header_bytes = 1};
   CHECK_THAT(finding(bad, 1), ContainsSubstring("without the payload"));
+  bad = {.payload_bytes = 1};
+  CHECK_THAT(finding(bad, 1), ContainsSubstring("news with a payload"));
+  const Frame handshake{.kind = FrameKind::kHandshake, .payload_bytes = 100};
+  CHECK(finding(handshake, 100).empty());
+  CHECK(is_handshake_frame(encoded(handshake, 100)));
+  CHECK_FALSE(is_handshake_frame(encoded(good, 14)));
+  bad = handshake;
+  bad.payload_bytes = 0;
+  CHECK_THAT(finding(bad, 0), ContainsSubstring("without the payload"));
+  bad = handshake;
+  bad.header_bytes = 1;
+  CHECK_THAT(finding(bad, 101), ContainsSubstring("header of a wrong length"));
+}
+
+TEST_CASE("a greeting of another version is told as that, however long it is") {
+  Greeting greeting;
+  // Version 1 had no flags.
+  std::vector<uint8_t> old = {0x56, 0x52, 0x56, 0x52, 0x00, 0x01, 0x00, 0x20,
+                              0x00, 0x00, 0x20, 0x00, 0xb1, 0x14, 0xcf, 0xf1};
+  CHECK(std::string(decode_greeting(old, greeting)) == "it speaks another version");
+  old.resize(196);
+  CHECK(std::string(decode_greeting(old, greeting)) == "it speaks another version");
+}
+
+TEST_CASE("of two sides one of which has [tls], each is told which") {
+  CHECK(tls_mismatch(true, true) == nullptr);
+  CHECK(tls_mismatch(false, false) == nullptr);
+  CHECK(std::string(tls_mismatch(true, false)) == "it has [tls], and this node has not");
+  CHECK(std::string(tls_mismatch(false, true)) == "it has no [tls], and this node has");
 }
 
 }  // namespace varve

@@ -1,0 +1,286 @@
+// RDMA with certificates: who is let in, who is not, and that nobody else's frames are taken.
+#include <rdma/rdma_cma.h>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "tests/conformance/transport/rdma_raw_peer.h"
+#include "tests/conformance/transport/wire.h"
+#include "tests/unit/tls/pki.h"
+#include "transports/rdma/session.h"
+
+namespace varve {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+using Credentials = std::shared_ptr<const TlsCredentials>;
+
+constexpr Greeting kWithTls{32, 8192, true};
+
+// What the host has told the plugin.
+Credentials of_the_node() {
+  const varve_host host = host_for(nullptr);
+  Credentials loaded;
+  REQUIRE(TlsCredentials::load({host.tls_ca_file, host.tls_cert_file, host.tls_key_file}, loaded)
+              .empty());
+  return loaded;
+}
+
+// The plugin has no news of its own when the peer's event comes: it is looked for every moment.
+void expect_event(Wire& wire, RawRdmaPeer& peer, int event) {
+  wire.settle();
+  for (int i = 0; i < 400 && !peer.has_event(); ++i) wire.settle();
+  REQUIRE(peer.await_event() == event);
+}
+
+// Somebody who says that he has [tls], and is connected.
+struct Stranger {
+  explicit Stranger(Wire& of) : wire(of), peer(wire.address(), raw_greeting(kWithTls)) {
+    expect_event(wire, peer, RDMA_CM_EVENT_ESTABLISHED);
+  }
+  void await_end() { expect_event(wire, peer, RDMA_CM_EVENT_DISCONNECTED); }
+
+  Wire& wire;
+  RawRdmaPeer peer;
+};
+
+// One that goes on with a handshake.
+struct Dialer : Stranger {
+  Dialer(Wire& of, Credentials credentials)
+      : Stranger(of), session(std::move(credentials), true, kWithTls, kWithTls) {
+    session.step();
+    talk();
+  }
+  void talk() {
+    std::vector<uint8_t> piece(8192);
+    while (const size_t bytes = session.take(piece)) {
+      const Frame frame{.kind = FrameKind::kHandshake,
+                        .payload_bytes = static_cast<uint32_t>(bytes)};
+      REQUIRE(peer.send(raw_frame(
+          frame, std::string(piece.begin(), piece.begin() + static_cast<ptrdiff_t>(bytes)))));
+    }
+    wire.settle();
+  }
+  void listen() {
+    const std::span<const uint8_t> sent = peer.await_bytes();
+    REQUIRE(is_handshake_frame(sent));
+    REQUIRE(session.give(sent.subspan(kFrameBytes)) == nullptr);
+    session.step();
+    talk();
+  }
+  // Until the right side has accepted it.
+  void prove() {
+    while (!session.done()) listen();
+    wire.run_until([&] { return !wire.right().accepted.empty(); });
+    connection = wire.right().accepted.back();
+    keys = session.authenticator();
+    std::span<const uint8_t> news = peer.await_bytes();
+    REQUIRE(keys->open(news) == nullptr);
+  }
+  std::string sealed(const Frame& frame, const std::string& header) {
+    std::string bytes = raw_frame(frame, header);
+    const auto* const from = reinterpret_cast<const uint8_t*>(bytes.data());
+    Gmac::Tag tag;
+    REQUIRE(keys->seal({from, bytes.size()}, tag.data()));
+    return bytes.append(tag.begin(), tag.end());
+  }
+
+  RdmaSession session;
+  std::unique_ptr<Authenticator> keys;
+  uint64_t connection = 0;
+};
+
+constexpr Frame kMessage{.kind = FrameKind::kEager, .header_bytes = 5};
+
+// An instance of the same plugin on a node without [tls].
+struct Plain {
+  Plain() : host(host_for(&log)) {
+    host.tls_ca_file = host.tls_cert_file = host.tls_key_file = nullptr;
+    const varve_option option{"allow_plaintext", "true"};
+    REQUIRE(table.instance_create(&host, &option, 1, &instance, nullptr, 0) == VARVE_OK);
+    side = std::make_unique<TransportSide>(table, instance);
+  }
+  ~Plain() {
+    side.reset();
+    table.instance_destroy(instance);
+  }
+
+  const varve_transport& table = transport_under_test();
+  std::string log;
+  varve_host host;
+  varve_transport_instance* instance = nullptr;
+  std::unique_ptr<TransportSide> side;
+};
+
+}  // namespace
+
+TEST_CASE("both sides are told who the other is, before anything else") {
+  Wire wire;
+  CHECK_THAT(wire.log(), ContainsSubstring("payloads are not encrypted"));
+  const auto [left, right] = wire.connect();
+  CHECK(wire.left().names[left] == "n1");
+  CHECK(wire.right().names[right] == "n1");
+}
+
+TEST_CASE("with certificates, plain text has to be allowed at once or the plugin is not used") {
+  varve_host host = host_for(nullptr);
+  varve_transport_instance* instance = nullptr;
+  char why[256] = "";
+  CHECK(transport_under_test().instance_create(&host, nullptr, 0, &instance, why, sizeof(why)) ==
+        VARVE_E_INVALID);
+  CHECK_THAT(why, ContainsSubstring("allow_plaintext = true"));
+}
+
+TEST_CASE("a node with certificates and one without refuse each other, and both say why") {
+  Wire wire;
+  Plain plain;
+  const auto run = [&](TransportSide& by, uint64_t op_id) {
+    for (int i = 0; i < 2000 && !by.connected.contains(op_id); ++i) {
+      wire.settle();
+      plain.side->poll();
+    }
+    REQUIRE(by.connected.contains(op_id));
+    CHECK(by.connected[op_id].first == VARVE_E_NOT_FOUND);
+  };
+  run(*plain.side, plain.side->connect(wire.address()));
+  CHECK_THAT(plain.log, ContainsSubstring("it has [tls], and this node has not"));
+  CHECK_THAT(wire.log(), ContainsSubstring("it has no [tls], and this node has"));
+  const std::string before = wire.log();
+  run(wire.left(), wire.left().connect(plain.side->listen()));
+  CHECK_THAT(wire.log().substr(before.size()),
+             ContainsSubstring("it has no [tls], and this node has"));
+  CHECK_THAT(plain.log, ContainsSubstring("is refused: it has [tls], and this node has not"));
+  CHECK(wire.right().accepted.empty());
+  CHECK(plain.side->accepted.empty());
+}
+
+TEST_CASE("who says that he has [tls] and makes no handshake is refused, with the reason") {
+  Wire wire;
+  wire.post_both(1, 65536);
+  const auto handshake = [](const std::string& bytes) {
+    return raw_frame(
+        {.kind = FrameKind::kHandshake, .payload_bytes = static_cast<uint32_t>(bytes.size())},
+        bytes);
+  };
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {raw_frame(kMessage, "hello"), "it speaks before it has proven who it is"},
+      {raw_frame({.freed = 0}), "it speaks before"},
+      {raw_frame({.kind = FrameKind::kHandshake, .payload_bytes = 1, .freed = 1}, "x"), "freed"},
+      {std::string(100, 'x'), "magic"},
+      {handshake("GET / HTTP/1.1\r\n\r\n"), "does not speak TLS 1.3"},
+      {handshake(std::string("\x16\x03\x01\xff\xff\x01", 6)), "TLS"},
+  };
+  for (const auto& [bytes, finding] : cases) {
+    INFO(finding);
+    const std::string before = wire.log();
+    Stranger stranger(wire);
+    REQUIRE(stranger.peer.send(bytes));
+    stranger.await_end();
+    CHECK_THAT(wire.log().substr(before.size()), ContainsSubstring(finding));
+  }
+  {
+    Stranger endless(wire);
+    // Records of 16 KiB each that say nothing but that they go on.
+    std::string record(8192, '\0');
+    record.replace(0, 5, std::string("\x16\x03\x01\x3f\xff", 5));
+    for (int i = 0; i < 9; ++i) {
+      REQUIRE(endless.peer.send(handshake(i % 2 == 0 ? record : std::string(8192, '\0'))));
+    }
+    endless.await_end();
+    CHECK_THAT(wire.log(), ContainsSubstring("TLS"));
+  }
+  CHECK(wire.right().accepted.empty());
+  wire.connect();
+}
+
+TEST_CASE("certificates of others are refused on both sides, with the reason") {
+  Wire wire;
+  Pki others;
+  {
+    Dialer guest(wire, others.credentials("lab", TlsRole::kNode, "n2"));
+    // Another authority: the guest does not believe the node either, and says so first.
+    while (!guest.session.failed()) guest.listen();
+    CHECK_THAT(guest.session.why(), ContainsSubstring("certificate is not good"));
+    guest.await_end();
+    CHECK_THAT(wire.log(), ContainsSubstring("it refuses this side"));
+  }
+  {
+    const std::string before = wire.log();
+    // Believes the node, whose authority does not know him.
+    const TlsFiles files = others.issue("lab", TlsRole::kNode, "n2");
+    const varve_host host = host_for(nullptr);
+    REQUIRE(std::system(("cat " + std::string(host.tls_ca_file) + " >>" + files.ca).c_str()) == 0);
+    Credentials stranger;
+    REQUIRE(TlsCredentials::load(files, stranger).empty());
+    Dialer guest(wire, stranger);
+    while (!guest.session.failed()) guest.listen();
+    CHECK_THAT(guest.session.why(), ContainsSubstring("it refuses this side"));
+    guest.await_end();
+    CHECK_THAT(wire.log().substr(before.size()), ContainsSubstring("certificate is not good"));
+  }
+  CHECK(wire.right().accepted.empty());
+}
+
+TEST_CASE("frames of the proven peer arrive, and nothing that somebody else has made of them") {
+  Wire wire;
+  Dialer guest(wire, of_the_node());
+  guest.prove();
+  CHECK(wire.right().names[guest.connection] == "n1");
+  const std::string first = guest.sealed(kMessage, "first");
+  std::string next = guest.sealed(kMessage, "again");
+  REQUIRE(guest.peer.send(first));
+  wire.run_until([&] { return !wire.right().received.empty(); });
+  CHECK(wire.right().received.front().header == "first");
+  std::string finding = "not the peer's";
+  SECTION("sent before") {
+    next = first;
+  }
+  SECTION("out of its order") {
+    next = guest.sealed(kMessage, "third");
+  }
+  SECTION("not sealed") {
+    next = raw_frame(kMessage, "hello");
+    finding = "too short";
+  }
+  SECTION("with another header") {
+    next[kFrameBytes] = static_cast<char>(next[kFrameBytes] ^ 1);
+  }
+  SECTION("pointing to other memory") {
+    // The checksum is right.
+    const Frame staged{.kind = FrameKind::kStaged,
+                       .header_bytes = 5,
+                       .payload_bytes = 5000,
+                       .address = reinterpret_cast<uintptr_t>(guest.peer.readable()),
+                       .key = guest.peer.readable_key()};
+    next.replace(0, kFrameBytes, raw_frame(staged));
+    wire.right().post(65536);
+  }
+  SECTION("a handshake frame") {
+    next = raw_frame({.kind = FrameKind::kHandshake, .payload_bytes = 40}, std::string(40, 'x'));
+  }
+  REQUIRE(guest.peer.send(next));
+  wire.run_until([&] { return wire.right().closed.contains(guest.connection); });
+  CHECK(wire.right().closed[guest.connection] == VARVE_E_DAMAGED);
+  CHECK(wire.right().received.size() == 1);
+  CHECK_THAT(wire.log(), ContainsSubstring(finding));
+  wire.connect();
+}
+
+TEST_CASE("who says nothing is dropped after the time for connections, and few wait so long") {
+  Wire wire(Wire::Options{{"connect_timeout_ms", "3000"}});
+  std::vector<std::unique_ptr<Stranger>> silent;
+  for (size_t i = 0; i < 3; ++i) silent.push_back(std::make_unique<Stranger>(wire));
+  wire.connect();
+  for (auto& stranger : silent) {
+    wire.run_until([&] { return stranger->peer.has_event(); });
+    stranger->await_end();
+  }
+  CHECK_THAT(wire.log(), ContainsSubstring("no TLS handshake in time"));
+  CHECK(wire.right().accepted.size() == 1);
+}
+
+}  // namespace varve
