@@ -17,7 +17,7 @@ import time
 
 REAL = pathlib.Path(__file__).resolve().parents[1] / "real"
 sys.path[:0] = [str(REAL), str(REAL / "cluster")]
-from cluster import Cluster, until  # noqa: E402
+from cluster import BIN, Cluster, until  # noqa: E402
 from moving_client import Stamp, metric, verify_with_each_node_dead  # noqa: E402
 from pki import Pki  # noqa: E402
 
@@ -79,6 +79,9 @@ def moves_to_rdma(cluster, stamp):
                                 (second, BOTH, RDMA, second.stop)):
         restart(cluster, stamp, node, old, new, end)
     cluster.await_all_over("rdma")
+    checked = subprocess.run([BIN / "varved", "--config", first.config, "--check"], text=True, timeout=60,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True).stdout
+    assert "nodes prove over TLS who they are; payloads are not encrypted" in checked, checked
     before, acknowledged = sent_packets(), stamp.acknowledged
     stamp.await_more(200)
     assert sent_packets() - before > 2 * (stamp.acknowledged - acknowledged), "not RDMA"
