@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -97,17 +98,29 @@ struct Dialer : Stranger {
 
 constexpr Frame kMessage{.kind = FrameKind::kEager, .header_bytes = 5};
 
-// An instance of the same plugin on a node without [tls].
-struct Plain {
-  Plain() : host(host_for(&log)) {
-    host.tls_ca_file = host.tls_cert_file = host.tls_key_file = nullptr;
+// An instance of the same plugin on another node, which has these certificates, or none.
+struct OtherNode {
+  explicit OtherNode(const TlsFiles& files = {}) : host(host_for(&log)) {
+    host.tls_ca_file = files.configured() ? files.ca.c_str() : nullptr;
+    host.tls_cert_file = files.configured() ? files.cert.c_str() : nullptr;
+    host.tls_key_file = files.configured() ? files.key.c_str() : nullptr;
     const varve_option option{"allow_plaintext", "true"};
     REQUIRE(table.instance_create(&host, &option, 1, &instance, nullptr, 0) == VARVE_OK);
     side = std::make_unique<TransportSide>(table, instance);
   }
-  ~Plain() {
+  ~OtherNode() {
     side.reset();
     table.instance_destroy(instance);
+  }
+  // How a connect of it, or of somebody else to it, ends.
+  int32_t result_of(Wire& wire, TransportSide& by, const std::string& address) {
+    const uint64_t op_id = by.connect(address);
+    for (int i = 0; i < 2000 && !by.connected.contains(op_id); ++i) {
+      wire.settle();
+      side->poll();
+    }
+    REQUIRE(by.connected.contains(op_id));
+    return by.connected[op_id].first;
   }
 
   const varve_transport& table = transport_under_test();
@@ -138,20 +151,12 @@ TEST_CASE("with certificates, plain text has to be allowed at once or the plugin
 
 TEST_CASE("a node with certificates and one without refuse each other, and both say why") {
   Wire wire;
-  Plain plain;
-  const auto run = [&](TransportSide& by, uint64_t op_id) {
-    for (int i = 0; i < 2000 && !by.connected.contains(op_id); ++i) {
-      wire.settle();
-      plain.side->poll();
-    }
-    REQUIRE(by.connected.contains(op_id));
-    CHECK(by.connected[op_id].first == VARVE_E_NOT_FOUND);
-  };
-  run(*plain.side, plain.side->connect(wire.address()));
+  OtherNode plain;
+  CHECK(plain.result_of(wire, *plain.side, wire.address()) == VARVE_E_NOT_FOUND);
   CHECK_THAT(plain.log, ContainsSubstring("it has [tls], and this node has not"));
   CHECK_THAT(wire.log(), ContainsSubstring("it has no [tls], and this node has"));
   const std::string before = wire.log();
-  run(wire.left(), wire.left().connect(plain.side->listen()));
+  CHECK(plain.result_of(wire, wire.left(), plain.side->listen()) == VARVE_E_NOT_FOUND);
   CHECK_THAT(wire.log().substr(before.size()),
              ContainsSubstring("it has no [tls], and this node has"));
   CHECK_THAT(plain.log, ContainsSubstring("is refused: it has [tls], and this node has not"));
@@ -213,6 +218,35 @@ TEST_CASE("certificates of others are refused on both sides, with the reason") {
     CHECK_THAT(wire.log().substr(before.size()), ContainsSubstring("certificate is not good"));
   }
   CHECK(wire.right().accepted.empty());
+}
+
+TEST_CASE("certificates that were replaced count from the next connection on") {
+  Wire wire;
+  Pki others;
+  const varve_host host = host_for(nullptr);
+  TlsFiles files = others.issue("lab", TlsRole::kNode, "n1");
+  const TlsFiles foreign = others.issue("lab", TlsRole::kNode, "n1");
+  const auto copy = [](const std::string& from, const std::string& to) {
+    std::filesystem::copy_file(from, to + ".copy",
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::rename(to + ".copy", to);
+  };
+  copy(host.tls_ca_file, files.ca);
+  copy(host.tls_cert_file, files.cert);
+  copy(host.tls_key_file, files.key);
+  OtherNode node(files);
+  CHECK(node.result_of(wire, *node.side, wire.address()) == VARVE_OK);
+  CHECK(node.side->names.begin()->second == "n1");
+  copy(foreign.ca, files.ca);
+  copy(foreign.cert, files.cert);
+  copy(foreign.key, files.key);
+  // They are looked at once a second.
+  int32_t result = VARVE_OK;
+  for (int i = 0; i < 100 && result == VARVE_OK; ++i)
+    result = node.result_of(wire, *node.side, wire.address());
+  CHECK(result == VARVE_E_NOT_FOUND);
+  CHECK_THAT(node.log, ContainsSubstring("certificate is not good"));
+  CHECK(node.side->closed.empty());
 }
 
 TEST_CASE("frames of the proven peer arrive, and nothing that somebody else has made of them") {
