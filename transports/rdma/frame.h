@@ -26,7 +26,8 @@
 // sealed: after the last byte of a frame come 16 bytes of AES-128-GMAC of its 32 bytes and the
 // header, not the payload. The nonce is the number of the sealed frame in its direction, from 0, in
 // 12 bytes. A frame that was changed, was sent before, is missing or is not in order ends the
-// connection.
+// connection. Payloads stay out because a long one is read past all this: a promise that holds for
+// short ones only is none.
 #pragma once
 
 #include <cstdint>
