@@ -155,4 +155,20 @@ DataSequences SlotTable::data_sequences(uint32_t except) const {
   return lowest;
 }
 
+std::vector<DataSequences> SlotTable::data_sequences_of_others() const {
+  // Those before a slot, then those behind it.
+  std::vector<DataSequences> others(count());
+  DataSequences lowest;
+  for (uint32_t i = 0; i < count(); ++i) {
+    others[i] = lowest;
+    lowest.add(at(i).data_sequences);
+  }
+  lowest = {};
+  for (uint32_t i = count(); i-- > 0;) {
+    others[i].add(lowest);
+    lowest.add(at(i).data_sequences);
+  }
+  return others;
+}
+
 }  // namespace varve

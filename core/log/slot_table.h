@@ -164,6 +164,8 @@ class SlotTable {
 
   // The lowest numbers in any slot but `except`, freed ones included.
   DataSequences data_sequences(uint32_t except) const;
+  // The same for each slot.
+  std::vector<DataSequences> data_sequences_of_others() const;
 
  private:
   const uint32_t hot_count_;

@@ -54,9 +54,11 @@ bool BlockMap::give_up_some() {
   if (!dropped_.empty()) {
     const std::unique_ptr<Extent> extent = dropped_.back()->take_extent();
     if (extent == nullptr) {
+      memory_bytes_ -= dropped_.back()->table_bytes();
       dropped_.pop_back();
       return !dropped_.empty() || !sweeps_.empty();
     }
+    memory_bytes_ -= kExtentBytes;
     for (const auto& leaf : extent->leaves)
       if (leaf != nullptr) give_up_leaf(*leaf);
     return true;
@@ -76,6 +78,7 @@ bool BlockMap::sweep_some() {
     if (leaf == nullptr) continue;
     if (!leaf->has_history() && volume->lineage().head_sees_newest()) continue;
     sweep_leaf(*volume, *leaf);
+    drop_if_empty(*volume, block);
     return true;
   }
   sweeps_.pop_back();
@@ -83,13 +86,8 @@ bool BlockMap::sweep_some() {
 }
 
 void BlockMap::give_up_leaf(Leaf& leaf) {
-  leaf_bytes_ -= leaf.memory_bytes();
-  for (uint32_t i = 0; i < kLeafBlocks; ++i) {
-    while (leaf.newest_kind(i) != BlockKind::kNone) {
-      discount(nullptr, leaf.newest(i));
-      leaf.erase(i, kNewest);
-    }
-  }
+  memory_bytes_ -= leaf.memory_bytes();
+  leaf.for_each_version([this](const BlockState& state) { discount(nullptr, state); });
 }
 
 void BlockMap::sweep_leaf(VolumeMap& volume, Leaf& leaf) {
@@ -154,25 +152,26 @@ void BlockMap::apply(const Entry& entry, uint32_t slot, const uint32_t* crcs) {
 
 void BlockMap::add_version(VolumeMap& volume, uint64_t block, Generation generation,
                            const BlockState& state) {
-  bool made = false;
-  Leaf& leaf = volume.leaf(block, made);
-  if (made) leaf_bytes_ += leaf.memory_bytes();
-  if (made) leaf.begin(generation);
+  Leaf& leaf = volume.leaf(block, memory_bytes_);
   const uint32_t index = block % kLeafBlocks;
   // Members of a group give numbers to old generations, too, when they repair them: there the
   // number alone does not tell what is newer.
-  const bool by_number = !volume.in_cluster() || generation == leaf.common_generation();
+  const bool by_number =
+      !volume.in_cluster() || leaf.empty() || generation == leaf.common_generation();
   if (volume.lineage().plain() && !leaf.has_history() && by_number) {
     const BlockState held = leaf.newest(index);
     if (!supersedes(state, held)) return;
-    leaf.set_only(index, generation, state);
+    {
+      const LeafBytes bytes(*this, leaf);
+      leaf.set_only(index, generation, state);
+    }
     count(&volume, state);  // before the old place is given up, which may free its slot
     discount(&volume, held);
     return;
   }
   if (VARVE_MUTANT(kMixGenerations) && leaf.has_history() &&
-      supersedes(state, leaf.newest(index))) {
-    replace(volume, leaf, index, kNewest, state);
+      leaf.newest_place(index) != kNoVersion && supersedes(state, leaf.newest(index))) {
+    replace(volume, leaf, index, leaf.newest_place(index), state);
     return;
   }
   leaf.generations(index, generations_);
@@ -188,19 +187,30 @@ void BlockMap::add_version(VolumeMap& volume, uint64_t block, Generation generat
   }
   count(&volume, state);
   drop_unseen(volume, leaf, index);
+  drop_if_empty(volume, block);
+}
+
+void BlockMap::drop_if_empty(VolumeMap& volume, uint64_t block) {
+  volume.drop_if_empty(block, memory_bytes_);
 }
 
 void BlockMap::replace(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place,
                        const BlockState& state) {
   const BlockState held = leaf.at(index, place);
-  leaf.set(index, place, state);
+  {
+    const LeafBytes bytes(*this, leaf);
+    leaf.set(index, place, state);
+  }
   count(&volume, state);
   discount(&volume, held);
 }
 
 void BlockMap::erase(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place) {
   const BlockState held = leaf.at(index, place);
-  leaf.erase(index, place);
+  {
+    const LeafBytes bytes(*this, leaf);
+    leaf.erase(place);
+  }
   discount(&volume, held);
 }
 
@@ -247,7 +257,7 @@ bool BlockMap::hides_something(const VolumeMap& volume, const Leaf& leaf, uint64
                                VersionPlace place) const {
   if (volume.lineage().plain() && !volume.base() && !leaf.has_history()) return false;
   leaf.generations(block % kLeafBlocks, generations_);
-  if (generations_.front() < leaf.generation_at(block % kLeafBlocks, place)) return true;
+  if (generations_.front() < leaf.generation_at(place)) return true;
   const CloneBase& base = volume.base();
   return base && !reads_as_zeroes(get({base.volume, base.generation}, block).kind);
 }
@@ -261,14 +271,13 @@ bool BlockMap::forget_zero(VolumeId id, uint64_t block, uint32_t slot, Sequence 
   if (place == kNoVersion || leaf->at(index, place).kind != BlockKind::kZero) return false;
   if (!VARVE_MUTANT(kDropHidingMark) && hides_something(*volume, *leaf, block, place)) return false;
   erase(*volume, *leaf, index, place);
+  drop_if_empty(*volume, block);
   return true;
 }
 
 void BlockMap::forget_old_zeroes() {
   if (live_marks_ == 0) return;
-  std::vector<DataSequences> forget_below(slots_.count());
-  for (uint32_t i = 0; i < slots_.count(); ++i)
-    if (slots_.at(i).live_marks > 0) forget_below[i] = slots_.data_sequences(i);
+  const std::vector<DataSequences> forget_below = slots_.data_sequences_of_others();
   for (const auto& [id, volume] : volumes_)
     forget_old_zeroes_of(VolumeId{id}, *volume, forget_below);
 }
@@ -284,11 +293,10 @@ void BlockMap::forget_old_zeroes_of(VolumeId id, VolumeMap& volume,
   volume.for_each_leaf([&](uint64_t first_block, const Leaf& leaf) {
     for (uint32_t i = 0; i < kLeafBlocks; ++i) {
       if (leaf.newest_kind(i) != BlockKind::kZero) continue;
-      const uint32_t slot = leaf.newest_slot(i);
-      const Sequence sequence = leaf.newest_sequence(i);
-      if (sequence < forget_below[slot].of(id) &&
-          may_forget(volume.group_of(first_block + i), sequence))
-        old.push_back({first_block + i, slot, sequence});
+      const BlockState mark = leaf.newest(i);
+      if (mark.sequence < forget_below[mark.slot].of(id) &&
+          may_forget(volume.group_of(first_block + i), mark.sequence))
+        old.push_back({first_block + i, mark.slot, mark.sequence});
     }
   });
   for (const Mark& mark : old) forget_zero(id, mark.block, mark.slot, mark.sequence);

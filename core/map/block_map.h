@@ -105,14 +105,15 @@ class BlockMap {
   uint64_t live_blocks() const { return live_blocks_; }
   uint64_t live_marks() const { return live_marks_; }
   uint64_t damaged_blocks() const { return damaged_blocks_; }
-  uint64_t memory_bytes() const { return leaf_bytes_; }
+  // What versions take, and the tables that lead to them.
+  uint64_t memory_bytes() const { return memory_bytes_; }
 
  private:
   // Takes into account how a leaf grows or shrinks in its scope.
   struct LeafBytes {
     LeafBytes(BlockMap& owner, const Leaf& changed)
         : map(owner), leaf(changed), before(changed.memory_bytes()) {}
-    ~LeafBytes() { map.leaf_bytes_ += leaf.memory_bytes() - before; }
+    ~LeafBytes() { map.memory_bytes_ += leaf.memory_bytes() - before; }
     LeafBytes(const LeafBytes&) = delete;
     LeafBytes& operator=(const LeafBytes&) = delete;
     BlockMap& map;
@@ -130,6 +131,7 @@ class BlockMap {
   void replace(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place,
                const BlockState& state);
   void erase(VolumeMap& volume, Leaf& leaf, uint32_t index, VersionPlace place);
+  void drop_if_empty(VolumeMap& volume, uint64_t block);
   // Of the block's versions the one of that kind that lies there.
   struct At {
     VolumeMap* volume = nullptr;
@@ -158,7 +160,7 @@ class BlockMap {
   uint64_t live_blocks_ = 0;
   uint64_t live_marks_ = 0;
   uint64_t damaged_blocks_ = 0;
-  uint64_t leaf_bytes_ = 0;                      // memory of all leaves
+  uint64_t memory_bytes_ = 0;
   mutable std::vector<Generation> generations_;  // scratch: a block's versions
   std::vector<bool> needed_;                     // scratch of drop_unseen()
 };

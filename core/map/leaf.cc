@@ -1,170 +1,171 @@
 #include "core/map/leaf.h"
 
 #include "core/base/check.h"
+#include "core/base/heap_bytes.h"
 
 namespace varve {
+namespace {
 
-Leaf::History& Leaf::history() {
-  if (history_ == nullptr) {
-    history_ = std::make_unique<History>();
-    history_->newest.fill(generation_);
-  }
-  return *history_;
+constexpr uint32_t kPositionBits = 16;
+
+// As Leaf has it in its rows; never negative. Marks have no position: those of one trim are alike.
+uint64_t place_number(uint32_t index, const BlockState& state) {
+  const uint64_t position = takes_mark(state.kind) ? index : state.position;
+  return (uint64_t{state.slot} << kPositionBits | position) + (kLeafBlocks - 1 - index);
 }
 
-std::pair<size_t, size_t> Leaf::older_of(uint32_t index) const {
-  if (history_ == nullptr) return {0, 0};
-  const auto& older = history_->older;
-  const auto by_index = [](const Older& version, uint32_t wanted) {
-    return version.index < wanted;
-  };
-  const auto first = std::lower_bound(older.begin(), older.end(), index, by_index);
-  auto end = first;
-  while (end != older.end() && end->index == index) ++end;
-  return {static_cast<size_t>(first - older.begin()), static_cast<size_t>(end - older.begin())};
+}  // namespace
+
+PackedRows::Row Leaf::make_row(uint32_t index, Generation generation, const BlockState& state) {
+  VARVE_CHECK(state.kind != BlockKind::kNone);
+  PackedRows::Row row;
+  row[kIndex] = index;
+  row[kGeneration] = generation;
+  row[kKind] = static_cast<uint64_t>(state.kind);
+  row[kPlace] = place_number(index, state);
+  row[kCrc] = state.crc;
+  row[kSequence] = state.sequence;
+  return row;
+}
+
+uint32_t Leaf::lower_bound(uint32_t index) const {
+  uint32_t from = 0;
+  uint32_t to = rows_.size();
+  while (from < to) {
+    const uint32_t middle = (from + to) / 2;
+    if (rows_.get(middle, kIndex) < index)
+      from = middle + 1;
+    else
+      to = middle;
+  }
+  return from;
+}
+
+std::pair<uint32_t, uint32_t> Leaf::rows_of(uint32_t index) const {
+  if (dense_) return {index, index + 1};
+  const uint32_t first = lower_bound(index);
+  uint32_t end = first;
+  while (end < rows_.size() && rows_.get(end, kIndex) == index) ++end;
+  return {first, end};
+}
+
+VersionPlace Leaf::newest_place(uint32_t index) const {
+  const auto [first, end] = rows_of(index);
+  return first == end ? kNoVersion : static_cast<VersionPlace>(end - 1);
+}
+
+BlockKind Leaf::newest_kind(uint32_t index) const {
+  const VersionPlace place = newest_place(index);
+  return place == kNoVersion ? BlockKind::kNone : static_cast<BlockKind>(get(place, kKind));
 }
 
 BlockState Leaf::at(uint32_t index, VersionPlace place) const {
   if (place == kNoVersion) return {};
-  if (place == kNewest) return newest(index);
-  return history_->older[static_cast<size_t>(place)].state();
+  const uint64_t number = get(place, kPlace) - (kLeafBlocks - 1 - index);
+  const auto kind = static_cast<BlockKind>(get(place, kKind));
+  return {.kind = kind,
+          .position = takes_mark(kind) ? uint16_t{0} : static_cast<uint16_t>(number),
+          .slot = static_cast<uint32_t>(number >> kPositionBits),
+          .crc = static_cast<uint32_t>(get(place, kCrc)),
+          .sequence = get(place, kSequence)};
 }
 
-Generation Leaf::generation_at(uint32_t index, VersionPlace place) const {
-  if (place == kNewest) return newest_generation(index);
-  return history_->older[static_cast<size_t>(place)].generation;
-}
-
-void Leaf::set_newest(uint32_t index, const BlockState& state) {
-  kind_[index] = state.kind;
-  position_[index] = state.position;
-  slot_[index] = state.slot;
-  crc_[index] = state.crc;
-  sequence_[index] = state.sequence;
+void Leaf::set_row(VersionPlace place, const PackedRows::Row& row) {
+  sequence_max_ = std::max(sequence_max_, row[kSequence]);
+  rows_.set(static_cast<uint32_t>(place), row);
+  // Whoever writes or moves a leaf in order has done so now: it may fit into less.
+  if (static_cast<uint32_t>(place) + 1 == rows_.size()) rows_.narrow();
 }
 
 void Leaf::set(uint32_t index, VersionPlace place, const BlockState& state) {
-  sequence_max_ = std::max(sequence_max_, state.sequence);
-  if (place == kNewest) {
-    set_newest(index, state);
-    return;
-  }
-  Older& version = history_->older[static_cast<size_t>(place)];
-  version = make_older(index, version.generation, state);
+  PackedRows::Row row = make_row(index, generation_at(place), state);
+  if (dense_) row[kIndex] = 0;
+  set_row(place, row);
 }
 
 void Leaf::set_only(uint32_t index, Generation generation, const BlockState& state) {
-  VARVE_CHECK(history_ == nullptr);
-  generation_ = std::max(generation_, generation);
-  sequence_max_ = std::max(sequence_max_, state.sequence);
-  set_newest(index, state);
+  VARVE_CHECK(!has_history());
+  generation = empty() ? generation : std::max(generation, common_generation());
+  rows_.set_uniform(kGeneration, generation);
+  const VersionPlace held = newest_place(index);
+  if (held == kNoVersion)
+    insert(index, generation, state);
+  else
+    set(index, held, state);
 }
 
 void Leaf::insert(uint32_t index, Generation generation, const BlockState& state) {
+  if (dense_) set_dense(false);
   sequence_max_ = std::max(sequence_max_, state.sequence);
-  const bool first = kind_[index] == BlockKind::kNone;
-  if (history_ == nullptr && generation == generation_ && first) {
-    set_newest(index, state);
-    return;
-  }
-  History& all = history();
-  if (first || generation > all.newest[index]) {
-    if (!first) {
-      const size_t end = older_of(index).second;
-      all.older.insert(all.older.begin() + static_cast<ptrdiff_t>(end),
-                       make_older(index, all.newest[index], newest(index)));
-    }
-    all.newest[index] = generation;
-    set_newest(index, state);
-    return;
-  }
-  auto [at, end] = older_of(index);
-  while (at < end && all.older[at].generation < generation) ++at;
-  all.older.insert(all.older.begin() + static_cast<ptrdiff_t>(at),
-                   make_older(index, generation, state));
+  auto [at, end] = rows_of(index);
+  while (at < end && rows_.get(at, kGeneration) < generation) ++at;
+  rows_.insert(at, make_row(index, generation, state));
+  if (rows_.size() != kLeafBlocks) return;
+  bool dense = true;
+  for (uint32_t i = 0; i < kLeafBlocks && dense; ++i) dense = rows_.get(i, kIndex) == i;
+  if (dense) set_dense(true);
 }
 
-void Leaf::erase(uint32_t index, VersionPlace place) {
-  if (place != kNewest) {
-    history_->older.erase(history_->older.begin() + place);
-    return;
-  }
-  const auto [first, end] = older_of(index);
-  if (first == end) {
-    set_newest(index, BlockState{});
-    return;
-  }
-  const Older& next = history_->older[end - 1];
-  history_->newest[index] = next.generation;
-  set_newest(index, next.state());
-  history_->older.erase(history_->older.begin() + static_cast<ptrdiff_t>(end) - 1);
+void Leaf::set_dense(bool dense) {
+  std::vector<PackedRows::Row> rows = rows_.all();
+  for (uint32_t i = 0; i < rows.size(); ++i) rows[i][kIndex] = dense ? 0 : i;
+  rows_.assign(rows, rows_.size());
+  dense_ = dense;
+}
+
+void Leaf::erase(VersionPlace place) {
+  if (dense_) set_dense(false);
+  rows_.erase(static_cast<uint32_t>(place));
 }
 
 void Leaf::generations(uint32_t index, std::vector<Generation>& out) const {
   out.clear();
-  const auto [first, end] = older_of(index);
-  for (size_t i = first; i < end; ++i) out.push_back(history_->older[i].generation);
-  if (kind_[index] != BlockKind::kNone) out.push_back(newest_generation(index));
-}
-
-VersionPlace Leaf::place_of(uint32_t index, size_t ordinal) const {
-  const auto [first, end] = older_of(index);
-  return ordinal == end - first ? kNewest : static_cast<VersionPlace>(first + ordinal);
+  const auto [first, end] = rows_of(index);
+  for (uint32_t i = first; i < end; ++i)
+    out.push_back(static_cast<Generation>(rows_.get(i, kGeneration)));
 }
 
 VersionPlace Leaf::find(uint32_t index, Sequence sequence, uint32_t slot) const {
-  if (kind_[index] != BlockKind::kNone && sequence_[index] == sequence && slot_[index] == slot)
-    return kNewest;
-  const auto [first, end] = older_of(index);
-  for (size_t i = first; i < end; ++i) {
-    const Older& version = history_->older[i];
-    if (version.sequence == sequence && version.slot == slot) return static_cast<VersionPlace>(i);
+  const auto [first, end] = rows_of(index);
+  for (uint32_t i = end; i-- > first;) {
+    const auto place = static_cast<VersionPlace>(i);
+    if (get(place, kSequence) == sequence && at(index, place).slot == slot) return place;
   }
   return kNoVersion;
 }
 
 bool Leaf::has_older(uint32_t index) const {
-  const auto [first, end] = older_of(index);
-  return first < end;
+  const auto [first, end] = rows_of(index);
+  return end - first > 1;
 }
 
 BlockState Leaf::of_generation(uint32_t index, Generation generation) const {
-  if (kind_[index] != BlockKind::kNone && newest_generation(index) == generation)
-    return newest(index);
-  const auto [first, end] = older_of(index);
-  for (size_t i = first; i < end; ++i)
-    if (history_->older[i].generation == generation) return history_->older[i].state();
+  const auto [first, end] = rows_of(index);
+  for (uint32_t i = first; i < end; ++i)
+    if (rows_.get(i, kGeneration) == generation) return at(index, static_cast<VersionPlace>(i));
   return {};
 }
 
 bool Leaf::is_of_one_generation() const {
-  if (history_ == nullptr) return true;
-  if (!history_->older.empty()) return false;
-  bool any = false;
-  Generation seen = 0;
-  for (uint32_t i = 0; i < kLeafBlocks; ++i) {
-    if (kind_[i] == BlockKind::kNone) continue;
-    if (any && history_->newest[i] != seen) return false;
-    any = true;
-    seen = history_->newest[i];
-  }
-  return any;
+  for (uint32_t i = 1; i < rows_.size(); ++i)
+    if (rows_.get(i, kGeneration) != rows_.get(0, kGeneration)) return false;
+  return true;
 }
 
 void Leaf::forget_history() {
-  if (history_ == nullptr) return;
-  VARVE_CHECK(history_->older.empty());
-  Generation generation = 0;
-  for (uint32_t i = 0; i < kLeafBlocks; ++i)
-    if (kind_[i] != BlockKind::kNone) generation = std::max(generation, history_->newest[i]);
-  generation_ = generation;
-  history_.reset();
+  if (!has_history()) return;
+  std::vector<PackedRows::Row> rows = rows_.all();
+  uint64_t newest = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    VARVE_CHECK(dense_ || i == 0 || rows[i][kIndex] != rows[i - 1][kIndex]);
+    newest = std::max(newest, rows[i][kGeneration]);
+  }
+  for (PackedRows::Row& row : rows) row[kGeneration] = newest;
+  rows_.assign(rows, rows_.size());
 }
 
 uint64_t Leaf::memory_bytes() const {
-  uint64_t bytes = sizeof(Leaf);
-  if (history_ != nullptr) bytes += sizeof(History) + history_->older.capacity() * sizeof(Older);
-  return bytes;
+  return heap_bytes(sizeof(Leaf)) + rows_.memory_bytes();
 }
 
 }  // namespace varve

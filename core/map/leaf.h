@@ -1,23 +1,21 @@
 // Leaf: the versions of 256 neighbouring blocks of a volume, and where they lie.
 //
-// The newest version of each block stands in arrays; older ones, which only snapshots (and, after a
-// roll-back, the head) see, in a list that exists only where there are any.
-//
-// Memory: 19 bytes a block; with versions of several generations 4 bytes a block more, and 24 bytes
-// for each older version.
+// One row for each version, in the order of (block, generation), in a table that takes as few bytes
+// as the numbers in it allow: what was written in one piece, and lies in one, takes hardly more
+// than its checksums, 4 bytes a block, and what was written and moved in no order some 13.
 //
 // Thread rule: one shard's thread.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/base/ids.h"
 #include "core/base/units.h"
+#include "core/map/packed_rows.h"
 
 namespace varve {
 
@@ -50,42 +48,47 @@ struct BlockState {
   Sequence sequence = 0;
 };
 
-// Names one version of a block in its leaf: kNewest, or a place in the list of older ones, which
-// holds until the next insert() or erase().
+// Names one version of a block in its leaf, until the next insert() or erase().
 using VersionPlace = int32_t;
-inline constexpr VersionPlace kNewest = -1;
-inline constexpr VersionPlace kNoVersion = -2;
+inline constexpr VersionPlace kNoVersion = -1;
 
 class Leaf {
  public:
-  BlockState newest(uint32_t index) const {
-    return {kind_[index], position_[index], slot_[index], crc_[index], sequence_[index]};
-  }
-  BlockKind newest_kind(uint32_t index) const { return kind_[index]; }
-  Sequence newest_sequence(uint32_t index) const { return sequence_[index]; }
-  uint32_t newest_slot(uint32_t index) const { return slot_[index]; }
-  Generation newest_generation(uint32_t index) const {
-    return history_ == nullptr ? generation_ : history_->newest[index];
-  }
+  bool empty() const { return rows_.size() == 0; }
+  BlockState newest(uint32_t index) const { return at(index, newest_place(index)); }
+  BlockKind newest_kind(uint32_t index) const;
+  VersionPlace newest_place(uint32_t index) const;
   Sequence sequence_max() const {
     return sequence_max_;
   }  // highest that any of its blocks ever had
 
   BlockState at(uint32_t index, VersionPlace place) const;
-  Generation generation_at(uint32_t index, VersionPlace place) const;
+  template <typename Visit>
+  void for_each_version(const Visit& visit) const {
+    for (uint32_t i = 0; i < rows_.size(); ++i)
+      visit(at(dense_ ? i : static_cast<uint32_t>(rows_.get(i, kIndex)),
+               static_cast<VersionPlace>(i)));
+  }
+  // REQUIRES a version.
+  Generation generation_at(VersionPlace place) const {
+    return static_cast<Generation>(get(place, kGeneration));
+  }
   // Replaces a version by another of the same generation.
   void set(uint32_t index, VersionPlace place, const BlockState& state);
-  // As the only version, whatever its generation: where the volume has no snapshots.
+  // As the only version, whatever its generation: where the volume has no snapshots. REQUIRES no
+  // history.
   void set_only(uint32_t index, Generation generation, const BlockState& state);
   // Adds a version. REQUIRES none of this generation.
   void insert(uint32_t index, Generation generation, const BlockState& state);
   // The next older one, if any, becomes the newest when that is erased.
-  void erase(uint32_t index, VersionPlace place);
+  void erase(VersionPlace place);
 
   // The generations of the block's versions, ascending.
   void generations(uint32_t index, std::vector<Generation>& out) const;
   // The version that stands at `ordinal` in generations().
-  VersionPlace place_of(uint32_t index, size_t ordinal) const;
+  VersionPlace place_of(uint32_t index, size_t ordinal) const {
+    return static_cast<VersionPlace>(rows_of(index).first + ordinal);
+  }
   // The version with this number whose bytes or mark are in `slot`.
   VersionPlace find(uint32_t index, Sequence sequence, uint32_t slot) const;
   bool has_older(uint32_t index) const;
@@ -96,53 +99,33 @@ class Leaf {
   void forget_history();
   // Whether forget_history() would forget nothing: all newest versions are of one generation.
   bool is_of_one_generation() const;
-  // What the newest versions are of while there is no history.
-  Generation common_generation() const { return generation_; }
-  // REQUIRES an empty leaf: what is to be written first has this generation.
-  void begin(Generation generation) { generation_ = generation; }
-  bool has_history() const { return history_ != nullptr; }
+  // What all versions are of while there is no history.
+  Generation common_generation() const {
+    return empty() ? 0 : static_cast<Generation>(rows_.get(0, kGeneration));
+  }
+  // Whether its versions are of several generations, as far as it knows.
+  bool has_history() const { return !rows_.is_uniform(kGeneration); }
   uint64_t memory_bytes() const;
 
  private:
-  struct Older {
-    Sequence sequence;
-    uint32_t slot;
-    uint32_t crc;
-    Generation generation;
-    uint16_t position;
-    BlockKind kind;
-    uint8_t index;
+  // The columns. `place` is slot and position as one number, less the block's: neighbours that lie
+  // one behind the other have the same.
+  enum : size_t { kIndex, kGeneration, kKind, kPlace, kCrc, kSequence };
 
-    BlockState state() const { return {kind, position, slot, crc, sequence}; }
-  };
-  static_assert(sizeof(Older) == 24 && kLeafBlocks == 256);
-  struct History {
-    std::array<Generation, kLeafBlocks> newest;  // generations of the newest versions
-    std::vector<Older> older;                    // by (index, generation)
-  };
-
-  static Older make_older(uint32_t index, Generation generation, const BlockState& state) {
-    return {state.sequence,
-            state.slot,
-            state.crc,
-            generation,
-            state.position,
-            state.kind,
-            static_cast<uint8_t>(index)};
+  uint64_t get(VersionPlace place, size_t column) const {
+    return rows_.get(static_cast<uint32_t>(place), column);
   }
-  History& history();
-  // First older version of the block, and behind its last.
-  std::pair<size_t, size_t> older_of(uint32_t index) const;
-  void set_newest(uint32_t index, const BlockState& state);
+  static PackedRows::Row make_row(uint32_t index, Generation generation, const BlockState& state);
+  // First row of the block, and behind its last.
+  std::pair<uint32_t, uint32_t> rows_of(uint32_t index) const;
+  // The first row of a block from `index` on.
+  uint32_t lower_bound(uint32_t index) const;
+  void set_row(VersionPlace place, const PackedRows::Row& row);
+  void set_dense(bool dense);
 
   Sequence sequence_max_ = 0;
-  std::unique_ptr<History> history_;
-  Generation generation_ = 0;  // of all newest versions, without history
-  std::array<Sequence, kLeafBlocks> sequence_{};
-  std::array<uint32_t, kLeafBlocks> slot_{};
-  std::array<uint32_t, kLeafBlocks> crc_{};
-  std::array<uint16_t, kLeafBlocks> position_{};
-  std::array<BlockKind, kLeafBlocks> kind_{};
+  PackedRows rows_;
+  bool dense_ = false;  // one version of each block: rows have no index
 };
 
 }  // namespace varve

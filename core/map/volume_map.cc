@@ -2,14 +2,34 @@
 
 namespace varve {
 
-Leaf& VolumeMap::leaf(uint64_t block, bool& made) {
+Leaf& VolumeMap::leaf(uint64_t block, uint64_t& memory_bytes) {
   const uint64_t extent = block / kExtentBlocks;
-  if (extent >= extents_.size()) extents_.resize(extent + 1);
-  if (extents_[extent] == nullptr) extents_[extent] = std::make_unique<Extent>();
+  if (extent >= extents_.size()) {
+    memory_bytes -= table_bytes();
+    extents_.resize(extent + 1);
+    memory_bytes += table_bytes();
+  }
+  if (extents_[extent] == nullptr) {
+    extents_[extent] = std::make_unique<Extent>();
+    memory_bytes += kExtentBytes;
+  }
   auto& leaf = extents_[extent]->leaves[block % kExtentBlocks / kLeafBlocks];
-  made = leaf == nullptr;
-  if (made) leaf = std::make_unique<Leaf>();
+  if (leaf == nullptr) {
+    leaf = std::make_unique<Leaf>();
+    memory_bytes += leaf->memory_bytes();
+  }
   return *leaf;
+}
+
+void VolumeMap::drop_if_empty(uint64_t block, uint64_t& memory_bytes) {
+  const Leaf* const held = find_leaf(block);
+  if (held == nullptr || !held->empty()) return;
+  memory_bytes -= held->memory_bytes();
+  auto& extent = extents_[block / kExtentBlocks];
+  extent->leaves[block % kExtentBlocks / kLeafBlocks].reset();
+  if (!extent->empty()) return;
+  memory_bytes -= kExtentBytes;
+  extent.reset();
 }
 
 VersionPlace VolumeMap::find_seen(const Leaf& leaf, uint32_t index, Generation view) const {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/heap_bytes.h"
 #include "core/base/ids.h"
 #include "core/base/units.h"
 #include "core/map/leaf.h"
@@ -22,7 +23,13 @@ namespace varve {
 
 struct Extent {
   std::array<std::unique_ptr<Leaf>, kLeavesPerExtent> leaves;
+
+  bool empty() const {
+    return std::all_of(leaves.begin(), leaves.end(),
+                       [](const auto& leaf) { return leaf == nullptr; });
+  }
 };
+inline constexpr uint64_t kExtentBytes = heap_bytes(sizeof(Extent));  // without its leaves
 
 // What a clone was made of: shown wherever the clone has no version of its own.
 struct CloneBase {
@@ -62,7 +69,7 @@ class VolumeMap {
   Generation generation_seen(uint64_t block, Generation view) const {
     const Leaf& leaf = *find_leaf(block);
     const uint32_t index = block % kLeafBlocks;
-    return leaf.generation_at(index, find_seen(leaf, index, view));
+    return leaf.generation_at(find_seen(leaf, index, view));
   }
   // Null when nothing was ever written in the block's leaf.
   const Leaf* find_leaf(uint64_t block) const {
@@ -73,8 +80,14 @@ class VolumeMap {
   Leaf* find_leaf(uint64_t block) {
     return const_cast<Leaf*>(static_cast<const VolumeMap*>(this)->find_leaf(block));
   }
-  // Made when it is not there; `made` tells.
-  Leaf& leaf(uint64_t block, bool& made);
+  // Made when it is not there; what that takes is added to `memory_bytes`.
+  Leaf& leaf(uint64_t block, uint64_t& memory_bytes);
+  // The block's leaf, if it is there and holds nothing, and its extent if that was its last.
+  void drop_if_empty(uint64_t block, uint64_t& memory_bytes);
+  // Memory of the table of extents.
+  uint64_t table_bytes() const {
+    return extents_.capacity() == 0 ? 0 : heap_bytes(extents_.capacity() * sizeof(extents_[0]));
+  }
   bool has_extent(uint64_t extent) const {
     return extent < extents_.size() && extents_[extent] != nullptr;
   }

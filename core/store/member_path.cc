@@ -144,9 +144,10 @@ void StoreCore::add_shown(VolumeId id, const VolumeMap& volume, uint64_t block, 
   const Leaf& leaf = *volume.find_leaf(block);
   const uint32_t index = block % kLeafBlocks;
   if (!leaf.has_older(index) && volume.lineage().head_sees_newest()) {
-    if (leaf.newest_kind(index) != BlockKind::kNone && leaf.newest_sequence(index) > after)
-      add_changed({id, {block, 1}, leaf.newest_sequence(index), leaf.newest_generation(index)},
-                  runs);
+    const VersionPlace place = leaf.newest_place(index);
+    const Sequence sequence = leaf.at(index, place).sequence;
+    if (place != kNoVersion && sequence > after)
+      add_changed({id, {block, 1}, sequence, leaf.generation_at(place)}, runs);
     return;
   }
   std::vector<Generation> generations;

@@ -155,7 +155,9 @@ TEST_CASE("an overwritten block stays while a snapshot sees it, and goes with th
     CHECK(bench.map.live_blocks() == 3);
     CHECK_FALSE(bench.map.live(older, 0, 1));
     CHECK(bench.slots.at(0).live_blocks == 2);
-    CHECK(bench.map.memory_bytes() == sizeof(Leaf));
+    const Leaf* const leaf = bench.map.find(kVolume)->find_leaf(10);
+    CHECK_FALSE(leaf->has_history());
+    CHECK(leaf->memory_bytes() <= 256);
   }
 }
 
@@ -214,6 +216,20 @@ TEST_CASE("a clone shows its base until it is written, and a trim in it hides th
   CHECK_FALSE(bench.map.forget_zero(kClone, 12, 1, 8));
   CHECK(bench.map.forget_zero(kClone, 13, 1, 8));
   CHECK(bench.map.get({kVolume, view}, 12).position == 3);
+}
+
+TEST_CASE("what was trimmed and forgotten leaves no leaf behind") {
+  Bench bench;
+  bench.apply(Bench::entry(5, 10, 4, 1), 0);
+  CHECK(bench.map.has_extent(kVolume, 0));
+  bench.apply(Bench::entry(6, 10, 4, 0, EntryOp::kZero), 1);
+  for (uint64_t block = 10; block < 14; ++block) {
+    CHECK(bench.map.has_leaf(kVolume, block));
+    CHECK(bench.map.forget_zero(kVolume, block, 1, 6));
+  }
+  CHECK_FALSE(bench.map.has_leaf(kVolume, 10));
+  CHECK_FALSE(bench.map.has_extent(kVolume, 0));
+  CHECK(bench.map.memory_bytes() == bench.map.find(kVolume)->table_bytes());
 }
 
 TEST_CASE("a dropped volume is gone at once and counted out piece by piece") {
