@@ -95,9 +95,11 @@ std::string groups_table(const Json& reply) {
       row.insert(row.end(),
                  {percent_of(group, "fill_percent"), size_of(group, "live_bytes"),
                   size_of(group, "dead_bytes"), size_of(group, "free_bytes"),
-                  size_of(group, "capacity_bytes"), text(number_of(group, "damaged_blocks"))});
+                  size_of(group, "capacity_bytes"), text(number_of(group, "damaged_blocks")),
+                  size_of(member(group, "stats"), "memory_bytes"),
+                  size_of(member(group, "stats"), "memory_max_bytes")});
     } else {
-      row.insert(row.end(), 6, "-");
+      row.insert(row.end(), 8, "-");
     }
     row.push_back(string_of(group, "durability"));
     row.push_back(string_of(group, "path"));
@@ -111,6 +113,8 @@ std::string groups_table(const Json& reply) {
                      {"FREE", Align::kRight},
                      {"CAPACITY", Align::kRight},
                      {"DAMAGED", Align::kRight},
+                     {"MEMORY", Align::kRight},
+                     {"OF", Align::kRight},
                      {"DURABILITY"},
                      {"PATH"}},
                     rows);

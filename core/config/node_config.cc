@@ -4,7 +4,9 @@
 #include <array>
 #include <tuple>
 
+#include "core/base/size_text.h"
 #include "core/base/text.h"
+#include "core/base/units.h"
 #include "core/config/cluster_sections.h"
 #include "core/config/config_section.h"
 #include "core/config/plugin_section.h"
@@ -18,6 +20,9 @@ constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "wa
 constexpr std::string_view kNameGrammar =
     "1 to 64 of letters, digits, '.', '_' and '-', the first a letter or digit";
 constexpr std::string_view kPathGrammar = "the absolute path of a block device or a file";
+constexpr uint64_t kMemoryMaxMin = 64 * kMiB;
+constexpr std::string_view kMemoryGrammar =
+    "a size of at least 64MiB: a whole number with KiB, MiB, GiB, TiB or PiB";
 constexpr std::string_view kKeyFileGrammar = "the absolute path of a file with wrapping keys";
 constexpr std::string_view kTokenFileGrammar = "the absolute path of a file with a token";
 constexpr std::string_view kPemGrammar = "the absolute path of a PEM file";
@@ -89,6 +94,15 @@ void read_hdds(ConfigSection& section, const NodeConfig& config, DiskGroupConfig
   }
 }
 
+void read_memory_max(ConfigSection& section, DiskGroupConfig& group) {
+  const auto words = section.take_string("memory_max", kMemoryGrammar);
+  if (!words) return;
+  group.memory_max_bytes = parse_size(*words).value_or(0);
+  if (group.memory_max_bytes < kMemoryMaxMin)
+    section.fail(section.take("memory_max"), "memory_max",
+                 text("\"", *words, "\": must be ", kMemoryGrammar));
+}
+
 void read_disk_group(ConfigSection section, NodeConfig& config) {
   DiskGroupConfig group;
   if (auto name = section.take_string("name", kNameGrammar)) {
@@ -110,6 +124,7 @@ void read_disk_group(ConfigSection section, NodeConfig& config) {
   if (auto durability = section.take_word("durability", kDurabilityWords)) {
     group.power_protected = *durability == 1;
   }
+  read_memory_max(section, group);
   read_hdds(section, config, group);
   if (const std::string user = user_of(config, group.path); !user.empty()) {
     section.fail(section.take("path"), "path", text("\"", group.path, "\" is ", user, " already"));

@@ -27,6 +27,7 @@ struct DiskGroupConfig {
   std::string path;             // of its SSD; absolute: a block device or a file
   std::vector<HddConfig> hdds;  // in any order
   TomlPlace path_place;
+  uint64_t memory_max_bytes = 0;  // of its map and read cache; 0: enough for all of the disks
   // durability = "plp": the device keeps its cache through a power loss, no flush is needed.
   bool power_protected = false;
 };

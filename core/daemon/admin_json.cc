@@ -81,7 +81,10 @@ Json to_json(const StoreStats& stats) {
           {"read_cache_held_blocks", stats.read_cache.held_blocks},
           {"read_cache_room_blocks", stats.read_cache.room_blocks},
           {"read_cache_memory_bytes", stats.read_cache.memory_bytes},
-          {"map_bytes", stats.map_bytes}};
+          {"map_bytes", stats.map_bytes},
+          {"slot_table_bytes", stats.slot_table_bytes},
+          {"memory_bytes", stats.memory_bytes()},
+          {"memory_max_bytes", stats.memory_max_bytes}};
 }
 
 Json to_json(const ScrubStats& scrub) {

@@ -91,6 +91,7 @@ Task<void> DiskGroup::open() {
   store_->scrub_every(kScrubSeconds);
   state_ = GroupState::kServing;
   log_opened(now_ms(loop_) - started_ms);
+  log_memory();
   sort_out_hdds();
 }
 
@@ -109,6 +110,7 @@ Task<Status> DiskGroup::open_devices() {
 
 Task<Status> DiskGroup::open_store() {
   StoreOptions options;
+  options.memory_max_bytes = config_.memory_max_bytes;
   options.progress = RecoveryProgress(*this);
   for (const Hdd& hdd : hdds_)
     if (hdd.device != nullptr) options.cold_devices.push_back(hdd.device.get());
@@ -184,6 +186,24 @@ void DiskGroup::refuse(const Status& status) {
   } else {
     log_error(log_name_, text(config_.path, " is not served: ", reason_));
   }
+}
+
+void DiskGroup::log_memory() const {
+  const StoreStats stats = store_->stats();
+  const uint64_t map_max =
+      stats.memory_max_bytes - std::min(stats.memory_max_bytes, stats.slot_table_bytes);
+  uint64_t bytes = 0;
+  for (const DeviceStats& device : store_->devices()) bytes += device.device->size_bytes();
+  log_info(log_name_, text("memory: the map takes ", size_text(stats.map_bytes),
+                           " and may take up to ", size_text(map_max), ", with the read cache (",
+                           size_text(map_max / std::max<uint64_t>(bytes / kGiB, 1) * 1024),
+                           " per TiB of the devices)"));
+  if (stats.memory_max_bytes >= stats.memory_needed_bytes) return;
+  log_warn(log_name_,
+           text("memory_max is ", size_text(stats.memory_max_bytes), ": enough for ",
+                size_text(stats.memory_max_blocks * kBlockBytes), " written in no order of ",
+                size_text(stats.capacity_blocks * kBlockBytes), ", then writes wait; ",
+                size_text(stats.memory_needed_bytes), " is enough for all"));
 }
 
 void DiskGroup::log_opened(uint64_t took_ms) const {

@@ -69,6 +69,7 @@ class DiskGroup {
   std::string missing_hdds_text() const;
   void refuse(const Status& status);
   void log_opened(uint64_t took_ms) const;
+  void log_memory() const;
 
   UringLoop& loop_;
   const DiskGroupConfig config_;

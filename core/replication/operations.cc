@@ -16,7 +16,7 @@ Task<Status> Primary::write(IoOrigin origin, VolumeId volume, BlockRange range,
   VARVE_CO_TRY(admit_change(origin, volume));
   // Nothing could be acknowledged: the frontend waits, so that no buffer here does.
   if (seen_.record.in_sync.size() < seen_.record.min_in_sync) co_return ErrorCode::kUnavailable;
-  if (!store_.has_room(range.count)) co_return ErrorCode::kNoSpace;
+  if (!store_.has_room(range)) co_return ErrorCode::kNoSpace;
   GroupOperation operation(runtime_.ready);
   operation.volume = volume;
   operation.generation = origin.generation;

@@ -341,8 +341,8 @@ void Store::count_repair() {
   core_->count_repair();
 }
 
-bool Store::has_room(uint64_t block_count) const {
-  return core_->has_room(block_count);
+bool Store::has_room(BlockRange range) const {
+  return core_->has_room(range);
 }
 
 Sequence Store::log_end(GroupId group) const {

@@ -55,6 +55,9 @@ struct StoreOptions {
   // Batches of one stream between submission and completion. More hide device latency; one makes
   // every flush visible to the kernel's counters.
   uint32_t batches_in_flight_max = 2;
+  // What map, slot table and the read cache's index may take together. Writes that would take them
+  // further find no space. 0: what is enough for every load that fills its leaves.
+  uint64_t memory_max_bytes = 0;
   // Told (done, total) slots while recovering. May be empty.
   std::function<void(uint64_t, uint64_t)> progress;
 };
@@ -140,9 +143,17 @@ struct StoreStats {
   uint64_t group_commit_count = 0;  // user batches made durable
   uint64_t device_write_count = 0;
   uint64_t segments_cleaned = 0;
-  uint64_t map_bytes = 0;  // memory that the map takes
-  bool sinking = false;    // the SSD is full enough that blocks sink, as far as HDDs have room
-  bool failed = false;     // a device write failed: reads only
+  // Memory: what the map takes, with the slot table and read_cache.memory_bytes all that counts;
+  // what they may take together; and what would be enough for every load that fills its leaves.
+  uint64_t map_bytes = 0;
+  uint64_t slot_table_bytes = 0;
+  uint64_t memory_max_bytes = 0;
+  uint64_t memory_needed_bytes = 0;
+  uint64_t memory_max_blocks = 0;  // that find room in it whatever their order, if leaves are full
+  bool sinking = false;  // the SSD is full enough that blocks sink, as far as HDDs have room
+  bool failed = false;   // a device write failed: reads only
+
+  uint64_t memory_bytes() const { return map_bytes + slot_table_bytes + read_cache.memory_bytes; }
 };
 
 // One device of the disk group.
@@ -312,7 +323,8 @@ class Store {
   // Ranges must lie inside the volume (kInvalidArgument otherwise; kNotFound for a deleted volume).
   // `data` holds count * 4 KiB and `crcs` one CRC-32C per block; both must stay valid and unchanged
   // until the task ends. Data that is 4 KiB-aligned is written without a copy when it is large.
-  // kNoSpace: the store is full even after cleaning; nothing was written.
+  // kNoSpace: the store is full even after cleaning, or the map at its budget of memory; nothing
+  // was written.
   Task<Status> write(VolumeId id, BlockRange range, const std::byte* data, const uint32_t* crcs);
   // `out` must be 4 KiB-aligned. Blocks never written, trimmed or zeroed read as zeroes.
   // kDamaged: at least one block fails its checksum; `out` is then unspecified.
@@ -385,8 +397,8 @@ class Store {
   // Another member's copy has replaced a damaged block.
   void count_repair();
 
-  // Whether a write_as() without reserved_room of so many blocks that starts now finds room.
-  bool has_room(uint64_t block_count) const;
+  // Whether a write_as() without reserved_room of this range that starts now finds room.
+  bool has_room(BlockRange range) const;
 
   // Highest number that the log has of the group.
   Sequence log_end(GroupId group) const;

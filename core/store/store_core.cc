@@ -29,11 +29,14 @@ StoreCore::StoreCore(Runtime& runtime, BlockDevice& device, const Superblock& su
       tier_(writer_, map_, [this] { space_.wake_all(); }),
       cache_(writer_),
       scrubber_(writer_, map_, tier_.indexes()),
+      memory_max_bytes_(options.memory_max_bytes),
       views_turn_(runtime.ready),
       devices_turn_(runtime.ready),
       idle_(runtime.ready),
       space_(runtime.ready),
-      tasks_(runtime.ready) {}
+      tasks_(runtime.ready) {
+  cache_.set_memory_room([this] { return cache_memory_room(); });
+}
 
 StoreCore::~StoreCore() {
   VARVE_CHECK(closed_);
@@ -100,6 +103,10 @@ void StoreCore::add_run(std::vector<BlockStatusRun>& runs, uint64_t count, bool 
 }
 
 Status StoreCore::check_not_full(std::string_view what) const {
+  if (fixed_and_map_bytes() > memory_max() / 100 * kCreateLimitPercent)
+    return {ErrorCode::kNoSpace,
+            text("the disk group's map takes over ", kCreateLimitPercent,
+                 " % of its memory_max: no new ", what, "; delete or trim something first")};
   if (taken_blocks() <= capacity_blocks() * kCreateLimitPercent / 100) return {};
   return {ErrorCode::kNoSpace, text("the disk group is over ", kCreateLimitPercent,
                                     " % full: no new ", what, "; delete or trim something first")};
@@ -173,6 +180,10 @@ StoreStats StoreCore::stats() const {
           .device_write_count = log.device_writes,
           .segments_cleaned = cleaner_.stats().segments_cleaned,
           .map_bytes = map_.memory_bytes(),
+          .slot_table_bytes = slot_table_bytes(),
+          .memory_max_bytes = memory_max(),
+          .memory_needed_bytes = memory_needed(),
+          .memory_max_blocks = memory_max_blocks(),
           .sinking = tier_.sinking(),
           .failed = writer_.failed()};
 }

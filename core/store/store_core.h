@@ -79,8 +79,8 @@ class StoreCore : public DurableSink {
   Task<Status> read_generation(VersionRange what, std::byte* out);
   Task<Status> zero(GroupStamp stamp, VolumeId id, BlockRange range);
   std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
-  bool has_room(uint64_t block_count) const {
-    return taken_blocks() + block_count <= write_limit_blocks();
+  bool has_room(BlockRange range) const {
+    return taken_blocks() + range.count <= write_limit_blocks() && has_memory(range, false);
   }
   void count_repair() { ++repaired_blocks_; }
   Scrubber& scrubber() { return scrubber_; }
@@ -162,6 +162,17 @@ class StoreCore : public DurableSink {
   uint64_t reserved_limit_blocks() const { return capacity_blocks() * 98 / 100; }
   uint64_t user_live_blocks() const;  // without the indexes of HDDs
   uint64_t taken_blocks() const;
+  // The budget of memory (memory_budget.h), and what would be enough for every dense load.
+  uint64_t memory_max() const;
+  uint64_t memory_needed() const;
+  uint64_t memory_max_blocks() const;  // that it is enough for, whatever their order
+  uint64_t slot_table_bytes() const;
+  // With what writes on their way may add.
+  uint64_t fixed_and_map_bytes() const;
+  uint64_t cache_memory_room() const;
+  bool has_memory(BlockRange range, bool reserved) const;
+  // True: a write of this range may go on, and gives memory_growth() of pending_memory_ back.
+  bool take_memory(BlockRange range, bool reserved);
   Task<void> give_up_dropped();
 
   void note_log_end(const Entry& entry);
@@ -215,6 +226,9 @@ class StoreCore : public DurableSink {
   Sequence next_sequence_ = 1;
   std::unordered_map<uint32_t, Sequence> log_ends_;  // by group
   uint64_t pending_blocks_ = 0;                      // user data on its way into the log
+  const uint64_t memory_max_bytes_;                  // 0: memory_needed()
+  uint64_t pending_memory_ = 0;                      // by which the map may grow for those
+  bool memory_full_said_ = false;
   uint64_t repaired_blocks_ = 0;
   uint64_t snapshots_dropped_ = 0;  // how often keep_snapshots() did
   uint64_t user_blocks_ = 0;        // made durable since open

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/log/log_stream.h"
+#include "core/store/memory_budget.h"
 #include "core/store/store_core.h"
 
 namespace varve {
@@ -38,9 +39,14 @@ Task<Status> StoreCore::write(GroupStamp stamp, VolumeId id, BlockRange range,
   const uint64_t limit = stamp.reserved_room ? reserved_limit_blocks() : write_limit_blocks();
   if (taken_blocks() + range.count > limit) co_return ErrorCode::kNoSpace;
   if (!enter()) co_return ErrorCode::kClosed;
+  if (!take_memory(range, stamp.reserved_room)) {
+    leave();
+    co_return ErrorCode::kNoSpace;
+  }
   pending_blocks_ += range.count;
   const Status status = co_await write_pieces(stamp, id, range, data, crcs);
   pending_blocks_ -= range.count;
+  pending_memory_ -= memory_growth(range);
   leave();
   co_return status;
 }

@@ -60,7 +60,8 @@ void CacheIndex::insert(const ColdPlace& place, const CachePlace& where) {
   Table& held = table(place.slot);
   if (held.generation != place.generation && !VARVE_MUTANT(kCacheWithoutGeneration)) clear(held);
   held.generation = place.generation;
-  if (held.count == held.buckets.size()) grow(held);
+  if (held.count == held.buckets.size())
+    spread(held, std::max(2 * held.buckets.size(), kBucketsMin));
   const uint32_t number = where.slot * slot_blocks_ + where.position;
   uint32_t& first = held.bucket(place.position);
   Frame& fresh = frame(number);
@@ -85,11 +86,16 @@ void CacheIndex::unlink(Table& held, uint32_t number) {
   frame(number) = {};
   --held.count;
   --block_count_;
-  if (held.count == 0) std::vector<uint32_t>().swap(held.buckets);
+  if (held.count == 0)
+    spread(held, 0);
+  else if (held.buckets.size() > kBucketsMin && held.count * 4 < held.buckets.size())
+    spread(held, held.buckets.size() / 2);
 }
 
-void CacheIndex::grow(Table& held) {
-  std::vector<uint32_t> former(std::max<size_t>(2 * held.buckets.size(), 8), kNone);
+void CacheIndex::spread(Table& held, size_t buckets) {
+  bucket_count_ += buckets;
+  bucket_count_ -= held.buckets.size();
+  std::vector<uint32_t> former(buckets, kNone);
   former.swap(held.buckets);
   for (uint32_t number : former) {
     while (number != kNone) {
@@ -106,13 +112,8 @@ void CacheIndex::clear(Table& held) {
     while (number != kNone) number = std::exchange(frame(number), {}).next;
   block_count_ -= held.count;
   held.count = 0;
+  bucket_count_ -= held.buckets.size();
   std::vector<uint32_t>().swap(held.buckets);
-}
-
-uint64_t CacheIndex::memory_bytes() const {
-  uint64_t bytes = room_blocks() * sizeof(Frame);
-  for (const Table& held : tables_) bytes += held.buckets.capacity() * sizeof(uint32_t);
-  return bytes;
 }
 
 }  // namespace varve

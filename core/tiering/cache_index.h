@@ -5,7 +5,7 @@
 // all views and clones share what they share. What was filled from an earlier generation of a slot
 // is never found again.
 //
-// Memory: 12 bytes for each block of a slot that was added, used or not, and 4 to 8 for each that
+// Memory: 12 bytes for each block of a slot that was added, used or not, and 4 to 16 for each that
 // is used.
 //
 // Thread rule: one shard's thread.
@@ -52,10 +52,19 @@ class CacheIndex {
 
   uint64_t block_count() const { return block_count_; }
   uint64_t room_blocks() const { return uint64_t{slot_count_} * slot_blocks_; }
-  uint64_t memory_bytes() const;
+  uint64_t memory_bytes() const {
+    return table_bytes() + room_blocks() * sizeof(Frame) + bucket_count_ * sizeof(uint32_t);
+  }
+  // What it takes without any slot.
+  uint64_t table_bytes() const {
+    return frames_.capacity() * sizeof(std::vector<Frame>) + tables_.capacity() * sizeof(Table);
+  }
+  // What one more slot may take when it is full.
+  uint64_t slot_bytes_max() const { return slot_blocks_ * (sizeof(Frame) + 2 * sizeof(uint32_t)); }
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr size_t kBucketsMin = 8;
 
   // What a block of an added slot holds.
   struct Frame {
@@ -65,7 +74,8 @@ class CacheIndex {
     uint16_t found = 0;
   };
   static_assert(sizeof(Frame) == 12);
-  // The frames of one slot of an HDD, by position. No more buckets than twice the frames.
+  // The frames of one slot of an HDD, by position. No more buckets than four times the frames, or
+  // kBucketsMin.
   struct Table {
     uint32_t generation = 0;
     uint32_t count = 0;
@@ -78,7 +88,8 @@ class CacheIndex {
   Table& table(uint32_t cold_slot);
   uint32_t find_frame(const ColdPlace& place);
   void unlink(Table& table, uint32_t number);
-  void grow(Table& table);
+  // Gives it so many buckets.
+  void spread(Table& table, size_t buckets);
   // What it held is of an earlier generation.
   void clear(Table& table);
 
@@ -89,6 +100,7 @@ class CacheIndex {
   std::vector<Table> tables_;               // by slot of the HDDs
   uint32_t slot_count_ = 0;                 // that were added
   uint64_t block_count_ = 0;
+  uint64_t bucket_count_ = 0;  // of all tables
 };
 
 }  // namespace varve

@@ -104,8 +104,16 @@ void ReadCache::drop(const ColdPlace& place) {
   index_.erase(place);
 }
 
+bool ReadCache::may_grow() const {
+  if (!writer_.slots().may_lend(LogWriter::floor_slots(StreamKind::kUser))) return false;
+  // The fingerprints may be doubled.
+  const uint64_t more =
+      index_.slot_bytes_max() + std::max(remembered_.size(), kRememberedMin) * sizeof(uint32_t);
+  return !memory_room_ || memory_bytes() + more <= memory_room_();
+}
+
 bool ReadCache::lets_in(const ColdPlace& place) {
-  if (writer_.slots().may_lend(LogWriter::floor_slots(StreamKind::kUser))) return true;
+  if (may_grow()) return true;
   if (remembered_.empty()) return false;
   const uint64_t hash = hash_of(place);
   uint32_t& held = remembered_[hash & (remembered_.size() - 1)];
@@ -177,9 +185,8 @@ Task<bool> ReadCache::write_gathered() {
 
 Task<bool> ReadCache::take_slot() {
   SlotTable& slots = writer_.slots();
-  const uint32_t floor = LogWriter::floor_slots(StreamKind::kUser);
-  if (!slots.may_lend(floor) && !lent_.empty()) give_up_slot(lent_.front());
-  if (!slots.may_lend(floor)) co_return false;
+  if (!may_grow() && !lent_.empty()) give_up_slot(lent_.front());
+  if (!may_grow()) co_return false;
   const std::optional<uint32_t> slot = slots.lend(index_.slots_end());
   if (!slot) co_return false;
   slots.pin(*slot);
@@ -197,8 +204,7 @@ Task<bool> ReadCache::take_slot() {
   index_.add_slot(*slot);
   lent_.push_back(*slot);
   if (buffer_.size() == 0) buffer_ = AlignedBuffer(size_t{piece_blocks_} * kBlockBytes);
-  if (remembered_.size() * 2 <= index_.room_blocks() || remembered_.empty())
-    remembered_.assign(std::max(remembered_.size() * 2, kRememberedMin), 0);
+  fit_remembered();
   slot_ = *slot;
   gathered_first_ = 1;  // behind the header
   gathered_ = 0;
@@ -218,11 +224,26 @@ Task<Status> ReadCache::write_header(uint32_t slot) {
                                             /*durable=*/true);
 }
 
+// As many as half the blocks that the cache has room for, up to twice as many.
+void ReadCache::fit_remembered() {
+  size_t wanted = std::max(remembered_.size(), kRememberedMin);
+  if (index_.room_blocks() == 0) wanted = 0;
+  if (wanted * 2 <= index_.room_blocks()) wanted *= 2;
+  if (wanted > kRememberedMin && wanted > 2 * index_.room_blocks()) wanted /= 2;
+  if (wanted == remembered_.size()) return;
+  remembered_.resize(wanted);
+  remembered_.shrink_to_fit();
+}
+
+void ReadCache::shrink(uint64_t memory_bytes_max) {
+  while (!lent_.empty() && memory_bytes() > memory_bytes_max) give_up_slot(lent_.front());
+}
+
 ReadCacheStats ReadCache::stats() const {
   ReadCacheStats stats = stats_;
   stats.held_blocks = index_.block_count();
   stats.room_blocks = index_.room_blocks();
-  stats.memory_bytes = index_.memory_bytes() + remembered_.capacity() * sizeof(uint32_t);
+  stats.memory_bytes = memory_bytes();
   return stats;
 }
 
@@ -241,6 +262,7 @@ void ReadCache::slot_taken(uint32_t slot) {
   if (VARVE_MUTANT(kKeepTakenCacheSlot)) return;
   if (std::erase(lent_, slot) == 0) return;  // its header is on its way: take_slot() will see it
   for (const ColdPlace& place : index_.drop_slot(slot)) remember(place);
+  fit_remembered();
   if (slot != slot_) return;
   slot_ = kNoSlot;
   gathered_ = 0;

@@ -22,6 +22,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "core/base/aligned_buffer.h"
@@ -50,6 +52,17 @@ class ReadCache {
   void fill(const ColdPlace& first, uint32_t count, const std::byte* data, bool bypass);
   void count_hits(uint32_t blocks) { stats_.hit_blocks += blocks; }
 
+  // Told how much memory it may take, now and whenever it wants more. Without it: any.
+  void set_memory_room(std::function<uint64_t()> room) { memory_room_ = std::move(room); }
+  // What it takes to find what it holds.
+  uint64_t memory_bytes() const {
+    return index_.memory_bytes() + remembered_.capacity() * sizeof(uint32_t);
+  }
+  // What is left of that without any slot.
+  uint64_t memory_bytes_min() const { return index_.table_bytes(); }
+  // Gives slots up until it takes no more than this, as far as there are any.
+  void shrink(uint64_t memory_bytes_max);
+
   ReadCacheStats stats() const;
 
  private:
@@ -74,6 +87,9 @@ class ReadCache {
   bool in_memory(const CachePlace& place) const;
   bool lets_in(const ColdPlace& place);
   void remember(const ColdPlace& place);
+  // Whether one more slot may be had, as far as slots and memory go.
+  bool may_grow() const;
+  void fit_remembered();
   // False: there is no room in memory just now.
   bool add(const ColdPlace& place, const std::byte* data);
   // Writes what was gathered, if anything, and goes on behind it, in another slot if need be.
@@ -86,6 +102,7 @@ class ReadCache {
   void slot_taken(uint32_t slot);
 
   LogWriter& writer_;
+  std::function<uint64_t()> memory_room_;
   CacheIndex index_;
   const uint32_t piece_blocks_;
   std::deque<uint32_t> lent_;  // in the order in which they were filled

@@ -42,6 +42,20 @@ TEST_CASE("every example config is accepted") {
   CHECK(count >= 2);
 }
 
+TEST_CASE("memory_max is a size of 64 MiB or more") {
+  const auto with = [](const char* size) {
+    return std::string(kGroup) + "memory_max = " + size + "\n";
+  };
+  const ConfigReading reading = read_node_config(with("\"4GiB\""));
+  CHECK(reading.errors.empty());
+  CHECK(reading.config.disk_groups[0].memory_max_bytes == uint64_t{4} << 30);
+  CHECK(read_node_config(kGroup).config.disk_groups[0].memory_max_bytes == 0);
+  CHECK(read_node_config(with("\"64MiB\"")).errors.empty());
+  for (const char* wrong : {"\"4\"", "\"63MiB\"", "\"\"", "\"4GB\"", "\"-4GiB\"", "\"1.5GiB\""})
+    CHECK(contains(errors_of(with(wrong)), "node.toml:4:1: disk_group.memory_max: \""));
+  CHECK(contains(errors_of(with("4")), "disk_group.memory_max: "));
+}
+
 TEST_CASE("encryption names a key file, absolutely") {
   const auto with = [](const char* section) { return std::string(kGroup) + section; };
   const ConfigReading reading = read_node_config(with("[encryption]\nkey_file = \"/etc/k\"\n"));

@@ -53,6 +53,11 @@ class StoreBench {
     if (hdd_) options.cold_devices = {hdd_.get()};
     return open(device_, std::move(options));
   }
+  Status open_with_memory(uint64_t memory_max_bytes) {
+    StoreOptions options;
+    options.memory_max_bytes = memory_max_bytes;
+    return open(device_, std::move(options));
+  }
   Status open_without_hdd() { return open(device_, {}); }
   Status open_hdd_as_ssd() { return open(*hdd_, {}); }
   // A blank one.

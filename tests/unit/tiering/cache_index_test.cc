@@ -72,4 +72,22 @@ TEST_CASE("a cached block takes at most 20 bytes once its slot is full") {
   CHECK(index.memory_bytes() <= 20 * index.block_count());
 }
 
+TEST_CASE("what a cached block took is given back with it") {
+  CacheIndex index(kHotSlots, kSlotBlocks);
+  index.add_slot(0);
+  const uint64_t empty = index.memory_bytes();
+  CHECK(empty <= 13 * kSlotBlocks);
+  for (uint32_t i = 0; i < kSlotBlocks; ++i) index.insert({kColdSlot, 1, i}, {0, i});
+  const uint64_t full = index.memory_bytes();
+  CHECK(full <= empty + index.slot_bytes_max() - 12 * kSlotBlocks + 64);
+  for (uint32_t i = 16; i < kSlotBlocks; ++i) index.erase({kColdSlot, 1, i});
+  CHECK(index.memory_bytes() <= empty + 512);
+  for (uint32_t i = 0; i < kSlotBlocks; ++i)
+    CHECK(index.find({kColdSlot, 1, i}).has_value() == (i < 16));
+  index.insert({kColdSlot, 2, 3}, {0, 99});  // the former generation's are gone
+  CHECK(index.block_count() == 1);
+  index.drop_slot(0);
+  CHECK(index.memory_bytes() < 1024);
+}
+
 }  // namespace varve
