@@ -83,6 +83,7 @@ Json to_json(const StoreStats& stats) {
           {"read_cache_memory_bytes", stats.read_cache.memory_bytes},
           {"map_bytes", stats.map_bytes},
           {"slot_table_bytes", stats.slot_table_bytes},
+          {"log_buffer_bytes", stats.log_buffer_bytes},
           {"memory_bytes", stats.memory_bytes()},
           {"memory_max_bytes", stats.memory_max_bytes}};
 }

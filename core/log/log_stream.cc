@@ -308,7 +308,9 @@ Task<void> LogStream::seal_segment(UnsealedSegment* segment) {
 AlignedBuffer LogStream::take_buffer() {
   if (spare_buffers_.empty()) {
     const uint32_t data_blocks = std::min(kBatchDataBlocksMax, writer_.geometry().slot_blocks());
-    return AlignedBuffer((kBatchHeaderBlocksMax + data_blocks) * kBlockBytes);
+    const size_t bytes = size_t{kBatchHeaderBlocksMax + data_blocks} * kBlockBytes;
+    writer_.stats().buffer_bytes += bytes;
+    return AlignedBuffer(bytes);
   }
   AlignedBuffer buffer = std::move(spare_buffers_.back());
   spare_buffers_.pop_back();

@@ -41,6 +41,7 @@ struct LogStats {
   uint64_t footer_blocks = 0;
   uint64_t user_batches = 0;
   uint64_t device_writes = 0;
+  uint64_t buffer_bytes = 0;  // memory of the streams' batches, kept for the next ones
 };
 
 class LogWriter {

@@ -147,6 +147,7 @@ struct StoreStats {
   // what they may take together; and what would be enough for every load that fills its leaves.
   uint64_t map_bytes = 0;
   uint64_t slot_table_bytes = 0;
+  uint64_t log_buffer_bytes = 0;  // beside that: two batches for each stream that ever needed them
   uint64_t memory_max_bytes = 0;
   uint64_t memory_needed_bytes = 0;
   uint64_t memory_max_blocks = 0;  // that find room in it whatever their order, if leaves are full

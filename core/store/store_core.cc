@@ -181,6 +181,7 @@ StoreStats StoreCore::stats() const {
           .segments_cleaned = cleaner_.stats().segments_cleaned,
           .map_bytes = map_.memory_bytes(),
           .slot_table_bytes = slot_table_bytes(),
+          .log_buffer_bytes = log.buffer_bytes,
           .memory_max_bytes = memory_max(),
           .memory_needed_bytes = memory_needed(),
           .memory_max_blocks = memory_max_blocks(),
