@@ -198,7 +198,7 @@ void DiskGroup::log_memory() const {
                            " and may take up to ", size_text(map_max), ", with the read cache (",
                            size_text(map_max / std::max<uint64_t>(bytes / kGiB, 1) * 1024),
                            " per TiB of the devices)"));
-  if (stats.memory_max_bytes >= stats.memory_needed_bytes) return;
+  if (stats.memory_max_blocks >= stats.capacity_blocks) return;
   log_warn(log_name_,
            text("memory_max is ", size_text(stats.memory_max_bytes), ": enough for ",
                 size_text(stats.memory_max_blocks * kBlockBytes), " written in no order of ",

@@ -10,8 +10,8 @@ namespace {
 
 // Room for some more, but not beyond what most leaves end with.
 uint32_t capacity_for(uint32_t size) {
-  const uint32_t ample = size + size / 8;
-  return size <= kLeafBlocks ? std::min(ample, kLeafBlocks) : ample;
+  if (size > kLeafBlocks) return size + size / 8;
+  return std::min(size + size / 2, kLeafBlocks);
 }
 
 }  // namespace
@@ -28,12 +28,16 @@ bool PackedRows::fits(const Row& values) const {
   return true;
 }
 
+// Each number is written with what is too long of it, and the next one over that. Nothing is read
+// that was just written: processors wait for that.
 void PackedRows::store(uint32_t row, const Row& values) {
+  std::byte* const to = bytes_.get() + size_t{row} * columns_.row_bytes;
+  const uint64_t behind = load(to + columns_.row_bytes);
   for (size_t i = 0; i < kColumns; ++i) {
-    std::byte* const to = at(row, i);
-    const uint64_t mixed = (load(to) & ~columns_.mask(i)) | (values[i] - columns_.base[i]);
-    std::memcpy(to, &mixed, sizeof(mixed));
+    const uint64_t value = values[i] - columns_.base[i];
+    std::memcpy(to + columns_.offset[i], &value, sizeof(value));
   }
+  std::memcpy(to + columns_.row_bytes, &behind, sizeof(behind));
 }
 
 void PackedRows::set(uint32_t row, const Row& values) {
@@ -63,7 +67,7 @@ void PackedRows::erase(uint32_t row) {
   std::byte* const to = bytes_.get() + size_t{row} * columns_.row_bytes;
   std::memmove(to, to + columns_.row_bytes, size_t{size_ - row - 1} * columns_.row_bytes);
   --size_;
-  if (size_ == 0 || size_ < capacity_ / 2) assign(all(), capacity_for(size_));
+  if (size_ == 0 || size_ < capacity_ / 3) assign(all(), capacity_for(size_));
 }
 
 std::vector<PackedRows::Row> PackedRows::all() const {
