@@ -107,7 +107,10 @@ int bench(const Options& options) {
   }
   SteadyLoad load((*loop)->runtime(), *what, options.load);
   const bool done = (*loop)->run(run_load(&load, ssd.get(), hdd.get()));
-  if (!done) ::_exit(1);  // requests may be in flight
+  if (!done) {
+    std::fflush(stdout);
+    ::_exit(1);  // requests may be in flight
+  }
   load.judge();           // for who reads it: no limit is kept on a machine that is shared
   load.print_series();
   return 0;
