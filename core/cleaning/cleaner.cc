@@ -48,6 +48,7 @@ Task<void> Cleaner::run() {
   while (!stopping_ && !writer_.failed()) {
     working = slots.free_count() < enough_slots(working);
     if (!working) {
+      set_reclaiming(false);
       co_await slots.changed().wait();
       continue;
     }
@@ -61,13 +62,21 @@ Task<void> Cleaner::run() {
     if (victim && (co_await clean_pinned(*victim)).ok()) {
       writer_.set_cleaning_stalled(false);
       slots.set_wanted_below(0);
+      if (piece_began_ns_ != 0 && !stopping_) co_await writer_.rest(piece_began_ns_);
+      piece_began_ns_ = 0;
       continue;
     }
     // Nothing can be won until something dies, or a segment that is being sealed can be cleaned.
     slots.set_wanted_below(victim_limit_blocks(query));
     writer_.set_cleaning_stalled(urgent && !slots.any_sealing());
+    set_reclaiming(false);
     co_await slots.changed().wait();
   }
+  set_reclaiming(false);
+}
+
+void Cleaner::set_reclaiming(bool works) {
+  writer_.pacer().set_reclaiming(Reclaimer::kCleaner, works);
 }
 
 uint32_t Cleaner::enough_slots(bool working) const {
@@ -79,9 +88,8 @@ uint32_t Cleaner::enough_slots(bool working) const {
 Task<Status> Cleaner::clean_pinned(uint32_t victim) {
   writer_.slots().pin(victim);
   writer_.slots().at(victim).cleaning = true;
-  writer_.pacer().begin_reclaiming();
+  set_reclaiming(true);
   const Status status = co_await clean(victim);
-  writer_.pacer().end_reclaiming();
   writer_.slots().set_reclaimed(victim, 0);
   writer_.slots().at(victim).cleaning = false;
   writer_.slots().unpin(victim);
@@ -98,6 +106,7 @@ Task<Status> Cleaner::clean(uint32_t victim) {
                              " is unreadable: its space is won back at the next start"));
     co_return Status();
   }
+  piece_began_ns_ = 0;
   size_t entry_index = 0;
   size_t crc_index = 0;
   while (entry_index < footer->entries.size()) {
@@ -105,13 +114,12 @@ Task<Status> Cleaner::clean(uint32_t victim) {
     // in the next window hides once a snapshot is gone.
     const DataSequences forget_below =
         VARVE_MUTANT(kDropTrimMemory) ? DataSequences() : writer_.slots().data_sequences(victim);
-    const uint64_t began_ns = writer_.runtime().clock.monotonic_ns();
+    if (piece_began_ns_ != 0 && !stopping_) co_await writer_.rest(piece_began_ns_);
+    piece_began_ns_ = writer_.runtime().clock.monotonic_ns();
     Window window = collect(victim, *footer, entry_index, crc_index, forget_below);
-    const bool works = !window.moves.empty();
-    if (works) VARVE_CO_TRY(co_await move(victim, std::move(window)));
+    if (!window.moves.empty()) VARVE_CO_TRY(co_await move(victim, std::move(window)));
     const uint64_t all = uint64_t{writer_.geometry().dense_blocks()} * entry_index;
     writer_.slots().set_reclaimed(victim, static_cast<uint32_t>(all / footer->entries.size()));
-    if (works && !stopping_) co_await writer_.rest(began_ns);
   }
   ++stats_.segments_cleaned;
   co_return Status();

@@ -40,6 +40,8 @@ class Cleaner {
   };
 
   Task<void> run();
+  // From the first victim until there is nothing to do.
+  void set_reclaiming(bool works);
   // Free slots, beside the read cache's share, that it begins below or, when it works, ends at.
   uint32_t enough_slots(bool working) const;
   // The victim is not reused before its cleaning has ended.
@@ -65,6 +67,7 @@ class Cleaner {
   LogWriter& writer_;
   BlockMap& map_;
   CleaningStats stats_;
+  uint64_t piece_began_ns_ = 0;  // the last window; 0: none since it rested
   bool stopping_ = false;
   TaskGroup tasks_;
 };

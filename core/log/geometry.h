@@ -43,8 +43,8 @@ struct Geometry {
         segment_bytes(superblock.segment_bytes),
         slot_count(superblock.slot_count),
         seed(seal_seed(superblock.disk)),
-        relocated_streams((superblock.incompatible_features & kFeatureMoves) != 0 ? kMovesMax : 1) {
-  }
+        relocated_streams((superblock.incompatible_features & kFeatureMoves) != 0 ? kMovesMax : 1),
+        dense_blocks_(count_dense_blocks(segment_bytes / kBlockBytes)) {}
 
   uint64_t slots_offset;
   uint32_t segment_bytes;
@@ -116,11 +116,16 @@ struct Geometry {
   uint32_t relocate_blocks_max() const { return std::clamp(slot_blocks() / 64, 1u, 16u); }
   // Data blocks that a slot holds when the cleaner packs it, in the worst case of single blocks:
   // two batch headers, then one more for each 64 blocks.
-  uint32_t dense_blocks() const {
-    uint32_t blocks = slot_blocks() - 1;
-    while (blocks + 2 + blocks / 64 + 1 + seal_blocks_for(blocks, blocks) > slot_blocks()) --blocks;
+  uint32_t dense_blocks() const { return dense_blocks_; }
+
+ private:
+  static uint32_t count_dense_blocks(uint32_t slot_blocks) {
+    uint32_t blocks = slot_blocks - 1;
+    while (blocks + 2 + blocks / 64 + 1 + seal_blocks_for(blocks, blocks) > slot_blocks) --blocks;
     return blocks;
   }
+
+  uint32_t dense_blocks_;
 };
 
 }  // namespace varve

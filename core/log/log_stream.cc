@@ -75,7 +75,7 @@ bool LogStream::must_wait() const {
 
 // Users' batches only: what others write makes room.
 uint64_t LogStream::pace_ns() {
-  if (kind_ != StreamKind::kUser) return 0;
+  if (kind_ != StreamKind::kUser || !writer_.pacer().reclaiming()) return 0;
   return writer_.pacer().wait_ns(writer_.user_room_blocks(), writer_.room_range());
 }
 

@@ -75,8 +75,15 @@ RoomRange LogWriter::room_range() const {
 
 Task<void> LogWriter::rest(uint64_t began_ns) {
   const uint64_t now_ns = runtime_.clock.monotonic_ns();
-  const uint64_t rest_ns = SpacePacer::rest_ns(now_ns - began_ns, user_room_blocks(), room_range());
-  if (rest_ns > 0) co_await runtime_.timers.until(now_ns + rest_ns);
+  // The read cache's share is for nobody else to fill.
+  const int64_t share = int64_t{slots_.cache_share()} * geometry_.dense_blocks();
+  const uint64_t rest_ns =
+      SpacePacer::rest_ns(now_ns - began_ns, user_room_blocks() - share, room_range());
+  const uint64_t end_ns = now_ns + rest_ns;
+  // With no more slots free than that somebody waits for one, or will.
+  while (slots_.free_count() > floor_slots(StreamKind::kUser) &&
+         runtime_.clock.monotonic_ns() < end_ns)
+    co_await slots_.changed().wait_until(runtime_.timers, end_ns);
 }
 
 void LogWriter::set_cleaning_stalled(bool stalled) {

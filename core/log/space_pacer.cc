@@ -26,13 +26,28 @@ constexpr uint64_t kRestMaxNs = 100 * kMillisecond;
 
 }  // namespace
 
-void SpacePacer::learn(uint64_t now_ns, int64_t room) {
+void SpacePacer::set_reclaiming(Reclaimer who, bool works) {
+  const bool before = reclaiming();
+  (who == Reclaimer::kCleaner ? cleaner_works_ : tier_works_) = works;
+  const uint64_t now_ns = clock_.monotonic_ns();
+  if (before && !reclaiming()) ended_ns_ = now_ns;
+  // A pause is no part of a sample. One between two pieces of work takes no time.
+  if (!before && reclaiming() && now_ns != ended_ns_) sampled_ns_ = 0;
+}
+
+double SpacePacer::work_share(int64_t room, RoomRange range) {
+  const double width = static_cast<double>(std::max<int64_t>(range.high - range.low, 1));
+  return std::clamp(static_cast<double>(range.high - room) / width, kReclaimShareMin, 1.0);
+}
+
+void SpacePacer::learn(uint64_t now_ns, int64_t room, RoomRange range) {
   const uint64_t took_ns = now_ns - sampled_ns_;
   if (took_ns < kSampleNs) return;
   if (took_ns <= kSampleMaxNs) {
     const int64_t reclaimed = room - sampled_room_ + static_cast<int64_t>(taken_blocks_);
+    const double share = tier_works_ ? 1 : work_share(room, range);
     const double per_ns =
-        std::max(0.0, static_cast<double>(reclaimed) / static_cast<double>(took_ns));
+        std::max(0.0, static_cast<double>(reclaimed) / static_cast<double>(took_ns)) / share;
     const double weight = measured_ ? std::min(1.0, static_cast<double>(took_ns) / kMeanNs) : 1.0;
     reclaimed_per_ns_ += (per_ns - reclaimed_per_ns_) * weight;
     measured_ = true;
@@ -49,10 +64,10 @@ double SpacePacer::rate(int64_t above_low) const {
 
 uint64_t SpacePacer::wait_ns(int64_t room, RoomRange range) {
   const uint64_t now_ns = clock_.monotonic_ns();
-  learn(now_ns, room);
+  learn(now_ns, room, range);
   const uint64_t since_ns = now_ns - allowed_ns_;
   allowed_ns_ = now_ns;
-  if (reclaimers_ == 0 || room >= range.high || !measured_) {
+  if (!reclaiming() || room >= range.high || !measured_) {
     allowance_ = 0;
     return 0;
   }
@@ -64,10 +79,7 @@ uint64_t SpacePacer::wait_ns(int64_t room, RoomRange range) {
 }
 
 uint64_t SpacePacer::rest_ns(uint64_t worked_ns, int64_t room, RoomRange range) {
-  const double width = static_cast<double>(std::max<int64_t>(range.high - range.low, 1));
-  const double share =
-      std::clamp(static_cast<double>(range.high - room) / width, kReclaimShareMin, 1.0);
-  const double rest = static_cast<double>(worked_ns) * (1 / share - 1);
+  const double rest = static_cast<double>(worked_ns) * (1 / work_share(room, range) - 1);
   return static_cast<uint64_t>(std::min(rest, static_cast<double>(kRestMaxNs)));
 }
 

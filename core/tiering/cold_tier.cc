@@ -167,9 +167,11 @@ Task<ColdTier::Did> ColdTier::step() {
     victims = choose_packing(slots, writer_.geometry().cold_data_blocks());
     if (victims.empty()) co_return Did::kNothing;
   }
-  writer_.pacer().begin_reclaiming();
+  // Users gain nothing by packing alone.
+  const bool makes_room = !writer_.geometry().is_cold(victims.back());
+  writer_.pacer().set_reclaiming(Reclaimer::kTier, makes_room);
   status = co_await move(std::move(victims));
-  writer_.pacer().end_reclaiming();
+  writer_.pacer().set_reclaiming(Reclaimer::kTier, false);
   if (!status.ok() || sinker_.sunk_blocks() == sunk_before) co_return Did::kInVain;
   sunk_();
   co_return Did::kSomething;

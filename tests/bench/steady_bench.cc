@@ -111,7 +111,7 @@ int bench(const Options& options) {
     std::fflush(stdout);
     ::_exit(1);  // requests may be in flight
   }
-  load.judge();           // for who reads it: no limit is kept on a machine that is shared
+  load.judge();  // for who reads it: no limit is kept on a machine that is shared
   load.print_series();
   return 0;
 }

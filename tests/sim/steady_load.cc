@@ -33,7 +33,7 @@ bool SteadyLoad::failed(const char* what, const Status& status) const {
 
 Task<bool> SteadyLoad::open(BlockDevice& ssd, BlockDevice* hdd) {
   FormatOptions format{.segment_bytes = options_.segment_bytes, .progress = {}};
-  format.disk[0] = std::byte{1};
+  for (std::byte& byte : format.disk) byte = static_cast<std::byte>(runtime_.random.next());
   const Status formatted = co_await Store::format(runtime_, ssd, format);
   if (!formatted.ok()) co_return failed("the SSD is not formatted", formatted);
   auto opened = co_await Store::open(runtime_, ssd, {});
@@ -41,7 +41,7 @@ Task<bool> SteadyLoad::open(BlockDevice& ssd, BlockDevice* hdd) {
   store_ = std::move(*opened);
   if (hdd == nullptr) co_return true;
   ColdFormatOptions options;
-  options.device[0] = std::byte{2};
+  for (std::byte& byte : options.device) byte = static_cast<std::byte>(runtime_.random.next());
   const Status added = co_await store_->add_cold_device(*hdd, options);
   if (!added.ok()) co_return failed("the HDD is not added", added);
   co_return true;

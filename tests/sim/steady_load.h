@@ -33,6 +33,7 @@ struct SteadyCase {
 
 inline constexpr SteadyCase kSteadyCases[] = {
     {.name = "cleaning"},
+    {.name = "full", .live_percent = 92},
     {.name = "scrub", .scrub = true},
     {.name = "snapshot", .live_percent = 53, .hot_percent = 50, .snapshot = true},
     {.name = "hdd", .live_percent = 150, .warm_up = 4, .hdd_share = 3},

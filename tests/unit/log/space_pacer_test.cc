@@ -55,10 +55,10 @@ struct Bench {
 TEST_CASE("while nobody reclaims space, and while there is enough of it, nobody waits") {
   Bench bench;
   CHECK(bench.write(5) == std::vector<uint64_t>(5, 6400));
-  bench.pacer.begin_reclaiming();
+  bench.pacer.set_reclaiming(Reclaimer::kTier, true);
   bench.room = 1'000'000;
   CHECK(bench.write(5) == std::vector<uint64_t>(5, 6400));
-  bench.pacer.end_reclaiming();
+  bench.pacer.set_reclaiming(Reclaimer::kTier, false);
   bench.room = 0;
   CHECK(bench.write(5) == std::vector<uint64_t>(5, 6400));
 }
@@ -66,7 +66,7 @@ TEST_CASE("while nobody reclaims space, and while there is enough of it, nobody 
 TEST_CASE(
     "who wants more than is reclaimed becomes slower by and by, down to that, and never stops") {
   Bench bench;
-  bench.pacer.begin_reclaiming();
+  bench.pacer.set_reclaiming(Reclaimer::kTier, true);
   const std::vector<uint64_t> counts = bench.write(100);
   for (size_t i = 1; i < counts.size(); ++i) {
     CHECK(counts[i] > 0);
@@ -84,7 +84,7 @@ TEST_CASE(
 TEST_CASE(
     "with less room than is kept, users leave most of what is reclaimed until there is enough") {
   Bench bench;
-  bench.pacer.begin_reclaiming();
+  bench.pacer.set_reclaiming(Reclaimer::kTier, true);
   bench.write(50);
   bench.room = 2'000;
   const std::vector<uint64_t> counts = bench.write(10);
@@ -96,7 +96,7 @@ TEST_CASE(
 
 TEST_CASE("when nothing is reclaimed after all, a few may still write: trims make room") {
   Bench bench;
-  bench.pacer.begin_reclaiming();
+  bench.pacer.set_reclaiming(Reclaimer::kTier, true);
   bench.write(50);
   bench.reclaimed_per_second = 0;
   bench.room = 0;
@@ -109,7 +109,7 @@ TEST_CASE("when nothing is reclaimed after all, a few may still write: trims mak
 
 TEST_CASE("a pause saves up next to nothing") {
   Bench bench;
-  bench.pacer.begin_reclaiming();
+  bench.pacer.set_reclaiming(Reclaimer::kTier, true);
   bench.write(100);
   bench.clock.now_ns += 10 * kSecond;  // room stays
   CHECK(bench.write(1).front() < 700);
