@@ -11,7 +11,7 @@ namespace {
 // Room for some more, but not beyond what most leaves end with.
 uint32_t capacity_for(uint32_t size) {
   if (size > kLeafBlocks) return size + size / 8;
-  return std::min(size + size / 2, kLeafBlocks);
+  return std::min(size + (size < kLeafBlocks / 4 ? size / 2 : size / 8), kLeafBlocks);
 }
 
 }  // namespace
@@ -54,7 +54,7 @@ void PackedRows::insert(uint32_t row, const Row& values) {
   if (size_ == capacity_ || !fits(values)) {
     std::vector<Row> rows = all();
     rows.insert(rows.begin() + row, values);
-    assign(rows, std::max(capacity_, capacity_for(size_ + 1)));
+    assign(rows, size_ < capacity_ ? capacity_ : capacity_for(size_ + 1));
     return;
   }
   std::byte* const from = bytes_.get() + size_t{row} * columns_.row_bytes;

@@ -2,6 +2,7 @@
 #include "core/store/memory_budget.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/log.h"
 #include "core/base/size_text.h"
@@ -27,7 +28,7 @@ uint64_t StoreCore::memory_max() const {
 }
 
 uint64_t StoreCore::memory_max_blocks() const {
-  const uint64_t limit = memory_write_limit(memory_max(), false);
+  const uint64_t limit = memory_write_limit(memory_max());
   const uint64_t fixed = slot_table_bytes() + cache_.memory_bytes_min();
   return std::min(capacity_blocks(), (limit - std::min(limit, fixed)) / kMapBlockBytesMax);
 }
@@ -41,32 +42,31 @@ uint64_t StoreCore::fixed_and_map_bytes() const {
 }
 
 uint64_t StoreCore::cache_memory_room() const {
-  const uint64_t limit = memory_write_limit(memory_max(), false);
+  const uint64_t limit = memory_write_limit(memory_max());
   return cache_.memory_bytes_min() + limit - std::min(limit, fixed_and_map_bytes());
 }
 
-bool StoreCore::has_memory(BlockRange range, bool reserved) const {
-  return fixed_and_map_bytes() + memory_growth(range) <= memory_write_limit(memory_max(), reserved);
-}
-
-bool StoreCore::take_memory(BlockRange range, bool reserved) {
+bool StoreCore::take_memory(BlockRange range, bool may_wait) {
   const uint64_t used = fixed_and_map_bytes();
+  const uint64_t growth = memory_growth(range);
   if (used * 100 < memory_max() * kSaidAgainBelowPercent) memory_full_said_ = false;
-  if (has_memory(range, reserved)) {
-    pending_memory_ += memory_growth(range);
+  const bool fits = used + growth <= memory_write_limit(memory_max());
+  const bool goes_on = fits || !may_wait || memory_max_bytes_ == 0;
+  if (goes_on) {
+    pending_memory_ += growth;
     // What writers take, the read cache gives.
     cache_.shrink(cache_memory_room());
-    return true;
   }
-  if (memory_full_said_) return false;
-  memory_full_said_ = true;
+  if (fits || memory_max_bytes_ == 0 || std::exchange(memory_full_said_, true)) return goes_on;
   log_warn("store", text("the map takes ", size_text(used), " of the ", size_text(memory_max()),
-                         " that memory_max allows: writes wait until something is trimmed or "
-                         "deleted; ",
-                         size_text(memory_needed()),
-                         " would be enough for every block of the "
-                         "disk group, unless they are far apart"));
-  return false;
+                         " that memory_max allows: ",
+                         may_wait ? "writes wait until a volume or a snapshot is deleted, or whole "
+                                    "MiB of one are trimmed"
+                                  : "it grows on, because other nodes hold the same",
+                         "; ", size_text(memory_needed()),
+                         " would be enough for every block of the disk group, unless they are far "
+                         "apart"));
+  return goes_on;
 }
 
 }  // namespace varve

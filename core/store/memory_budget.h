@@ -1,9 +1,12 @@
 // How much memory a disk group may take: the map, the slot table, the read cache's index. Pure.
 //
-// The budget is held by what writers are let do: a write of blocks that may take the map beyond
-// kMemoryWriteLimit of it finds no room, as on a full store, after the read cache has given up what
-// it has. What nobody can refuse, cleaning, sinking and the marks of trims, has the rest: it moves
-// versions and replaces them, and makes none.
+// The read cache gives up what it has before the map passes the write limit. With a budget that the
+// operator has set, writes that may take the map beyond it find no room, as on a full store;
+// without one they go on, and so do writes to a member of a group, which the other members take,
+// too.
+//
+// It is no proof: what cleaning and sinking move, and what trims mark, may take wider rows than
+// before, and is not refused; the last sixteenth is for that.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +16,13 @@
 
 namespace varve {
 
-// What a live block takes at worst where its neighbours are there, too (memory_run): its row in a
-// leaf is of 13 bytes when it was written and moved in no order, and of a few more with snapshots.
-inline constexpr uint64_t kMapBlockBytesMax = 15;
+// What a live block takes at worst where most of its neighbours are there, too (memory_run): its
+// row in a leaf is of 13 bytes when it was written and moved in no order, of a few more with
+// snapshots or in a group, and a leaf has room for some more rows.
+inline constexpr uint64_t kMapBlockBytesMax = 20;
 
-// Up to here clients write; settlement, repair and catch-up up to a little more.
-constexpr uint64_t memory_write_limit(uint64_t max_bytes, bool reserved) {
-  return max_bytes / 32 * (reserved ? 31 : 30);
+constexpr uint64_t memory_write_limit(uint64_t max_bytes) {
+  return max_bytes / 16 * 15;
 }
 
 // A budget that holds every load of so many blocks, unless they are few and far between.

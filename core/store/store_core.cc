@@ -103,7 +103,7 @@ void StoreCore::add_run(std::vector<BlockStatusRun>& runs, uint64_t count, bool 
 }
 
 Status StoreCore::check_not_full(std::string_view what) const {
-  if (fixed_and_map_bytes() > memory_max() / 100 * kCreateLimitPercent)
+  if (memory_max_bytes_ != 0 && fixed_and_map_bytes() > memory_max() / 100 * kCreateLimitPercent)
     return {ErrorCode::kNoSpace,
             text("the disk group's map takes over ", kCreateLimitPercent,
                  " % of its memory_max: no new ", what, "; delete or trim something first")};
@@ -131,6 +131,7 @@ Task<void> StoreCore::give_up_dropped() {
     space_.wake_all();
     co_await runtime_.ready.yield();
   }
+  space_.wake_all();  // the last step has freed the rest
   dropping_ = false;
 }
 

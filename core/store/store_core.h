@@ -80,7 +80,7 @@ class StoreCore : public DurableSink {
   Task<Status> zero(GroupStamp stamp, VolumeId id, BlockRange range);
   std::vector<BlockRange> used_ranges(VolumeId id, BlockRange range) const;
   bool has_room(BlockRange range) const {
-    return taken_blocks() + range.count <= write_limit_blocks() && has_memory(range, false);
+    return taken_blocks() + range.count <= write_limit_blocks();
   }
   void count_repair() { ++repaired_blocks_; }
   Scrubber& scrubber() { return scrubber_; }
@@ -170,9 +170,9 @@ class StoreCore : public DurableSink {
   // With what writes on their way may add.
   uint64_t fixed_and_map_bytes() const;
   uint64_t cache_memory_room() const;
-  bool has_memory(BlockRange range, bool reserved) const;
-  // True: a write of this range may go on, and gives memory_growth() of pending_memory_ back.
-  bool take_memory(BlockRange range, bool reserved);
+  // True: a write of this range may go on, and gives memory_growth() of pending_memory_ back. One
+  // that must not wait, because other members take it, goes on in any case.
+  bool take_memory(BlockRange range, bool may_wait);
   Task<void> give_up_dropped();
 
   void note_log_end(const Entry& entry);

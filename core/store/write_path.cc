@@ -39,7 +39,7 @@ Task<Status> StoreCore::write(GroupStamp stamp, VolumeId id, BlockRange range,
   const uint64_t limit = stamp.reserved_room ? reserved_limit_blocks() : write_limit_blocks();
   if (taken_blocks() + range.count > limit) co_return ErrorCode::kNoSpace;
   if (!enter()) co_return ErrorCode::kClosed;
-  if (!take_memory(range, stamp.reserved_room)) {
+  if (!take_memory(range, stamp.group == GroupId{})) {
     leave();
     co_return ErrorCode::kNoSpace;
   }

@@ -15,7 +15,7 @@ uint64_t fixed_bytes(const StoreStats& stats) {
 
 }  // namespace
 
-TEST_CASE("without memory_max there is enough for every block of the disk, in any order") {
+TEST_CASE("the default of memory_max is enough for every block of the disk, in any order") {
   StoreBench bench(64);
   REQUIRE(bench.format().ok());
   REQUIRE(bench.open().ok());
@@ -42,7 +42,6 @@ TEST_CASE("at memory_max writes find no space; trims and deletes go on, and make
   CHECK(bench.store().stats().memory_bytes() <= memory_max);
   CHECK(bench.write(volume, {4095, 1}, 2).code() == ErrorCode::kNoSpace);  // an overwrite, too
   CHECK(bench.read(volume, 4095) == 1);
-  CHECK_FALSE(bench.store().has_room({0, 1}));
   const auto refused = bench.run(bench.store().create_volume("other", kMiB));
   CHECK(refused.code() == ErrorCode::kNoSpace);
   CHECK(refused.status().message().find("memory_max") != std::string::npos);
