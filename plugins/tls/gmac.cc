@@ -13,9 +13,9 @@ bool Gmac::open(std::span<const uint8_t, kKeyBytes> key) {
          EVP_EncryptInit_ex(context_.get(), EVP_aes_128_gcm(), nullptr, key.data(), nullptr) == 1;
 }
 
-bool Gmac::tag(uint64_t number, std::span<const uint8_t> bytes, uint8_t* to) const {
+bool Gmac::tag(Domain domain, uint64_t number, std::span<const uint8_t> bytes, uint8_t* to) const {
   EVP_CIPHER_CTX* const context = context_.get();
-  uint8_t nonce[12] = {};
+  uint8_t nonce[12] = {static_cast<uint8_t>(domain)};
   store_be<uint64_t>(nonce + 4, number);
   uint8_t nothing[16];
   int count = 0;
@@ -26,9 +26,11 @@ bool Gmac::tag(uint64_t number, std::span<const uint8_t> bytes, uint8_t* to) con
          EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, to) == 1;
 }
 
-bool Gmac::is_tag(uint64_t number, std::span<const uint8_t> bytes, const uint8_t* tag) const {
+bool Gmac::is_tag(Domain domain, uint64_t number, std::span<const uint8_t> bytes,
+                  const uint8_t* tag) const {
   Tag right;
-  return this->tag(number, bytes, right.data()) && CRYPTO_memcmp(right.data(), tag, kTagBytes) == 0;
+  return this->tag(domain, number, bytes, right.data()) &&
+         CRYPTO_memcmp(right.data(), tag, kTagBytes) == 0;
 }
 
 }  // namespace varve

@@ -1,6 +1,7 @@
 #include "transports/rdma/authenticator.h"
 
-#include "plugins/sdk/bytes.h"
+#include <algorithm>
+
 #include "transports/rdma/frame.h"
 
 namespace varve {
@@ -15,20 +16,39 @@ std::unique_ptr<Authenticator> Authenticator::make(
   return good ? std::move(made) : nullptr;
 }
 
-bool Authenticator::seal(std::span<const uint8_t> frame_and_header, uint8_t* to) {
-  return sending_.tag(sealed_++, frame_and_header, to);
+uint32_t Authenticator::seal(uint8_t* at, uint32_t bytes, std::span<const uint8_t> staged) {
+  const uint64_t number = sealed_++;
+  if (!staged.empty()) {
+    if (!sending_.tag(Gmac::Domain::kPayload, number, staged, at + bytes)) return 0;
+    bytes += kSealBytes;
+  }
+  if (!sending_.tag(Gmac::Domain::kFrame, number, {at, bytes}, at + bytes)) return 0;
+  return bytes + kSealBytes;
 }
 
-// How long the header is, is not known to be true here; but if it is not, the tag is wrong.
-const char* Authenticator::open(std::span<const uint8_t>& sealed) {
+const char* Authenticator::open(std::span<const uint8_t>& sealed, PayloadSeal& payload) {
+  if (wrong_ == nullptr) wrong_ = open_next(sealed, payload);
+  return wrong_;
+}
+
+const char* Authenticator::open_next(std::span<const uint8_t>& sealed, PayloadSeal& payload) {
   if (sealed.size() < kFrameBytes + kSealBytes) return "a frame is too short";
-  const std::span<const uint8_t> frame = sealed.first(sealed.size() - kSealBytes);
-  const size_t head = size_t{kFrameBytes} + header_bytes_of_frame(frame);
-  if (head > frame.size() ||
-      !receiving_.is_tag(opened_++, frame.first(head), &sealed[frame.size()]))
+  const uint64_t number = opened_++;
+  std::span<const uint8_t> frame = sealed.first(sealed.size() - kSealBytes);
+  if (!receiving_.is_tag(Gmac::Domain::kFrame, number, frame, &sealed[frame.size()]))
     return "a frame that is not the peer's, or not in its place";
+  if (is_staged_frame(frame)) {
+    if (frame.size() < kFrameBytes + kSealBytes) return "a frame is too short";
+    frame = frame.first(frame.size() - kSealBytes);
+    payload.number = number;
+    std::copy_n(&sealed[frame.size()], kSealBytes, payload.tag.begin());
+  }
   sealed = frame;
   return nullptr;
+}
+
+bool Authenticator::is_payload(const PayloadSeal& seal, std::span<const uint8_t> bytes) const {
+  return receiving_.is_tag(Gmac::Domain::kPayload, seal.number, bytes, seal.tag.data());
 }
 
 }  // namespace varve

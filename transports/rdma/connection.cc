@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t kReceives = kSlots + kNewsSlots;
 constexpr uint32_t kSends = kSlots + kNewsSlots + kSlots + 1;  // messages, news, reads, a probe
 constexpr size_t kSlotBytes =
-    (kFrameBytes + VARVE_HEADER_BYTES_MAX + kEagerBytes + kSealBytes + 63) / 64 * 64;
+    (kFrameBytes + VARVE_HEADER_BYTES_MAX + kEagerBytes + 2 * kSealBytes + 63) / 64 * 64;
 
 }  // namespace
 

@@ -7,8 +7,8 @@
 // most; it says in every frame how many more it is done with.
 //
 // Where the node has [tls], a connection begins with a handshake (session.h). The host knows
-// nothing of it until its peer has proven who it is; from then on every frame is sealed
-// (authenticator.h).
+// nothing of it until its peer has proven who it is; from then on every frame is sealed, and every
+// payload that is read (authenticator.h).
 //
 // Its completions come through a queue of its own. The context gives turns to the connections whose
 // queue is not armed, and arms them before its host sleeps.
@@ -111,6 +111,7 @@ class RdmaConnection {
   struct Incoming {
     uint32_t slot = 0;
     Frame frame;
+    Authenticator::PayloadSeal seal;
     ReceiveBuffer buffer;
     bool whole = false;
   };
@@ -120,7 +121,7 @@ class RdmaConnection {
   uint8_t* receive_slot(uint32_t slot) const;
   uint8_t* send_slot(uint32_t slot) const;
   bool post_receive(uint32_t slot);
-  bool post_frame(uint8_t* at, uint32_t head_bytes, uint32_t bytes, uint64_t work_id);
+  bool post_frame(uint8_t* at, uint32_t bytes, std::span<const uint8_t> staged, uint64_t work_id);
   bool post_send(const uint8_t* from, uint32_t bytes, uint64_t work_id);
   bool post_read(uint32_t index);
 
@@ -134,6 +135,8 @@ class RdmaConnection {
   void failed(const ibv_wc& completion);
   void message_left();
   void frame_arrived(uint32_t slot, uint32_t bytes);
+  void payload_arrived(Incoming& incoming);
+  void damaged(const char* what);
   bool peer_freed(uint32_t count);
   void tell_done(Outgoing& outgoing, int32_t result);
   void place_all();
@@ -174,6 +177,7 @@ class RdmaConnection {
   bool heard_ = false;    // since the last check_alive()
   bool probing_ = false;  // the peer was asked and has not answered
   uint32_t silent_checks_ = 0;
+  bool deaf_ = false;  // something wrong has arrived: nothing behind it counts
   int32_t lost_why_ = VARVE_OK;
   const char* lost_what_ = nullptr;
 

@@ -47,8 +47,7 @@ void RdmaConnection::completed(const ibv_wc& completion) {
       ++news_left_;
       return;
     case Work::kRead:
-      incoming_[index].whole = true;
-      return;
+      return payload_arrived(incoming_[index]);
     case Work::kProbe:
       probing_ = false;
       return;
@@ -61,7 +60,7 @@ void RdmaConnection::failed(const ibv_wc& completion) {
   switch (completion.status) {
     case IBV_WC_LOC_LEN_ERR:
     case IBV_WC_LOC_QP_OP_ERR:  // rxe's word for it
-      if (receive) return lose(VARVE_E_DAMAGED, "a frame is longer than a slot");
+      if (receive) return damaged("a frame is longer than a slot");
       return lose(VARVE_E_IO, ibv_wc_status_str(completion.status));
     case IBV_WC_RETRY_EXC_ERR:
       return lose(VARVE_E_IO, "it does not answer");
@@ -72,15 +71,22 @@ void RdmaConnection::failed(const ibv_wc& completion) {
   }
 }
 
+// Whatever the connection ends of: what came before is handed out, and no more.
+void RdmaConnection::damaged(const char* what) {
+  deaf_ = true;
+  lose(VARVE_E_DAMAGED, what);
+}
+
 void RdmaConnection::frame_arrived(uint32_t slot, uint32_t bytes) {
-  if (lost_why_ == VARVE_E_DAMAGED) return;
+  if (deaf_) return;
   std::span<const uint8_t> sent(receive_slot(slot), bytes);
   if (session_ != nullptr && (authenticator_ == nullptr || is_handshake_frame(sent))) {
-    if (const char* const wrong = handshake_arrived(slot, sent)) lose(VARVE_E_DAMAGED, wrong);
+    if (const char* const wrong = handshake_arrived(slot, sent)) damaged(wrong);
     return;
   }
   Frame frame;
-  const char* wrong = authenticator_ == nullptr ? nullptr : authenticator_->open(sent);
+  Authenticator::PayloadSeal seal;
+  const char* wrong = authenticator_ == nullptr ? nullptr : authenticator_->open(sent, seal);
   if (wrong == nullptr) wrong = decode_frame(sent, frame);
   if (wrong == nullptr && frame.kind == FrameKind::kHandshake)
     wrong = "a handshake where there is none";
@@ -88,13 +94,21 @@ void RdmaConnection::frame_arrived(uint32_t slot, uint32_t bytes) {
   const bool news = frame.kind == FrameKind::kNews;
   if (wrong == nullptr && !news && arrived_ - handed_out_ == window_)
     wrong = "it sends more than it was told to";
-  if (wrong != nullptr) return lose(VARVE_E_DAMAGED, wrong);
+  if (wrong != nullptr) return damaged(wrong);
   if (session_ != nullptr) peer_is_proven();
   if (news) {
     post_receive(slot);
     return;
   }
-  incoming_[arrived_++ % kSlots] = {.slot = slot, .frame = frame};
+  incoming_[arrived_++ % kSlots] = {.slot = slot, .frame = frame, .seal = seal};
+}
+
+// It was read. If it is not what the peer has sealed, this message is never whole, and none behind
+// it is handed out.
+void RdmaConnection::payload_arrived(Incoming& incoming) {
+  const std::span<const uint8_t> payload(incoming.buffer.data, incoming.frame.payload_bytes);
+  incoming.whole = authenticator_ == nullptr || authenticator_->is_payload(incoming.seal, payload);
+  if (!incoming.whole) damaged("a payload that is not what it has sealed");
 }
 
 // Every message that finds a buffer gets one, in order.

@@ -69,20 +69,19 @@ int32_t RdmaConnection::send(const varve_message& message, uint32_t payload_byte
   std::memcpy(header, message.header, message.header_bytes);
   stage(message, payload);
   ++sent_;
-  post_frame(to, kFrameBytes + message.header_bytes, bytes, work_id(Work::kMessage, slot));
+  const std::span<const uint8_t> to_read(payload, staged ? payload_bytes : 0);
+  post_frame(to, bytes, to_read, work_id(Work::kMessage, slot));
   return VARVE_OK;
 }
 
-// A frame at the beginning of a slot, and all that goes with it: `bytes`, of which `head_bytes` are
-// sealed where there are keys.
-bool RdmaConnection::post_frame(uint8_t* at, uint32_t head_bytes, uint32_t bytes,
+// A frame at the beginning of a slot, and all that goes with it: `bytes`. Sealed where there are
+// keys, with the payload that the peer is to read.
+bool RdmaConnection::post_frame(uint8_t* at, uint32_t bytes, std::span<const uint8_t> staged,
                                 uint64_t work_id) {
-  if (authenticator_ == nullptr) return post_send(at, bytes, work_id);
-  if (!authenticator_->seal({at, head_bytes}, at + bytes)) {
-    lose(VARVE_E_IO, "its frames cannot be sealed");
-    return false;
-  }
-  return post_send(at, bytes + kSealBytes, work_id);
+  if (authenticator_ != nullptr) bytes = authenticator_->seal(at, bytes, staged);
+  if (bytes > 0) return post_send(at, bytes, work_id);
+  lose(VARVE_E_IO, "its frames cannot be sealed");
+  return false;
 }
 
 bool RdmaConnection::post_send(const uint8_t* from, uint32_t bytes, uint64_t work_id) {
@@ -134,7 +133,7 @@ void RdmaConnection::send_news() {
   encode_frame({.kind = FrameKind::kNews, .freed = std::exchange(freed_, 0)}, send_slot(slot));
   freed_staged_ = false;
   ++news_sent_;
-  post_frame(send_slot(slot), kFrameBytes, kFrameBytes, work_id(Work::kNews, slot));
+  post_frame(send_slot(slot), kFrameBytes, {}, work_id(Work::kNews, slot));
 }
 
 void RdmaConnection::tell_room() {

@@ -9,6 +9,10 @@ namespace {
 
 constexpr uint32_t kTlsFlag = 1;
 
+bool says_kind(std::span<const uint8_t> from, FrameKind kind) {
+  return from.size() >= kFrameBytes && load_be<uint16_t>(&from[4]) == static_cast<uint16_t>(kind);
+}
+
 }  // namespace
 
 void encode_greeting(const Greeting& greeting, uint8_t* to) {
@@ -83,13 +87,12 @@ const char* decode_frame(std::span<const uint8_t> from, Frame& frame) {
   return bytes == from.size() ? nullptr : "a frame of another length than it says";
 }
 
-uint16_t header_bytes_of_frame(std::span<const uint8_t> from) {
-  return load_be<uint16_t>(&from[6]);
+bool is_staged_frame(std::span<const uint8_t> from) {
+  return says_kind(from, FrameKind::kStaged);
 }
 
 bool is_handshake_frame(std::span<const uint8_t> from) {
-  return from.size() >= kFrameBytes &&
-         load_be<uint16_t>(&from[4]) == static_cast<uint16_t>(FrameKind::kHandshake);
+  return says_kind(from, FrameKind::kHandshake);
 }
 
 }  // namespace varve

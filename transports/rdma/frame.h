@@ -16,6 +16,9 @@
 // The checksum is for these numbers alone: a length is not believed without. What is in header and
 // payload is checked by who sends them.
 //
+// A slot has room for a frame, the longest header, eager bytes, and two tags: however few eager
+// bytes its owner has, every frame without a payload fits, and so do 256 bytes of a handshake.
+//
 // Where one side has [tls] and the other has not there is no connection. Where both have it begins
 // with a TLS 1.3 handshake: handshake frames, whose payloads are one stream of bytes each way. Who
 // has asked for the connection is the TLS client; both show the certificate of a node of the
@@ -23,11 +26,12 @@
 // and both greetings as context, that of the asker first, come the keys of what the asker sends and
 // of what it is sent, 16 bytes each. When it is sure of the asker the other side sends news, which
 // it always can; until these have come the asker sends nothing. All frames behind the handshake are
-// sealed: after the last byte of a frame come 16 bytes of AES-128-GMAC of its 32 bytes and the
-// header, not the payload. The nonce is the number of the sealed frame in its direction, from 0, in
-// 12 bytes. A frame that was changed, was sent before, is missing or is not in order ends the
-// connection. Payloads stay out because a long one is read past all this: a promise that holds for
-// short ones only is none.
+// sealed: behind the last byte of a frame come 16 bytes of AES-128-GMAC of all bytes before them in
+// the same send: frame, header, eager payload. The nonce is 12 bytes: 0, three more of 0, and the
+// number of the sealed frame in its direction (8), from 0. A frame that was changed, was sent
+// before, is missing or is not in order ends the connection. Of a payload that is not here a tag of
+// its own is behind the header, so that the frame's covers it: 16 bytes with the same key and
+// number, whose nonce begins with 1. What was read and is not that ends the connection, too.
 #pragma once
 
 #include <cstdint>
@@ -78,7 +82,7 @@ void encode_frame(const Frame& frame, uint8_t* to);
 // eager payload are there to their last byte and nothing is behind them.
 const char* decode_frame(std::span<const uint8_t> from, Frame& frame);
 // What came in one send says that it is so, before it is known to be true.
-uint16_t header_bytes_of_frame(std::span<const uint8_t> from);  // of at least kFrameBytes
+bool is_staged_frame(std::span<const uint8_t> from);
 bool is_handshake_frame(std::span<const uint8_t> from);
 
 }  // namespace varve

@@ -28,7 +28,7 @@ inline constexpr char kRdmaOptionHelp[] =
     "keepalive_s = N   an idle peer is asked for a sign of life after this long (5)\n"
     "connect_timeout_ms = N   time for a connection to be made (2000)\n"
     "allow_plaintext = BOOL   listen at all: nothing is encrypted; [tls] proves who sends "
-    "(false)\n";
+    "what (false)\n";
 
 std::string parse_options(std::span<const varve_option> given, RdmaOptions& options);
 

@@ -33,7 +33,7 @@ int32_t instance_create(const varve_host* host, const varve_option* options, uin
   std::string wrong = created->tls.open(host);
   if (wrong.empty() && created->tls.configured() && !created->options.allow_plaintext)
     wrong =
-        "RDMA encrypts nothing, also with [tls], which only proves who sends; "
+        "RDMA encrypts nothing, also with [tls], which only proves who sends what; "
         "allow_plaintext = true allows that";
   if (!wrong.empty()) {
     explain(why, why_bytes, wrong);
@@ -44,9 +44,10 @@ int32_t instance_create(const varve_host* host, const varve_option* options, uin
     return VARVE_E_IO;
   }
   created->log.info(join({"RDMA devices: ", describe_devices()}));
-  created->log.info(created->tls.configured()
-                        ? "nodes prove over TLS who they are; payloads are not encrypted"
-                        : "there is no [tls]: whoever connects is believed to be a node");
+  created->log.info(
+      created->tls.configured()
+          ? "nodes prove over TLS who they are and what they send; nothing is encrypted"
+          : "there is no [tls]: whoever connects is believed to be a node");
   *instance = created.release();
   return VARVE_OK;
 }

@@ -81,14 +81,17 @@ struct Dialer : Stranger {
     connection = wire.right().accepted.back();
     keys = session.authenticator();
     std::span<const uint8_t> news = peer.await_bytes();
-    REQUIRE(keys->open(news) == nullptr);
+    Authenticator::PayloadSeal seal;
+    REQUIRE(keys->open(news, seal) == nullptr);
   }
-  std::string sealed(const Frame& frame, const std::string& header) {
-    std::string bytes = raw_frame(frame, header);
-    const auto* const from = reinterpret_cast<const uint8_t*>(bytes.data());
-    Gmac::Tag tag;
-    REQUIRE(keys->seal({from, bytes.size()}, tag.data()));
-    return bytes.append(tag.begin(), tag.end());
+  std::string sealed(const Frame& frame, const std::string& rest) {
+    std::string bytes = raw_frame(frame, rest);
+    const auto plain_bytes = static_cast<uint32_t>(bytes.size());
+    const bool staged = frame.kind == FrameKind::kStaged;
+    bytes.resize(plain_bytes + size_t{2} * kSealBytes);
+    bytes.resize(keys->seal(reinterpret_cast<uint8_t*>(bytes.data()), plain_bytes,
+                            {peer.readable(), staged ? frame.payload_bytes : 0}));
+    return bytes;
   }
 
   RdmaSession session;
@@ -134,7 +137,7 @@ struct OtherNode {
 
 TEST_CASE("both sides are told who the other is, before anything else") {
   Wire wire;
-  CHECK_THAT(wire.log(), ContainsSubstring("payloads are not encrypted"));
+  CHECK_THAT(wire.log(), ContainsSubstring("nothing is encrypted"));
   const auto [left, right] = wire.connect();
   CHECK(wire.left().names[left] == "n1");
   CHECK(wire.right().names[right] == "n1");
@@ -273,6 +276,13 @@ TEST_CASE("frames of the proven peer arrive, and nothing that somebody else has 
   SECTION("with another header") {
     next[kFrameBytes] = static_cast<char>(next[kFrameBytes] ^ 1);
   }
+  SECTION("with another payload") {
+    Frame with_payload = kMessage;
+    with_payload.payload_bytes = 100;
+    next = guest.sealed(with_payload, "third" + std::string(100, 'x'));
+    next[kFrameBytes + 5] = 'y';
+    wire.right().post(65536);
+  }
   SECTION("pointing to other memory") {
     // The checksum is right.
     const Frame staged{.kind = FrameKind::kStaged,
@@ -291,6 +301,31 @@ TEST_CASE("frames of the proven peer arrive, and nothing that somebody else has 
   CHECK(wire.right().closed[guest.connection] == VARVE_E_DAMAGED);
   CHECK(wire.right().received.size() == 1);
   CHECK_THAT(wire.log(), ContainsSubstring(finding));
+  wire.connect();
+}
+
+TEST_CASE("a payload that is read is the one that the peer has sealed, or ends the connection") {
+  Wire wire;
+  Dialer guest(wire, of_the_node());
+  guest.prove();
+  for (int i = 0; i < 3; ++i) wire.right().post(65536);
+  const Frame staged{.kind = FrameKind::kStaged,
+                     .header_bytes = 5,
+                     .payload_bytes = 20'000,
+                     .address = reinterpret_cast<uintptr_t>(guest.peer.readable()),
+                     .key = guest.peer.readable_key()};
+  std::fill_n(guest.peer.readable(), staged.payload_bytes, 'p');
+  REQUIRE(guest.peer.send(guest.sealed(staged, "first")));
+  wire.run_until([&] { return !wire.right().received.empty(); });
+  CHECK(wire.right().received.front().payload == std::string(staged.payload_bytes, 'p'));
+  // It is read when the plugin has a turn: what is behind it has arrived by then.
+  REQUIRE(guest.peer.send(guest.sealed(staged, "again")));
+  REQUIRE(guest.peer.send(guest.sealed(kMessage, "third")));
+  guest.peer.readable()[staged.payload_bytes - 1] = 'q';
+  wire.run_until([&] { return wire.right().closed.contains(guest.connection); });
+  CHECK(wire.right().closed[guest.connection] == VARVE_E_DAMAGED);
+  CHECK(wire.right().received.size() == 1);
+  CHECK_THAT(wire.log(), ContainsSubstring("not what it has sealed"));
   wire.connect();
 }
 
