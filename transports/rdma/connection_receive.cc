@@ -78,7 +78,7 @@ void RdmaConnection::damaged(const char* what) {
 }
 
 void RdmaConnection::frame_arrived(uint32_t slot, uint32_t bytes) {
-  if (deaf_) return;
+  if (deaf_ || (session_ != nullptr && session_->failed())) return;
   std::span<const uint8_t> sent(receive_slot(slot), bytes);
   if (session_ != nullptr && (authenticator_ == nullptr || is_handshake_frame(sent))) {
     if (const char* const wrong = handshake_arrived(slot, sent)) damaged(wrong);

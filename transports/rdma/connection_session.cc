@@ -15,8 +15,10 @@ void RdmaConnection::shake(bool more) {
   if (session_->ready() && shard_.handshake_steps > 0) {
     --shard_.handshake_steps;
     session_->step();
-    if (session_->done()) authenticator_ = session_->authenticator();
-    if (session_->done() && authenticator_ == nullptr) lose(VARVE_E_IO, "out of memory");
+    // Once: what comes behind the handshake must not begin the numbers of frames again.
+    const bool has_keys = session_->done() && authenticator_ == nullptr;
+    if (has_keys) authenticator_ = session_->authenticator();
+    if (has_keys && authenticator_ == nullptr) lose(VARVE_E_IO, "out of memory");
   }
   send_handshake();
   if (session_->failed()) {

@@ -77,7 +77,7 @@ class RdmaContext {
   void take_completions(RdmaDevice& device);
   void happened(const News& news);
   void peer_asks(const News& news);
-  std::string admit(RdmaConnection& connection, const News& news);
+  std::string admit(RdmaConnection& connection, const News& news, bool& full);
   void address_resolved(RdmaConnection& connection);
   void route_resolved(RdmaConnection& connection);
   void connected(RdmaConnection& connection, const News& news);

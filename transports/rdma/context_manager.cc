@@ -92,9 +92,14 @@ int32_t RdmaContext::connect(const std::string& text, uint64_t op_id) {
   return VARVE_OK;
 }
 
+// What is left keeps the channel readable: the host does not sleep over it.
 void RdmaContext::take_news() {
   News news;
-  for (int i = 0; i < kNewsBatch && next_news(news); ++i) happened(news);
+  uint32_t asked = 0;
+  for (int i = 0; i < kNewsBatch && asked < kAcceptsPerTurn && next_news(news); ++i) {
+    if (news.type == RDMA_CM_EVENT_CONNECT_REQUEST) ++asked;
+    happened(news);
+  }
 }
 
 bool RdmaContext::next_news(News& news) {
@@ -150,11 +155,10 @@ void RdmaContext::peer_asks(const News& news) {
   set_number(news.id, number);
   const std::string peer = address_text(rdma_get_peer_addr(news.id));
   auto connection = std::make_unique<RdmaConnection>(shard_, CmId(news.id), number, peer);
-  make_room();
-  const std::string wrong = admit(*connection, news);
+  bool full = false;
+  const std::string wrong = admit(*connection, news, full);
   if (!wrong.empty()) {
     connection->reject();
-    const bool full = connections_.size() >= kMaxConnections;
     if (!full || !std::exchange(said_full_, true))
       shard_.refusals.warn(monotonic_ms(), shard_.log,
                            join({"peer ", peer, " is refused: ", wrong}));
@@ -183,13 +187,14 @@ void RdmaContext::make_room() {
   give_up(oldest, VARVE_E_CLOSED, "");
 }
 
-// What is wrong, or empty.
-std::string RdmaContext::admit(RdmaConnection& connection, const News& news) {
-  if (connections_.size() >= kMaxConnections)
-    return join({"there are ", std::to_string(kMaxConnections), " connections already"});
+// What is wrong, or empty. Nobody gives way to one that is refused for what it says.
+std::string RdmaContext::admit(RdmaConnection& connection, const News& news, bool& full) {
   const char* const wrong = connection.greeted(news.greeting);
   if (wrong != nullptr) return wrong;
   if (news.peer_asked_depth == 0) return "it lets nobody read what it sends";
+  make_room();
+  full = connections_.size() >= kMaxConnections;
+  if (full) return join({"there are ", std::to_string(kMaxConnections), " connections already"});
   set_options(connection.id());
   std::string why;
   RdmaDevice* const device = device_of(connection.id(), why);
@@ -223,7 +228,11 @@ void RdmaContext::connected(RdmaConnection& connection, const News& news) {
   const char* const wrong = asked ? connection.greeted(news.greeting) : nullptr;
   if (wrong != nullptr) return give_up(connection.number(), VARVE_E_NOT_FOUND, wrong);
   std::shared_ptr<const TlsCredentials> credentials;
-  if (shard_.tls != nullptr) credentials = shard_.tls->current(monotonic_ms(), shard_.log);
+  if (shard_.tls != nullptr) {
+    credentials = shard_.tls->current(monotonic_ms(), shard_.log);
+    if (credentials == nullptr)
+      return give_up(connection.number(), VARVE_E_IO, "there are no certificates to show");
+  }
   connection.begin(std::move(credentials), asked);
   settle(connection);
   wake(connection);

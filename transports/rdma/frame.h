@@ -20,18 +20,19 @@
 // bytes its owner has, every frame without a payload fits, and so do 256 bytes of a handshake.
 //
 // Where one side has [tls] and the other has not there is no connection. Where both have it begins
-// with a TLS 1.3 handshake: handshake frames, whose payloads are one stream of bytes each way. Who
-// has asked for the connection is the TLS client; both show the certificate of a node of the
-// cluster. From 32 bytes of the TLS exporter (RFC 8446, 7.5) with the label "EXPORTER-varve-rdma-1"
-// and both greetings as context, that of the asker first, come the keys of what the asker sends and
-// of what it is sent, 16 bytes each. When it is sure of the asker the other side sends news, which
-// it always can; until these have come the asker sends nothing. All frames behind the handshake are
-// sealed: behind the last byte of a frame come 16 bytes of AES-128-GMAC of all bytes before them in
-// the same send: frame, header, eager payload. The nonce is 12 bytes: 0, three more of 0, and the
-// number of the sealed frame in its direction (8), from 0. A frame that was changed, was sent
-// before, is missing or is not in order ends the connection. Of a payload that is not here a tag of
-// its own is behind the header, so that the frame's covers it: 16 bytes with the same key and
-// number, whose nonce begins with 1. What was read and is not that ends the connection, too.
+// with a TLS 1.3 handshake: handshake frames, whose payloads are one stream of bytes each way, in
+// 64 frames and 64 KiB at most. Who has asked for the connection is the TLS client; both show the
+// certificate of a node of the cluster. From 32 bytes of the TLS exporter (RFC 8446, 7.5) with the
+// label "EXPORTER-varve-rdma-1" and both greetings as context, that of the asker first, come the
+// keys of what the asker sends and of what it is sent, 16 bytes each. When it is sure of the asker
+// the other side sends news, which it always can; until these have come the asker sends nothing.
+// All frames behind the handshake are sealed: behind the last byte of a frame come 16 bytes of
+// AES-128-GMAC of all bytes before them in the same send: frame, header, eager payload. The nonce
+// is 12 bytes: 0, three more of 0, and the number of the sealed frame in its direction (8), from 0.
+// A frame that was changed, was sent before, is missing or is not in order ends the connection. Of
+// a payload that is not here a tag of its own is behind the header, so that the frame's covers it:
+// 16 bytes with the same key and number, whose nonce begins with 1. What was read and is not that
+// ends the connection, too.
 #pragma once
 
 #include <cstdint>

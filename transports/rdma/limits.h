@@ -11,6 +11,8 @@ inline constexpr size_t kMaxConnections = 256;    // on their way included
 inline constexpr uint32_t kPollsWithoutLook = 4;  // polls before descriptors get a look
 inline constexpr int kNewsBatch = 64;             // CM events, completions of one connection
 inline constexpr int kBacklog = 1024;
+// Of those who ask for a connection, in one look: each costs the registration of its memory.
+inline constexpr uint32_t kAcceptsPerTurn = 4;
 
 // TLS handshakes of peers that have asked for a connection: the oldest makes room for the newest.
 // Each has the pinned memory of a connection.
@@ -22,6 +24,8 @@ inline constexpr uint32_t kHandshakeStepsPerPoll = 8;  // each up to a milliseco
 inline constexpr uint32_t kSlots = 32;
 // Of a TLS handshake, from one side. Certificates are 16 KiB of it at most (plugins/tls).
 inline constexpr size_t kHandshakeBytesMax = 64 * 1024;
+// Each may cost a step.
+inline constexpr uint32_t kHandshakeFramesMax = 64;
 // Slots for what is no message. A sender of more finds no room for a moment, no worse.
 inline constexpr uint32_t kNewsSlots = 8;
 // A payload up to this goes with its header; a longer one is staged and read by the peer.

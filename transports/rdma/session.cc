@@ -24,7 +24,9 @@ RdmaSession::RdmaSession(std::shared_ptr<const TlsCredentials> credentials, bool
 
 const char* RdmaSession::give(std::span<const uint8_t> bytes) {
   given_bytes_ += bytes.size();
-  if (given_bytes_ > kHandshakeBytesMax) return "its TLS handshake is too long";
+  ++given_frames_;
+  if (given_bytes_ > kHandshakeBytesMax || given_frames_ > kHandshakeFramesMax)
+    return "its TLS handshake is too long";
   tls_.give(bytes);
   ready_ = true;
   return nullptr;

@@ -46,6 +46,7 @@ class RdmaSession {
   TlsHandshake tls_;
   std::array<uint8_t, size_t{2} * kGreetingBytes> greetings_;  // the asker's first
   size_t given_bytes_ = 0;
+  uint32_t given_frames_ = 0;
   bool ready_;
 };
 

@@ -345,8 +345,12 @@ TEST_CASE("who says nothing is dropped after the time for connections") {
 TEST_CASE("many who say nothing keep nobody out: the oldest gives way") {
   Wire wire(Wire::Options{{"connect_timeout_ms", "600000"}});
   std::vector<std::unique_ptr<Stranger>> silent;
-  for (size_t i = 0; i < kMaxHandshakes + 2; ++i)
-    silent.push_back(std::make_unique<Stranger>(wire));
+  for (size_t i = 0; i < kMaxHandshakes; ++i) silent.push_back(std::make_unique<Stranger>(wire));
+  // Nobody gives way to one that is refused at once.
+  RawRdmaPeer refused(wire.address(), raw_greeting(kWithTls), 0);
+  expect_event(wire, refused, RDMA_CM_EVENT_REJECTED);
+  CHECK_FALSE(silent.front()->peer.has_event());
+  for (size_t i = 0; i < 2; ++i) silent.push_back(std::make_unique<Stranger>(wire));
   CHECK_THAT(wire.log(), ContainsSubstring("too many TLS handshakes"));
   silent.front()->await_end();
   wire.settle();
