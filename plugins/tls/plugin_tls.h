@@ -36,7 +36,8 @@ class PluginTls {
   TlsSource source_;
 };
 
-// make_instance for an Instance that has also `tls`, a PluginTls, and options.allow_plaintext.
+// make_instance for an Instance that has also `tls`, a PluginTls, and options.allow_plaintext,
+// which takes TLS away.
 template <typename Instance>
 int32_t make_tls_instance(const varve_host* host, const varve_option* options,
                           uint32_t option_count, Instance** instance, char* why,
@@ -48,6 +49,10 @@ int32_t make_tls_instance(const varve_host* host, const varve_option* options,
   if (!made->options.allow_plaintext) {
     const std::string wrong = made->tls.open(host);
     if (!wrong.empty()) return explain(why, why_bytes, wrong), VARVE_E_INVALID;
+  } else if (copy_table(host).tls_cert_file != nullptr) {
+    made->log.warn(
+        "[tls] is configured, and allow_plaintext = true takes it from here: whoever connects is "
+        "believed, and what is sent can be read");
   }
   *instance = owner.release();
   return VARVE_OK;

@@ -65,6 +65,15 @@ TEST_CASE("who asks for kernel TLS is told once whether it is there") {
                                         "sent\n"));
 }
 
+TEST_CASE("plain text in spite of certificates is what the log warns of") {
+  Wire wire(Wire::Options{{"allow_plaintext", "true"}});
+  const auto [left, right] = wire.connect();
+  CHECK(wire.right().names[right].empty());
+  CHECK_THAT(wire.log(), ContainsSubstring("[tls] is configured, and allow_plaintext = true"));
+  Wire sealed;
+  CHECK_THAT(sealed.log(), !ContainsSubstring("allow_plaintext"));
+}
+
 TEST_CASE("nobody is accepted without a good certificate, and the log says why") {
   Wire wire;
   Pki others;
