@@ -90,9 +90,13 @@ Task<Status> ReplicationNode::io_there(NodeId node, Epoch office, GroupIo io) {
     if (!checksums_hold(payload, io.range.count)) co_return ErrorCode::kStale;  // ask again
     std::memcpy(io.out, payload.data(), io.range.count * kBlockBytes);
   }
+  uint64_t left = io.range.count;
   for (uint32_t i = 0; io.kind == IoKind::kStatus && i < reply->body.run_count; ++i) {
     StatusRun run;
     std::memcpy(&run, payload.data() + i * sizeof run, sizeof run);
+    if (run.block_count > left)
+      co_return Status(ErrorCode::kIoError, "block status of more than was asked for");
+    left -= run.block_count;
     io.runs->push_back({run.block_count, run.data != 0});
   }
   co_return Status();

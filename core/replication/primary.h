@@ -103,6 +103,7 @@ class Primary {
     bool preparing = false;  // an answer is awaited: it may refuse older epochs already
     bool receiving = false;  // gets live operations
     bool learned = false;    // a learner that has everything but what is on its way
+    bool refuted = false;    // it has said what cannot be, and the log knows
     uint64_t heard_ns = 0;   // when it last answered anything
     uint64_t grant_until_ns = 0;
     Sequence position = 0;  // as it said when it was prepared
@@ -189,6 +190,8 @@ class Primary {
   Task<void> members_prepared();
   Task<bool> check_log_ends(Sequence* position);
   Task<bool> collect_from(Session* session, Sequence after, std::vector<ChangedBlocks>* runs);
+  Task<Result<ChangedPage>> ask_changed(Session* session, Sequence after, VolumeId volume,
+                                        uint64_t block);
   Task<void> settle_in_doubt();
   Task<void> settle_range(VersionRange what);
   // Writes what this member shows of the blocks in their generation again, under new numbers.

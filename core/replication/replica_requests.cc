@@ -5,6 +5,7 @@
 
 #include "core/base/crc32c.h"
 #include "core/base/mutant.h"
+#include "core/replication/changed_page.h"
 #include "core/replication/limits.h"
 #include "core/replication/replica.h"
 
@@ -83,28 +84,19 @@ void Replica::take_position(Sequence position, Sequence everyone) {
 
 Task<void> Replica::changed(IncomingRequest request) {
   const ChangedRequest body = request.as<ChangedRequest>();
-  ChangedReply reply;
-  std::vector<ChangedRun> runs;
+  ChangedMessage message;
   ErrorCode result = ErrorCode::kStale;
   if (accepts(body.epoch)) {
     co_await appends_ended();
     // The last block may add as many runs as it has versions.
     const ChangedPage page = store_.changed(context_.group, body.after, body.volume, body.block,
                                             kChangedRunsMax - kFenceSnapshotsMax - 1);
-    for (const ChangedBlocks& run : page.runs)
-      runs.push_back({.volume = run.volume,
-                      .block_count = static_cast<uint32_t>(run.range.count),
-                      .first_block = run.range.first,
-                      .sequence = run.sequence,
-                      .generation = run.generation});
-    reply.volume = page.next_volume;
-    reply.block = page.next_block;
-    reply.run_count = static_cast<uint32_t>(runs.size());
+    message = encode_changed(page);
     result = ErrorCode::kOk;
   }
-  const std::span<const std::byte> part = std::as_bytes(std::span(runs));
-  const Slices slices = runs.empty() ? Slices() : Slices(&part, 1);
-  co_await context_.peers.reply(request, result, reply, slices);
+  const std::span<const std::byte> part = std::as_bytes(std::span(message.runs));
+  const Slices slices = message.runs.empty() ? Slices() : Slices(&part, 1);
+  co_await context_.peers.reply(request, result, message.body, slices);
 }
 
 Task<void> Replica::fetch(IncomingRequest request) {

@@ -1,11 +1,13 @@
 // What a new primary does before it serves: it finds the blocks that may differ between members and
 // writes its own value of each again.
 #include <algorithm>
+#include <utility>
 
 #include "core/base/crc32c.h"
 #include "core/base/log.h"
 #include "core/base/mutant.h"
 #include "core/base/text.h"
+#include "core/replication/changed_page.h"
 #include "core/replication/limits.h"
 #include "core/replication/primary.h"
 
@@ -83,35 +85,45 @@ Task<bool> Primary::collect_from(Session* session, Sequence after,
   uint64_t block = 0;
   do {
     if (resigned_) co_return false;
+    ChangedPage page;
     if (session == nullptr) {
-      const ChangedPage page = store_.changed(group_, after, volume, block, kChangedRunsMax);
-      runs->insert(runs->end(), page.runs.begin(), page.runs.end());
-      volume = page.next_volume;
-      block = page.next_block;
-      continue;
+      page = store_.changed(group_, after, volume, block, kChangedRunsMax);
+    } else {
+      auto answer = co_await ask_changed(session, after, volume, block);
+      if (!answer.ok()) co_return false;
+      page = std::move(*answer);
     }
-    ChangedRequest request;
-    request.group = group_;
-    request.epoch = session->epoch;
-    request.after = after;
-    request.volume = volume;
-    request.block = block;
-    request.run_count_max = kChangedRunsMax;
-    const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
-    const auto reply =
-        co_await peers_.call<ChangedReply>(session->member.node, request, Slices(), deadline_ns);
-    answered(*session, reply.ok() ? ErrorCode::kOk : reply.code());
-    if (!reply.ok()) co_return false;
-    for (uint32_t i = 0; i < reply->body.run_count; ++i) {
-      ChangedRun run;
-      std::memcpy(&run, reply->payload.bytes().data() + i * sizeof run, sizeof run);
-      runs->push_back(
-          {run.volume, {run.first_block, run.block_count}, run.sequence, run.generation});
-    }
-    volume = reply->body.volume;
-    block = reply->body.block;
+    runs->insert(runs->end(), page.runs.begin(), page.runs.end());
+    volume = page.next_volume;
+    block = page.next_block;
   } while (volume != VolumeId{});
   co_return true;
+}
+
+Task<Result<ChangedPage>> Primary::ask_changed(Session* session, Sequence after, VolumeId volume,
+                                               uint64_t block) {
+  ChangedRequest request;
+  request.group = group_;
+  request.epoch = session->epoch;
+  request.after = after;
+  request.volume = volume;
+  request.block = block;
+  request.run_count_max = kChangedRunsMax;
+  const uint64_t deadline_ns = runtime_.clock.monotonic_ns() + kCallDeadlineNs;
+  const auto reply =
+      co_await peers_.call<ChangedReply>(session->member.node, request, Slices(), deadline_ns);
+  if (!reply.ok()) {
+    answered(*session, reply.code());
+    co_return reply.status();
+  }
+  auto page = decode_changed(request, reply->body, reply->payload.bytes());
+  answered(*session, page.ok() ? ErrorCode::kOk : page.code());
+  // It is asked again and again.
+  if (!page.ok() && !std::exchange(session->refuted, true))
+    log_error("group", text(static_cast<uint32_t>(group_), ": disk group ",
+                            static_cast<uint32_t>(session->member.disk_group), " sends ",
+                            page.status().message(), "; that is not believed"));
+  co_return page;
 }
 
 void Primary::set_in_doubt(const std::vector<ChangedBlocks>& runs) {
