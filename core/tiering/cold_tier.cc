@@ -1,6 +1,7 @@
 #include "core/tiering/cold_tier.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <tuple>
 
@@ -27,7 +28,10 @@ void sort_in(std::vector<ColdMove>& moves, size_t first, size_t middle) {
   const auto begin = moves.begin() + static_cast<ptrdiff_t>(first);
   const auto at = moves.begin() + static_cast<ptrdiff_t>(middle);
   std::sort(at, moves.end(), before);
-  std::inplace_merge(begin, at, moves.end(), before);
+  std::vector<ColdMove> merged(moves.begin(), begin);
+  merged.reserve(moves.size());
+  std::merge(begin, at, at, moves.end(), std::back_inserter(merged), before);
+  moves = std::move(merged);
 }
 
 }  // namespace
