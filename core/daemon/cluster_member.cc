@@ -290,6 +290,10 @@ Task<void> ClusterMember::end_waits_later() {
   co_await stop_node();
 }
 
+void ClusterMember::hdd_added() {
+  if (node_ != nullptr && !node_stopped_) node_->hdd_added();
+}
+
 Task<void> ClusterMember::stop_node() {
   if (node_ == nullptr || node_stopped_) co_return;
   node_stopped_ = true;

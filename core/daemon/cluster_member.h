@@ -50,6 +50,8 @@ class ClusterMember final : public VolumeDirectory {
   // Registers the disk group, which serves, and begins to take part with it. One that does not
   // belong to the cluster is dismissed.
   Task<Status> take_in(DiskGroup* group);
+  // A disk group that may have been taken in got an HDD.
+  void hdd_added();
   // Shutdown: nothing more is opened, joining ends; what clients have asked for goes on ...
   void end_opens();
   // ... for a while, and what then still waits for the cluster ends. Ends with end_waits().

@@ -246,11 +246,11 @@ ClusterStatus ClusterMember::status() const {
     if (group.office_here) ++status.office_count;
     status.groups.push_back(std::move(group));
   }
-  for (TierRefusal& refusal : node_->tier_refusals()) {
-    const auto* const disk_group = view.disk_group(refusal.disk_group);
-    status.tier_refusals.push_back({std::move(refusal.volume), tier_name(refusal.tier),
-                                    disk_group == nullptr ? "" : disk_group->record.name,
-                                    std::move(refusal.why)});
+  for (TierDifference& one : node_->tier_differences()) {
+    const auto* const disk_group = view.disk_group(one.disk_group);
+    status.tier_differences.push_back(
+        {std::move(one.volume), tier_name(one.held), tier_name(one.wanted),
+         disk_group == nullptr ? "" : disk_group->record.name, std::move(one.why)});
   }
   status.unreadable = view.unreadable();
   return status;

@@ -58,9 +58,10 @@ struct PeerStatus {
 };
 
 // A volume that a disk group of this node cannot keep as its tier says; it has auto there.
-struct TierRefusalStatus {
+struct TierDifferenceStatus {
   std::string volume;
-  std::string_view tier;
+  std::string_view held;
+  std::string_view wanted;
   std::string disk_group;
   std::string why;
 };
@@ -80,7 +81,7 @@ struct ClusterStatus {
   std::vector<TransportStatus> transports;        // in the config's order
   std::vector<PeerStatus> peers;                  // all other nodes, by number
   std::map<std::string, std::string> unreadable;  // records, by key, with the reason
-  std::vector<TierRefusalStatus> tier_refusals;
+  std::vector<TierDifferenceStatus> tier_differences;
   std::string metadata_problem;  // why a plugin is not trusted any more
 };
 

@@ -404,6 +404,7 @@ Task<void> Node::run_add_disk(DiskGroup* group, AddDisk request, Uuid cluster,
   const std::vector<std::string> hdds = hdds_to_add(*group, request);
   for (size_t i = 0; status.ok() && i < hdds.size(); ++i) {
     status = co_await add_hdd(loop_, *group, hdds[i], request, *operation);
+    if (status.ok() && cluster_ != nullptr) cluster_->hdd_added();
     if (!status.ok()) status = Status(status.code(), hdd_refused_text(*group, hdds[i], status));
   }
   group->end_hdds();

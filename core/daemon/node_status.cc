@@ -87,10 +87,9 @@ void add_cluster_problems(const ClusterStatus& cluster, std::vector<std::string>
     problems.push_back(text(cluster.silent_primary_count, " of ", cluster.group_count,
                             " groups wait for a primary: its node is silent"));
   }
-  for (const TierRefusalStatus& refusal : cluster.tier_refusals) {
-    problems.push_back(text("volume ", refusal.volume, " has tier auto on disk group ",
-                            refusal.disk_group, " of this node, not ", refusal.tier, ": ",
-                            refusal.why));
+  for (const TierDifferenceStatus& one : cluster.tier_differences) {
+    problems.push_back(text("volume ", one.volume, " has tier ", one.held, " on disk group ",
+                            one.disk_group, " of this node, not ", one.wanted, ": ", one.why));
   }
   for (const auto& [key, why] : cluster.unreadable)
     problems.push_back(text("metadata record ", key, " cannot be read: ", why));

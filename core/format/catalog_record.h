@@ -191,6 +191,8 @@ std::optional<VolumeTier> parse_tier(std::string_view name);
 struct TierRecord {
   VolumeId volume{};
   VolumeTier tier = VolumeTier::kAuto;
+
+  bool operator==(const TierRecord&) const = default;
 };
 
 struct CatalogPayload {

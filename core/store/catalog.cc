@@ -40,6 +40,12 @@ void Catalog::Content::apply_tier(const TierRecord& record) {
   if (record.tier != VolumeTier::kAuto) tiers[id] = record.tier;
 }
 
+void Catalog::Content::count_kept_blocks() {
+  kept_blocks = 0;
+  for (const auto& [id, tier] : tiers)
+    if (tier == VolumeTier::kSsd) kept_blocks += volumes.at(id).blocks;
+}
+
 void Catalog::Content::apply(const CatalogPayload& change) {
   if (change.complete) *this = Content();
   next_volume = std::max(next_volume, change.next_volume);
@@ -54,6 +60,7 @@ void Catalog::Content::apply(const CatalogPayload& change) {
     keys[static_cast<uint32_t>(record.volume)] = record.key;
   for (const DeviceRecord& record : change.devices) devices[record.number] = record;
   for (const TierRecord& record : change.tiers) apply_tier(record);
+  if (!change.records.empty() || !change.tiers.empty()) count_kept_blocks();
 }
 
 CatalogPayload Catalog::Content::complete() const {
@@ -125,8 +132,8 @@ LineageRecord Catalog::lineage(VolumeId volume) const {
 }
 
 VolumeTier Catalog::tier(VolumeId volume) const {
-  const auto found = tiers().find(static_cast<uint32_t>(volume));
-  return found == tiers().end() ? VolumeTier::kAuto : found->second;
+  const auto found = content_.tiers.find(static_cast<uint32_t>(volume));
+  return found == content_.tiers.end() ? VolumeTier::kAuto : found->second;
 }
 
 // A clone is younger than what it was cloned from, so that this comes to an end.

@@ -56,8 +56,8 @@ class Catalog {
   // The HDDs, by number.
   const std::map<uint32_t, DeviceRecord>& devices() const { return content_.devices; }
   VolumeTier tier(VolumeId volume) const;
-  // By volume; those with kAuto are not there.
-  const std::map<uint32_t, VolumeTier>& tiers() const { return content_.tiers; }
+  // Of all volumes with kSsd together, by their sizes.
+  uint64_t kept_blocks() const { return content_.kept_blocks; }
   // Of the volume's family; null: it is not encrypted.
   const WrappedKey* key(VolumeId volume) const;
 
@@ -96,7 +96,9 @@ class Catalog {
     std::map<uint32_t, WrappedKey> keys;
     std::map<uint32_t, DeviceRecord> devices;
     void apply_tier(const TierRecord& record);
-    std::map<uint32_t, VolumeTier> tiers;
+    void count_kept_blocks();
+    std::map<uint32_t, VolumeTier> tiers;  // those with kAuto are not there
+    uint64_t kept_blocks = 0;
     uint32_t next_volume = 1;
   };
   Content content_;

@@ -209,10 +209,13 @@ void StoreCore::set_hot_limits() {
 }
 
 Status StoreCore::check_kept_beside(uint64_t cold_slot_count) const {
+  // In a cluster the tiers give way: see ClusterNode::follow_tiers().
+  if (superblock_.cluster != Uuid{}) return {};
+  const uint64_t kept_blocks = catalog_.kept_blocks();
   const uint64_t room_blocks = kept_room_blocks(geometry_.cold_slot_count() + cold_slot_count);
-  if (kept_blocks() <= room_blocks) return {};
+  if (kept_blocks <= room_blocks) return {};
   return {ErrorCode::kInvalidArgument,
-          text("the volumes with tier ssd have ", size_text(kept_blocks() * kBlockBytes),
+          text("the volumes with tier ssd have ", size_text(kept_blocks * kBlockBytes),
                " together; beside this HDD the SSD has room for ",
                size_text(room_blocks * kBlockBytes), " of them: give some tier auto first")};
 }

@@ -280,8 +280,10 @@ Status StoreCore::plan_volume_drop(VolumeId id, CatalogPayload& change) const {
 
 Task<Status> StoreCore::drop_volume(VolumeId id) {
   std::vector<VolumeId> touched;
+  bool kept = false;
   const Catalog::Change make = [&](CatalogPayload& change) -> Status {
     VARVE_TRY(plan_volume_drop(id, change));
+    kept = catalog_.tier(id) == VolumeTier::kSsd;
     for (const VolumeRecord& record : change.records) touched.push_back(record.id);
     for (const SnapshotRecord& snapshot : change.snapshots) touched.push_back(snapshot.volume);
     for (const LineageRecord& lineage : change.lineages) touched.push_back(lineage.volume);
@@ -290,6 +292,7 @@ Task<Status> StoreCore::drop_volume(VolumeId id) {
   const Status status = co_await catalog_.change(make);
   if (!status.ok()) co_return status;
   for (const VolumeId volume : touched) follow_catalog(volume);
+  if (kept) tier_.keeps_changed();
   give_up_dropped_soon();
   co_return status;
 }

@@ -257,7 +257,8 @@ class Store {
   // Makes `device`, whose content is lost, an HDD of the disk group: what is cold sinks to it from
   // now on, and every later open needs it. Borrowed like the SSD. kInvalidArgument: too small (the
   // message says how large it must be), there are too many, or the volumes with tier kSsd would not
-  // stay on the SSD beside it. Durable when this ends.
+  // stay on the SSD beside it: not so in a cluster, whose records say the tiers, and whose node
+  // makes some of them auto then. Durable when this ends.
   Task<Status> add_cold_device(BlockDevice& device, ColdFormatOptions options);
   // What it would refuse a device of that size for; writes nothing.
   Status check_cold_device(uint64_t device_bytes) const;

@@ -198,9 +198,8 @@ class StoreCore : public DurableSink {
   uint32_t cache_share_slots(uint64_t cold_slot_count) const;
   // Of the SSD, above which blocks sink; without the read cache's share.
   uint64_t sinkable_blocks(uint64_t cold_slot_count) const;
-  // Of the SSD, for volumes with tier ssd, and what those have.
+  // Of the SSD, for volumes with tier ssd.
   uint64_t kept_room_blocks(uint64_t cold_slot_count) const;
-  uint64_t kept_blocks() const;
   Status check_kept_room(VolumeId id, uint64_t blocks) const;
   // So many more slots of HDDs leave room for what is to stay.
   Status check_kept_beside(uint64_t cold_slot_count) const;

@@ -74,20 +74,13 @@ Task<Result<VolumeInfo>> StoreCore::resize_volume(VolumeId id, uint64_t size_byt
   co_return info_of(*record);
 }
 
-uint64_t StoreCore::kept_blocks() const {
-  uint64_t blocks = 0;
-  for (const auto& [id, tier] : catalog_.tiers())
-    if (tier == VolumeTier::kSsd) blocks += catalog_.find(VolumeId{id})->blocks;
-  return blocks;
-}
-
 // With `blocks` in the volume, which may be new. Snapshots may add to what stays; what is too much
 // then sinks all the same.
 Status StoreCore::check_kept_room(VolumeId id, uint64_t blocks) const {
   if (geometry_.cold.empty()) return {};
   const uint64_t room_blocks = kept_room_blocks(geometry_.cold_slot_count());
   const bool counts = catalog_.tier(id) == VolumeTier::kSsd;
-  const uint64_t others = kept_blocks() - (counts ? catalog_.find(id)->blocks : 0);
+  const uint64_t others = catalog_.kept_blocks() - (counts ? catalog_.find(id)->blocks : 0);
   if (others + blocks <= room_blocks) return {};
   return {ErrorCode::kInvalidArgument,
           text("the volumes with tier ssd would have ", size_text((others + blocks) * kBlockBytes),

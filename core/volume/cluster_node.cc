@@ -186,6 +186,7 @@ Task<void> ClusterNode::drop(Store* store, VolumeId volume) {
     log_warn("cluster", text("volume ", static_cast<uint32_t>(volume),
                              " cannot be dropped: ", status.message()));
   dropping_.erase({store, volume});
+  follow_tiers();  // another may have room now
 }
 
 bool ClusterNode::is_silent(NodeId node) const {

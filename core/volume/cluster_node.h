@@ -30,11 +30,12 @@ struct ClusterNodeOptions {
   uint32_t receive_buffers_large = PeersOptions().receive_buffers_large;
 };
 
-// A volume that a disk group of this node keeps as with tier auto, though its record says another.
-struct TierRefusal {
+// A volume that has another tier in a disk group of this node than its record says.
+struct TierDifference {
   DiskGroupId disk_group{};
   std::string volume;
-  VolumeTier tier = VolumeTier::kAuto;
+  VolumeTier held = VolumeTier::kAuto;
+  VolumeTier wanted = VolumeTier::kAuto;
   std::string why;
 };
 
@@ -55,6 +56,8 @@ class ClusterNode final : public NodeSilence {
   void set_listener(std::function<void()> listener) { listener_ = std::move(listener); }
   // Also after start(): it takes part in the groups whose records are known already.
   void add_disk_group(DiskGroupId id, Store& store);
+  // A disk group got an HDD, and its SSD less room for what is to stay there. Not after stop().
+  void hdd_added() { follow_tiers(); }
   Task<void> stop();
   // Before stop(), when it is not a failure: gives the offices of this node to others.
   Task<void> leave();
@@ -72,7 +75,7 @@ class ClusterNode final : public NodeSilence {
   NodeId node() const { return options_.node; }
   bool is_silent(NodeId node) const override;
   ClusterContext context() const;
-  std::vector<TierRefusal> tier_refusals() const;
+  std::vector<TierDifference> tier_differences() const;
 
  private:
   Task<void> follow_view();

@@ -16,9 +16,13 @@ VolumeTier tier_in(const Store& store, const ClusterVolume& volume) {
 }  // namespace
 
 void ClusterNode::follow_tiers() {
+  std::set<const Store*> looked_at;
   for (const auto& [group, replica] : replication_.replicas()) {
     Store* const store = &replica->store();
-    if (next_tier(*store) && tiering_.insert(store).second) tasks_.start(follow_tiers(store));
+    if (!looked_at.insert(store).second || tiering_.contains(store)) continue;
+    if (store->stats().failed || !next_tier(*store)) continue;
+    tiering_.insert(store);
+    tasks_.start(follow_tiers(store));
   }
 }
 
@@ -34,6 +38,7 @@ std::optional<TierRecord> ClusterNode::next_tier(const Store& store) const {
 
 // One after the other: whether there is room for the next one depends on those before.
 Task<void> ClusterNode::follow_tiers(Store* store) {
+  std::optional<TierRecord> refused;
   while (const std::optional<TierRecord> next = next_tier(*store)) {
     const auto set = co_await store->set_volume_tier(next->volume, next->tier);
     if (set.ok()) {
@@ -41,8 +46,13 @@ Task<void> ClusterNode::follow_tiers(Store* store) {
                                " in a disk group of this node now"));
       continue;
     }
-    // Gone, or the room is: seen in the next turn.
-    if (set.code() == ErrorCode::kNotFound || set.code() == ErrorCode::kInvalidArgument) continue;
+    // Gone, or the room is: seen in the next turn, unless nothing was.
+    const bool passes =
+        set.code() == ErrorCode::kNotFound || set.code() == ErrorCode::kInvalidArgument;
+    if (passes && next != refused) {
+      refused = next;
+      continue;
+    }
     log_warn("cluster", text("volume ", static_cast<uint32_t>(next->volume), " has not tier ",
                              tier_name(next->tier), " yet: ", set.status().message()));
     break;
@@ -50,8 +60,8 @@ Task<void> ClusterNode::follow_tiers(Store* store) {
   tiering_.erase(store);
 }
 
-std::vector<TierRefusal> ClusterNode::tier_refusals() const {
-  std::vector<TierRefusal> refusals;
+std::vector<TierDifference> ClusterNode::tier_differences() const {
+  std::vector<TierDifference> differences;
   std::set<const Store*> looked_at;
   for (const auto& [group, replica] : replication_.replicas()) {
     const Store& store = replica->store();
@@ -59,13 +69,15 @@ std::vector<TierRefusal> ClusterNode::tier_refusals() const {
     for (const VolumeRecord& held : store.volume_records()) {
       const auto* const volume = view_.volume(held.id);
       if (volume == nullptr || volume->record.deleted) continue;
-      const Status status = store.check_volume_tier(held.id, volume->record.tier);
-      if (status.code() == ErrorCode::kInvalidArgument)
-        refusals.push_back({replica->disk_group(), volume->record.name, volume->record.tier,
-                            std::string(status.message())});
+      const VolumeTier tier = store.volume_tier(held.id);
+      const VolumeTier wanted = volume->record.tier;
+      if (tier == wanted) continue;
+      const Status room = store.check_volume_tier(held.id, wanted);
+      differences.push_back({replica->disk_group(), volume->record.name, tier, wanted,
+                             room.ok() ? "not done yet" : std::string(room.message())});
     }
   }
-  return refusals;
+  return differences;
 }
 
 }  // namespace varve

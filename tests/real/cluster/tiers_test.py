@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The tier of a volume in a cluster of real daemons: it reaches every node that holds the volume, also
 one that was down when it changed, is the same everywhere after changes by several clients at a time,
-and where a node cannot keep a volume on its SSD it says so and serves on."""
+and where a node cannot keep a volume on its SSD it says so, serves on, and keeps it once there is room."""
 
 import re
 import threading
@@ -22,6 +22,12 @@ def shown(node, volume):
     return re.search(r"tier: +(\w+)", node.must("volume", "show", volume))[1]
 
 
+def has_no_room(node, volume):
+    return [problem for problem in node.status()["problems"]
+            if f"volume {volume} has tier auto on disk group disk0 of this node, not ssd" in problem
+            and "the SSD has room for" in problem]
+
+
 def until_all_have(nodes, volume, tier):
     for node in nodes:
         until(f"{volume} has tier {tier} in {node.work}", lambda n=node: tier_in(n, volume) == tier)
@@ -33,8 +39,9 @@ def add_hdd(cluster, node):
                         f'path = "{node.disk}"\nhdd = ["{node.work}/h1"]\n')
     node.launch()
     cluster.await_ready(node)
+    until("no record changes any more", lambda: not any(
+        "degraded" in one or "silent" in one for one in cluster.problems()))
     node.must("disk", "add", "disk0", "--hdd-size", "64MiB")
-    cluster.await_healthy()
 
 
 def write_and_read(node, volume, size):
@@ -105,27 +112,33 @@ def changed_by_several_clients(cluster):
                 {tier for node in cluster.nodes for tier in [tier_in(node, "v"), shown(node, "v")]}) == 1)
     code, said = cluster.nodes[2].varve("volume", "set", "v", "--tier", "ssd")
     assert code == 1 and "no volume" in said, said
-    assert not cluster.problems(), cluster.problems()
+    until("no problem is left", lambda: not cluster.problems())
+
+
+def room_comes_by_a_deletion(cluster):
+    first, _, third = cluster.nodes
+    for name in "one", "two":
+        first.must("volume", "create", name, "--size", "24MiB", "--copies", "3", "--tier", "ssd")
+        write_and_read(first, name, MIB)
+    until("the third node keeps the older one", lambda: tier_in(third, "one") == "ssd")
+    until("it says that the younger one has no room", lambda: has_no_room(third, "two"))
+    first.must("volume", "delete", "one")
+    until_all_have(cluster.nodes, "two", "ssd")
+    first.must("volume", "delete", "two")
+    cluster.await_healthy()
 
 
 def more_than_a_node_can_keep(cluster):
     """Its SSD has too little room beside an HDD; the others have no HDDs."""
     first, second, third = cluster.nodes
-
-    def problems_of_third(name):
-        assert not first.status()["problems"] + second.status()["problems"]
-        return [problem for problem in third.status()["problems"]
-                if f"volume {name} has tier auto on disk group disk0 of this node, not ssd" in problem
-                and "the SSD has room for" in problem]
-
     first.must("volume", "create", "big", "--size", "60MiB", "--copies", "3", "--tier", "ssd")
     write_and_read(first, "big", 4 * MIB)
     until_all_have([first, second], "big", "ssd")
-    until("the third node says it", lambda: problems_of_third("big"))
+    until("the third node says it", lambda: has_no_room(third, "big"))
     third.kill()
     third.launch()
     cluster.await_ready(third)
-    until("it says it again", lambda: problems_of_third("big"))
+    until("it says it again", lambda: has_no_room(third, "big"))
     assert tier_in(third, "big") == "auto"
     # Room for it comes, and goes when it grows.
     first.must("volume", "create", "small", "--size", "8MiB", "--copies", "3", "--tier", "ssd")
@@ -133,12 +146,25 @@ def more_than_a_node_can_keep(cluster):
     until_all_have(cluster.nodes, "small", "ssd")
     first.must("volume", "resize", "small", "--size", "60MiB")
     write_and_read(second, "small", 12 * MIB)
-    until("it says it of both", lambda: problems_of_third("small") and problems_of_third("big"))
+    until("it says it of both", lambda: has_no_room(third, "small") and has_no_room(third, "big"))
     until_all_have([third], "small", "auto")
     assert tier_in(first, "small") == tier_in(second, "small") == "ssd"
+    assert not first.status()["problems"] + second.status()["problems"]
     for name in "small", "big":
         third.must("volume", "set", name, "--tier", "auto")
     until_all_have(cluster.nodes, "small", "auto")
+    cluster.await_healthy()
+
+
+def an_hdd_takes_room(cluster):
+    """Nobody refuses it: the tier gives way on that node."""
+    first, second, _ = cluster.nodes
+    first.must("volume", "set", "big", "--tier", "ssd")
+    until_all_have([first, second], "big", "ssd")
+    add_hdd(cluster, second)
+    until("the second node has no room now", lambda: has_no_room(second, "big"))
+    assert tier_in(second, "big") == "auto"
+    second.must("volume", "set", "big", "--tier", "auto")
     cluster.await_healthy()
 
 
@@ -147,10 +173,13 @@ def main():
         cluster.make()
         cluster.await_healthy()
         add_hdd(cluster, cluster.nodes[2])
+        cluster.await_healthy()
         changed_while_a_node_is_down(cluster)
         known_by_the_fence(cluster)
         changed_by_several_clients(cluster)
+        room_comes_by_a_deletion(cluster)
         more_than_a_node_can_keep(cluster)
+        an_hdd_takes_room(cluster)
         cluster.stop()
     print("ok: tiers of volumes reach all nodes")
 

@@ -107,14 +107,16 @@ TEST_CASE("transports that are not used are problems, and so are nodes that none
   CHECK(metrics.find("varve_peer_fallbacks_total{node=\"a\"} 3\n") != std::string::npos);
 }
 
-TEST_CASE("a volume that cannot be kept as its tier says is a problem of the node that cannot") {
+TEST_CASE("a volume that a node does not keep as its tier says is a problem of that node") {
   NodeStatus node;
   node.cluster.emplace();
   node.cluster->joined = true;
-  node.cluster->tier_refusals.push_back({"v", "ssd", "disk0", "too large"});
+  node.cluster->tier_differences = {{"v", "auto", "ssd", "disk0", "too large"},
+                                    {"w", "ssd", "hdd", "disk0", "not done yet"}};
   CHECK(problems_of(node) ==
         std::vector<std::string>{
-            "volume v has tier auto on disk group disk0 of this node, not ssd: too large"});
+            "volume v has tier auto on disk group disk0 of this node, not ssd: too large",
+            "volume w has tier ssd on disk group disk0 of this node, not hdd: not done yet"});
 }
 
 TEST_CASE("fill is exact and knows an empty store") {

@@ -157,6 +157,41 @@ TEST_CASE("an HDD beside which the volumes with tier ssd would not stay is refus
   CHECK(bench.add_hdd(kColdBytes).ok());
 }
 
+TEST_CASE("in a cluster an HDD is not refused because of volumes with tier ssd") {
+  StoreBench bench(kHotSlots);
+  REQUIRE(bench.format(Uuid{std::byte{1}}).ok());
+  REQUIRE(bench.open().ok());
+  const uint64_t blocks = bench.store().stats().hot_capacity_blocks;
+  const VolumeId large = bench.create("large", blocks);
+  REQUIRE(bench.run(bench.store().set_volume_tier(large, VolumeTier::kSsd)).ok());
+  CHECK(bench.store().check_cold_device(kColdBytes).ok());
+  REQUIRE(bench.add_hdd(kColdBytes).ok());
+  // Its node sees that it has no room now.
+  CHECK(bench.store().volume_tier(large) == VolumeTier::kSsd);
+  CHECK(bench.store().check_volume_tier(large, VolumeTier::kSsd).code() ==
+        ErrorCode::kInvalidArgument);
+  REQUIRE(bench.run(bench.store().set_volume_tier(large, VolumeTier::kAuto)).ok());
+}
+
+TEST_CASE("what a clone still shows of a deleted volume with tier ssd sinks") {
+  Tiers tiers;
+  StoreBench& bench = tiers.bench;
+  const VolumeId kept = bench.create("kept", kBlocks);
+  REQUIRE(tiers.set(kept, VolumeTier::kSsd).ok());
+  for (uint64_t block = 0; block < kBlocks; ++block) REQUIRE(bench.write(kept, {block, 1}, 1).ok());
+  REQUIRE(bench.snapshot({kept}, "s").ok());
+  const auto clone =
+      bench.run(bench.store().clone_volume(kept, "s", "clone", 0, VolumeTier::kAuto));
+  REQUIRE(clone.ok());
+  tiers.press();
+  CHECK(tiers.count_cold(clone->id) == 0);
+  REQUIRE(bench.run(bench.store().delete_snapshot(kept, "s")).ok());
+  REQUIRE(bench.remove(kept).ok());
+  tiers.press();
+  CHECK(tiers.count_cold(clone->id) > kBlocks / 2);
+  CHECK(tiers.count_wrong(clone->id, kBlocks, 1) == 0);
+}
+
 TEST_CASE("a clone has the tier of its parent unless it is given another") {
   Tiers tiers;
   StoreBench& bench = tiers.bench;
