@@ -22,6 +22,13 @@ Uuid draw_uuid(Random& random) {
   return uuid;
 }
 
+Status check_no_disk_group(const std::string& asked_for) {
+  if (asked_for.empty()) return {};
+  return {ErrorCode::kInvalidArgument,
+          "in a cluster the volume's copies are on several disk groups, which the cluster picks: "
+          "say no disk group"};
+}
+
 }  // namespace
 
 Task<Result<ClusterInitialised>> ClusterMember::init(uint32_t copies) {
@@ -56,11 +63,7 @@ Task<void> ClusterMember::seen(const ClusterVolume* volume) {
 
 Task<Result<CreatedVolume>> ClusterMember::create_volume(CreateVolume request) {
   VARVE_CO_TRY(check_joined());
-  if (!request.disk_group.empty()) {
-    co_return Status(ErrorCode::kInvalidArgument,
-                     "in a cluster the volume's copies are on several disk groups, which the "
-                     "cluster picks");
-  }
+  VARVE_CO_TRY(check_no_disk_group(request.disk_group));
   VolumeCreation wanted;
   wanted.name = request.name;
   wanted.size_bytes = round_up(request.size_bytes, kBlockBytes);
@@ -95,6 +98,7 @@ Task<Result<ChangedVolume>> ClusterMember::resize_volume(ResizeVolume request) {
 
 Task<Result<ChangedVolume>> ClusterMember::set_volume_tier(SetVolumeTier request) {
   VARVE_CO_TRY(check_joined());
+  VARVE_CO_TRY(check_no_disk_group(request.disk_group));
   const auto set = co_await varve::set_volume_tier(node_->context(), request.name, request.tier);
   if (!set.ok()) co_return set.status();
   co_await seen(&set->volume);

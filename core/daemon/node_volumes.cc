@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "core/base/log.h"
 #include "core/base/size_text.h"
@@ -89,6 +90,7 @@ std::vector<std::string> NodeVolumes::names() {
 
 Result<DiskGroup*> NodeVolumes::group_for(const CreateVolume& request) const {
   DiskGroup* best = nullptr;
+  std::pair<bool, uint64_t> best_room;
   for (const auto& group : groups_) {
     const bool asked_for = group->config().name == request.disk_group;
     if (!request.disk_group.empty() && !asked_for) continue;
@@ -99,9 +101,13 @@ Result<DiskGroup*> NodeVolumes::group_for(const CreateVolume& request) const {
           text("disk group ", request.disk_group, " is ", group_state_name(group->state()),
                group->reason().empty() ? "" : ": ", group->reason()));
     }
-    const bool better = best == nullptr ||
-                        free_blocks(group->store()->stats()) > free_blocks(best->store()->stats());
-    if (better) best = group.get();
+    const Store& store = *group->store();
+    const VolumeTier tier = request.tier.value_or(VolumeTier::kAuto);
+    const std::pair room(store.check_new_tier(request.size_bytes, tier).ok(),
+                         free_blocks(store.stats()));
+    if (best != nullptr && room <= best_room) continue;
+    best = group.get();
+    best_room = room;
   }
   if (best != nullptr) return best;
   if (request.disk_group.empty()) {

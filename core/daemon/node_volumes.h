@@ -27,7 +27,7 @@ namespace varve {
 struct CreateVolume {
   std::string name;
   uint64_t size_bytes = 0;
-  std::string disk_group;  // empty: the one with most free space
+  std::string disk_group;  // empty: the one with most free space, of those that can have the tier
   uint32_t copies = 0;     // 0: the default; a node that is in no cluster has one
   bool encrypted = false;
   std::string wrapping_key;        // empty: the only one that there is

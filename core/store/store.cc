@@ -146,6 +146,10 @@ Status Store::check_volume_tier(VolumeId id, VolumeTier tier) const {
   return core_->check_volume_tier(id, tier);
 }
 
+Status Store::check_new_tier(uint64_t size_bytes, VolumeTier tier) const {
+  return core_->check_new_tier(size_bytes, tier);
+}
+
 Task<Status> Store::delete_volume(VolumeId id) {
   return core_->delete_volume(id);
 }

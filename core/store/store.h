@@ -292,6 +292,8 @@ class Store {
   VolumeTier volume_tier(VolumeId id) const;
   // What set_volume_tier() would refuse.
   Status check_volume_tier(VolumeId id, VolumeTier tier) const;
+  // What create_volume() would refuse because of the tier.
+  Status check_new_tier(uint64_t size_bytes, VolumeTier tier) const;
   // kBusy: it has snapshots. What clones of it still show is kept for them.
   Task<Status> delete_volume(VolumeId id);
   Result<VolumeInfo> find_volume(std::string_view name) const;

@@ -48,6 +48,7 @@ class StoreCore : public DurableSink {
   Task<Result<VolumeInfo>> resize_volume(VolumeId id, uint64_t size_bytes);
   Task<Result<VolumeInfo>> set_volume_tier(VolumeId id, VolumeTier tier);
   Status check_volume_tier(VolumeId id, VolumeTier tier) const;
+  Status check_new_tier(uint64_t size_bytes, VolumeTier tier) const;
   Task<Status> delete_volume(VolumeId id);
   VolumeInfo info_of(const VolumeRecord& record) const;
   Task<Result<std::vector<SnapshotInfo>>> create_snapshots(std::vector<SnapshotRequest> requests);

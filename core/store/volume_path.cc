@@ -94,6 +94,10 @@ Status StoreCore::check_volume_tier(VolumeId id, VolumeTier tier) const {
   return tier == VolumeTier::kSsd ? check_kept_room(id, record->blocks) : Status();
 }
 
+Status StoreCore::check_new_tier(uint64_t size_bytes, VolumeTier tier) const {
+  return tier == VolumeTier::kSsd ? check_kept_room(VolumeId{}, blocks_for(size_bytes)) : Status();
+}
+
 Status StoreCore::plan_tier(const VolumeRecord& volume, VolumeTier tier,
                             CatalogPayload& change) const {
   if (tier == VolumeTier::kAuto) return {};

@@ -168,6 +168,11 @@ def an_hdd_takes_room(cluster):
     cluster.await_healthy()
 
 
+def a_disk_group_is_not_for_the_client_to_say(cluster):
+    code, said = cluster.nodes[0].varve("volume", "set", "big", "--tier", "hdd", "--disk-group", "disk0")
+    assert code == 1 and "say no disk group" in said, said
+
+
 def main():
     with Cluster(disk_size="64MiB") as cluster:
         cluster.make()
@@ -180,6 +185,7 @@ def main():
         room_comes_by_a_deletion(cluster)
         more_than_a_node_can_keep(cluster)
         an_hdd_takes_room(cluster)
+        a_disk_group_is_not_for_the_client_to_say(cluster)
         cluster.stop()
     print("ok: tiers of volumes reach all nodes")
 

@@ -177,6 +177,33 @@ Task<void> check_spread(Node& node) {
   CHECK(in_service.code == ErrorCode::kAlreadyExists);
 }
 
+Task<void> check_spread_with_tier(Node& node) {
+  const auto small = co_await add(&node, file_of("small", 16 * kMiB));
+  CHECK(small.code == ErrorCode::kOk);
+  AddDisk with_hdd = file_of("large", 32 * kMiB);
+  with_hdd.hdd_size_bytes = 64 * kMiB;
+  const auto large = co_await add(&node, with_hdd);
+  CHECK(large.code == ErrorCode::kOk);
+  // The large one keeps less on its SSD than it has, for its HDD; the small one has none.
+  CreateVolume wanted = volume_of("kept", 30 * kMiB);
+  wanted.tier = VolumeTier::kSsd;
+  const auto kept = co_await node.create_volume(wanted);
+  REQUIRE(kept.ok());
+  CHECK(kept->volume.disk_group == "small");
+  wanted.name = "refused";
+  wanted.disk_group = "large";
+  const auto refused = co_await node.create_volume(wanted);
+  CHECK(refused.code() == ErrorCode::kInvalidArgument);
+  wanted = volume_of("fits", 4 * kMiB);
+  wanted.tier = VolumeTier::kSsd;
+  const auto fits = co_await node.create_volume(wanted);
+  REQUIRE(fits.ok());
+  CHECK(fits->volume.disk_group == "large");
+  const auto any = co_await node.create_volume(volume_of("any", 30 * kMiB));
+  REQUIRE(any.ok());
+  CHECK(any->volume.disk_group == "large");
+}
+
 }  // namespace
 
 TEST_CASE("a disk group is formatted by a running node and is there after a restart") {
@@ -206,6 +233,13 @@ TEST_CASE("a name that two disk groups hold is not served until one volume is de
 TEST_CASE("a volume goes where most space is free, or where it was asked to") {
   const Folder folder;
   with_node(config_of(folder, {"small", "large"}), [](Node& node) { return check_spread(node); });
+}
+
+TEST_CASE("a volume with tier ssd goes where most space is free of those that can keep it") {
+  const Folder folder;
+  NodeConfig config = config_of(folder, {"small", "large"});
+  config.disk_groups[1].hdds = {{.path = folder.file("hdd")}};
+  with_node(config, [](Node& node) { return check_spread_with_tier(node); });
 }
 
 TEST_CASE("segments are large on large devices and many on small ones") {

@@ -170,7 +170,13 @@ TEST_CASE("in a cluster an HDD is not refused because of volumes with tier ssd")
   CHECK(bench.store().volume_tier(large) == VolumeTier::kSsd);
   CHECK(bench.store().check_volume_tier(large, VolumeTier::kSsd).code() ==
         ErrorCode::kInvalidArgument);
+  CHECK(bench.store().check_new_tier(kBlockBytes, VolumeTier::kSsd).code() ==
+        ErrorCode::kInvalidArgument);
   REQUIRE(bench.run(bench.store().set_volume_tier(large, VolumeTier::kAuto)).ok());
+  CHECK(bench.store().check_new_tier(kBlockBytes, VolumeTier::kSsd).ok());
+  CHECK(bench.store().check_new_tier(blocks * kBlockBytes, VolumeTier::kSsd).code() ==
+        ErrorCode::kInvalidArgument);
+  CHECK(bench.store().check_new_tier(blocks * kBlockBytes, VolumeTier::kHdd).ok());
 }
 
 TEST_CASE("what a clone still shows of a deleted volume with tier ssd sinks") {
