@@ -18,8 +18,8 @@
 
 namespace varve {
 
-// The first snapshot of a cluster, and the first tier, raise its format, so that releases which
-// know no records with these refuse the cluster in words.
+// A new cluster has the newest format. The first snapshot and the first tier of one that is older
+// raise its format. Releases which know no records with these refuse the cluster in words.
 inline constexpr uint32_t kFormatWithSnapshots = 2;
 inline constexpr uint32_t kFormatWithTiers = 3;
 inline constexpr uint32_t kClusterFormatVersion = kFormatWithTiers;

@@ -71,8 +71,8 @@ class ColdTier {
   Task<Status> retire(uint32_t slot);
   void add_packing(std::vector<uint32_t>& victims) const;
   Task<Status> move(std::vector<uint32_t> victims);
-  // What failed its checksums goes on as marks that say so: its slot can become empty.
   Task<Status> publish(uint32_t target, const Sinker::Content& content);
+  // What failed its checksums goes on as marks that say so: its slot can become empty.
   Task<Status> mark_damaged(const std::vector<ColdMove>& bad);
   Task<Status> collect_all(const std::vector<uint32_t>& victims, std::vector<ColdMove>& moves);
   // Whether what was copied is worth being published.
