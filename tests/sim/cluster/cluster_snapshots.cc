@@ -8,8 +8,10 @@
 namespace varve {
 namespace {
 
-// What is kept costs room on small simulated disks.
-constexpr size_t kSnapshotsKept = 3;
+// What is kept costs room on small simulated disks: as much as the volumes, if all of their blocks
+// are overwritten between two snapshots.
+constexpr uint64_t kSnapshotsKept = 3;
+constexpr uint64_t kRoomBlocks = 300;
 constexpr uint64_t kSnapshotPauseNs = 1500 * kMillisecond;
 constexpr uint64_t kReadPauseNs = 100 * kMillisecond;
 
@@ -26,11 +28,16 @@ std::optional<uint32_t> ClusterWorkload::node_of_others(const Volume& volume) {
   return std::nullopt;
 }
 
+size_t ClusterWorkload::snapshots_kept() const {
+  const uint64_t fit = kRoomBlocks / (volumes_.size() * plan_.volume_blocks) - 1;
+  return std::min(fit, kSnapshotsKept);
+}
+
 Task<void> ClusterWorkload::snapshotter() {
   while (!stopping_ && failure_.empty()) {
     co_await pause(kSnapshotPauseNs);
     if (stopping_) break;
-    if (snapshots_.size() >= kSnapshotsKept) {
+    if (snapshots_.size() >= snapshots_kept()) {
       co_await delete_snapshot(snapshots_[random_.below(snapshots_.size())]);
     } else {
       co_await take_snapshot();

@@ -83,6 +83,7 @@ class ClusterWorkload {
   // What the members hold of the block, or of a snapshot's; nothing: fail() was called.
   Task<std::vector<BlockValue>> member_values(Volume* volume, std::string snapshot, uint64_t block);
   // cluster_snapshots.cc
+  size_t snapshots_kept() const;
   Task<void> snapshotter();
   Task<void> snapshot_reader();
   Task<void> take_snapshot();
