@@ -31,8 +31,12 @@ void SpacePacer::set_reclaiming(Reclaimer who, bool works) {
   (who == Reclaimer::kCleaner ? cleaner_works_ : tier_works_) = works;
   const uint64_t now_ns = clock_.monotonic_ns();
   if (before && !reclaiming()) ended_ns_ = now_ns;
-  // A pause is no part of a sample. One between two pieces of work takes no time.
-  if (!before && reclaiming() && now_ns != ended_ns_) sampled_ns_ = 0;
+  // A pause is no part of a sample, and nobody owes what was taken in it: there was no limit. One
+  // between two pieces of work takes no time.
+  if (before || !reclaiming() || now_ns == ended_ns_) return;
+  sampled_ns_ = 0;
+  allowance_ = 0;
+  allowed_ns_ = now_ns;
 }
 
 double SpacePacer::work_share(int64_t room, RoomRange range) {

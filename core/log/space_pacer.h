@@ -18,7 +18,7 @@
 namespace varve {
 
 // Room in which users become slower: above `high` they write as fast as they can, and at `low` no
-// more than what is won.
+// more than what is reclaimed.
 struct RoomRange {
   int64_t low = 0;
   int64_t high = 0;

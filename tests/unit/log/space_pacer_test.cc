@@ -107,6 +107,19 @@ TEST_CASE("when nothing is reclaimed after all, a few may still write: trims mak
   CHECK(count <= 600);
 }
 
+TEST_CASE("what was written while nobody reclaimed is not held against who writes later") {
+  Bench bench;
+  bench.pacer.set_reclaiming(Reclaimer::kTier, true);
+  bench.write(100);
+  bench.pacer.set_reclaiming(Reclaimer::kTier, false);
+  // Nobody asks then.
+  for (int i = 0; i < 100'000; ++i) bench.pacer.took(32);
+  bench.clock.now_ns += 10 * kSecond;
+  bench.pacer.set_reclaiming(Reclaimer::kTier, true);
+  const std::vector<uint64_t> counts = bench.write(3);
+  for (const uint64_t count : counts) CHECK(count >= 400);
+}
+
 TEST_CASE("a pause saves up next to nothing") {
   Bench bench;
   bench.pacer.set_reclaiming(Reclaimer::kTier, true);
