@@ -2,7 +2,7 @@
 # Runs every test: installs what is missing, builds, and ends with ctest's own summary.
 #   tests/run.sh [--long] [--seconds N] [ctest arguments]
 # --long       the long forms: more seeds, more rounds, an hour for each fuzzer
-# --seconds N  time for each fuzzer (20; with --long 3600)
+# --seconds N  time for each fuzzer (12; with --long 3600)
 # ctest arguments, e.g. -R unit_base or -L tidy, choose tests; everything is built all the same.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,7 +16,7 @@ while (($#)); do
     *) break ;;
   esac
 done
-export VARVE_FUZZ_SECONDS=${seconds:-$((long ? 3600 : 20))}
+export VARVE_FUZZ_SECONDS=${seconds:-$((long ? 3600 : 12))}
 
 tests/setup.sh
 

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Runs one fuzzer of build/fuzz for VARVE_FUZZ_SECONDS (20): tests/fuzz/run.sh nbd_handshake
+# Runs one fuzzer of build/fuzz for VARVE_FUZZ_SECONDS (12): tests/fuzz/run.sh nbd_handshake
 # Inputs that it finds stay in build/fuzz/corpus/NAME; one that crashes, hangs or leaks stays in
 # build/fuzz/crashes, and the command that replays it is printed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 name=${1:?usage: tests/fuzz/run.sh NAME}
-seconds=${VARVE_FUZZ_SECONDS:-20}
+seconds=${VARVE_FUZZ_SECONDS:-12}
 program=build/fuzz/bin/fuzz_$name
 
 corpora=("build/fuzz/corpus/$name")

@@ -2,6 +2,7 @@
 """What becomes of a guest is told as what it was: a status, a panic, a hang, too little time, a machine
 that cannot run one. Afterwards nothing is left of it."""
 
+import contextlib
 import io
 import os
 import select
@@ -80,6 +81,18 @@ class HarnessTest(unittest.TestCase):
         self.assertEqual((outcome.status, outcome.words),
                          (124, "timed out: 25 s were not enough"))
         self.assertEqual(output, "begun\n")
+
+    def test_a_fault_of_the_kernel_ends_the_run_soon_and_it_is_made_again(self):
+        words = ["guest.py", "bash", "-c", "echo '<3>WARNING: CPU: 0 at a test' >/dev/kmsg; sleep 600"]
+        with tempfile.TemporaryFile("w+") as file:
+            with mock.patch.object(guest, "SECONDS_AFTER_FAULT", 3), mock.patch("sys.argv", words), \
+                    contextlib.redirect_stderr(file):
+                self.assertEqual(guest.main(), 124)
+            file.seek(0)
+            said = file.read()
+        self.assertEqual(said.count("WARNING: CPU: 0 at a test"), 2, said)
+        self.assertEqual(said.count("guest: its kernel has failed"), 2, said)
+        self.assertEqual(said.count("guest: once more"), 1, said)
 
     def test_a_guest_ends_with_its_runner(self):
         runner = subprocess.Popen([os.path.join(HERE, "guest.py"), "bash", "-c",
