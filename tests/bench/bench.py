@@ -184,13 +184,16 @@ def bench_nbd(work, file, options):
           [row for group in rows.values() for row in group])
 
 
+def commit():
+    return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, text=True,
+                          stdout=subprocess.PIPE, check=False).stdout.strip() or "unknown"
+
+
 def describe_machine(work):
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, text=True,
-                            stdout=subprocess.PIPE, check=False).stdout.strip()
     device = os.stat(work).st_dev
     queue = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/queue")
     cache = queue / "write_cache"
-    print(f"commit {commit or 'unknown'}, {os.cpu_count()} CPUs, Linux {os.uname().release},"
+    print(f"commit {commit()}, {os.cpu_count()} CPUs, Linux {os.uname().release},"
           f" disk cache: {cache.read_text().strip() if cache.exists() else 'unknown'},"
           f" load average {os.getloadavg()[0]:.1f}")
 

@@ -2,7 +2,8 @@
 // The load is steady_run's (tests/sim), the clock and the disk are the machine's.
 //
 // The HDD of the cases that have one is a file, too, with requests that wait as long as an HDD
-// would: one after the other, 8 ms for a seek, 180 MB/s.
+// would: one after the other, 8 ms for a seek, 180 MB/s. The case `disk` shows what the SSD alone
+// makes of it.
 
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "core/base/units.h"
 #include "core/device/uring_device.h"
 #include "core/runtime/uring_loop.h"
+#include "tests/bench/disk_alone.h"
 #include "tests/sim/steady_load.h"
 
 namespace varve {
@@ -54,14 +56,14 @@ class SlowDevice final : public BlockDevice {
   uint64_t free_ns_ = 0;
 };
 
+constexpr std::string_view kDiskAlone = "disk";
+
 struct Options {
   std::string ssd;
   std::string hdd;
   std::string only = "cleaning";
-  SteadyOptions load{.seconds = 120,
-                     .tick_ns = 1'000'000'000,
-                     .segment_bytes = 16 * kMiB,
-                     .scrub_bytes_per_second = 50 * kMiB};
+  SteadyOptions load{.seconds = 120, .tick_ns = 1'000'000'000, .scrub_bytes_per_second = 50 * kMiB};
+  uint32_t segment_mib = 16;
   bool plp = false;
 };
 
@@ -82,11 +84,24 @@ std::unique_ptr<UringDevice> open_device(UringLoop& loop, const std::string& pat
   return nullptr;
 }
 
+// The disk without a store.
+int bench_disk(UringLoop& loop, BlockDevice& ssd, const Options& options) {
+  DiskAlone load(loop.runtime(), ssd,
+                 {.seconds = options.load.seconds, .depth = options.load.depth});
+  const bool done = loop.run(load.write());
+  std::fflush(stdout);
+  if (!done) ::_exit(1);  // requests may be in flight
+  load.tally().judge(kDiskAlone, false);
+  load.tally().print_series(kDiskAlone);
+  return 0;
+}
+
 int bench(const Options& options) {
   const auto* const what =
       std::find_if(std::begin(kSteadyCases), std::end(kSteadyCases),
                    [&](const SteadyCase& known) { return known.name == options.only; });
-  if (what == std::end(kSteadyCases) || (what->hdd_share > 0 && options.hdd.empty())) {
+  const bool known = what != std::end(kSteadyCases);
+  if (options.only != kDiskAlone && (!known || (what->hdd_share > 0 && options.hdd.empty()))) {
     std::fprintf(stderr, "steady_bench: no such case, or one that needs --hdd: %s\n",
                  options.only.c_str());
     return 2;
@@ -98,6 +113,7 @@ int bench(const Options& options) {
   }
   const auto ssd = open_device(**loop, options.ssd, options.plp);
   if (ssd == nullptr) return 1;
+  if (!known) return bench_disk(**loop, *ssd, options);
   std::unique_ptr<UringDevice> file;
   std::unique_ptr<SlowDevice> hdd;
   if (what->hdd_share > 0) {
@@ -127,13 +143,20 @@ int main(int argument_count, char** arguments) {
   app.add_option("--ssd", options.ssd, "a pre-written file or a block device")->required();
   app.add_option("--hdd", options.hdd,
                  "for the cases with an HDD: the same, several times as large");
-  app.add_option("--case", options.only, "cleaning, scrub, snapshot, hdd, drain, room or room-hdd")
+  app.add_option(
+         "--case", options.only,
+         "cleaning, scrub, snapshot, hdd, drain, room or room-hdd; disk: the SSD without a store, "
+         "asked for what a store asks for")
       ->capture_default_str();
   app.add_option("--seconds", options.load.seconds, "that are counted, after the warm-up")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
   app.add_option("--depth", options.load.depth)->check(CLI::Range(1, 1024))->capture_default_str();
   app.add_flag("--plp", options.plp, "the SSD has power-loss protection: send no flush");
+  app.add_option("--segment-mib", options.segment_mib, "of the SSD")
+      ->check(CLI::Range(1, 32))
+      ->capture_default_str();
   CLI11_PARSE(app, argument_count, arguments);
+  options.load.segment_bytes = options.segment_mib * static_cast<uint32_t>(varve::kMiB);
   return varve::bench(options);
 }

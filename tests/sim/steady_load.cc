@@ -1,7 +1,6 @@
 #include "tests/sim/steady_load.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <numeric>
 #include <string>
@@ -13,8 +12,6 @@ namespace varve {
 namespace {
 
 constexpr uint64_t kFillBlocks = 64;
-constexpr double kVariationMax = 0.10;
-constexpr double kTailMax = 10;
 
 }  // namespace
 
@@ -81,32 +78,27 @@ Task<bool> SteadyLoad::fill(BlockDevice& ssd, BlockDevice* hdd) {
 Task<void> SteadyLoad::client() {
   while (!failed_) {
     const uint64_t started_ns = runtime_.clock.monotonic_ns();
-    if (started_ns >= end_ns_ || (what_.fresh && written_ == blocks_)) break;
+    const bool over = tally_.begun() && started_ns >= tally_.end_ns();
+    if (over || (what_.fresh && written_ == blocks_)) break;
     if (written_ == warm_up_blocks_) begin();
     const uint64_t block = what_.fresh ? fresh_[written_] : chooser_->next();
     ++written_;
     const Status written =
         co_await store_->write(volume_, {block, 1}, payload_.data(), crcs_.data());
     if (!written.ok() && !failed_) failed_ = !failed("a write", written);
-    const uint64_t now_ns = runtime_.clock.monotonic_ns();
-    if (now_ns < begin_ns_) continue;
-    latencies_us_.push_back(static_cast<uint32_t>((now_ns - started_ns) / 1000));
-    const size_t tick = (now_ns - begin_ns_) / options_.tick_ns;
-    if (tick < ticks_.size()) ++ticks_[tick];
+    tally_.wrote(started_ns, runtime_.clock.monotonic_ns());
   }
 }
 
 void SteadyLoad::begin() {
-  begin_ns_ = runtime_.clock.monotonic_ns();
-  end_ns_ = begin_ns_ + options_.seconds * 1'000'000'000;
+  tally_.begin(runtime_.clock.monotonic_ns(), options_.seconds, options_.tick_ns);
   at_begin_ = store_->stats();
-  ticks_.assign((end_ns_ - begin_ns_) / options_.tick_ns, 0);
   clients_->start(disturb());
 }
 
 // After a quarter of what is counted.
 Task<void> SteadyLoad::disturb() {
-  co_await runtime_.timers.until(begin_ns_ + (end_ns_ - begin_ns_) / 4);
+  co_await runtime_.timers.until(tally_.begin_ns() + (tally_.end_ns() - tally_.begin_ns()) / 4);
   if (what_.scrub) store_->scrub_now(options_.scrub_bytes_per_second);
   if (!what_.snapshot) co_return;
   const Status deleted = co_await store_->delete_snapshot(volume_, "s");
@@ -128,43 +120,8 @@ Task<bool> SteadyLoad::close() {
   co_return true;
 }
 
-double SteadyLoad::mean_of(size_t ticks) const {
-  const auto end = ticks_.begin() + static_cast<ptrdiff_t>(ticks);
-  return static_cast<double>(std::accumulate(ticks_.begin(), end, uint64_t{0})) /
-         static_cast<double>(ticks);
-}
-
-double SteadyLoad::writes_per_second() const {
-  return mean_of(ticks_.size()) * 1e9 / static_cast<double>(options_.tick_ns);
-}
-
-// Of the ticks, as a share of their mean. When a snapshot is gone more may be written: then what is
-// less than before counts.
-double SteadyLoad::variation() const {
-  const double mean = mean_of(what_.snapshot ? ticks_.size() / 4 : ticks_.size());
-  double squares = 0;
-  for (const uint64_t tick : ticks_) {
-    const double off = static_cast<double>(tick) - mean;
-    if (off < 0 || !what_.snapshot) squares += off * off;
-  }
-  return std::sqrt(squares / static_cast<double>(ticks_.size())) / mean;
-}
-
 bool SteadyLoad::judge() {
-  std::sort(latencies_us_.begin(), latencies_us_.end());
-  const auto quantile = [&](double share) {
-    return latencies_us_[static_cast<size_t>(share *
-                                             static_cast<double>(latencies_us_.size() - 1))];
-  };
-  const auto [least, most] = std::minmax_element(ticks_.begin(), ticks_.end());
-  const double tail = quantile(0.999) / std::max(1.0, static_cast<double>(quantile(0.5)));
-  const bool good = variation() <= kVariationMax && tail <= kTailMax && *least > 0;
-  std::printf("%-9s %7.0f writes/s, varying by %.1f %% (%lu to %lu in %lu ms); ",
-              std::string(what_.name).c_str(), writes_per_second(), variation() * 100, *least,
-              *most, options_.tick_ns / 1'000'000);
-  std::printf("p50 %u us, p99 %u us, p99.9 %u us (%.1f times), longest %u us  %s\n", quantile(0.5),
-              quantile(0.99), quantile(0.999), tail, latencies_us_.back(),
-              good ? "" : "FAILED: over a limit");
+  const bool good = tally_.judge(what_.name, what_.snapshot);
   const auto share = [&](uint64_t StoreStats::* counter) {
     return static_cast<double>(at_end_.*counter - at_begin_.*counter) /
            static_cast<double>(at_end_.user_blocks_written - at_begin_.user_blocks_written);
@@ -176,12 +133,6 @@ bool SteadyLoad::judge() {
       share(&StoreStats::packed_blocks_written));
   std::fflush(stdout);
   return good;
-}
-
-void SteadyLoad::print_series() const {
-  for (size_t i = 0; i < ticks_.size(); ++i)
-    std::printf("%s %.3f %lu\n", std::string(what_.name).c_str(),
-                static_cast<double>(i * options_.tick_ns) / 1e9, ticks_[i]);
 }
 
 }  // namespace varve

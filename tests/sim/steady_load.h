@@ -17,6 +17,7 @@
 #include "core/runtime/task_group.h"
 #include "core/store/store.h"
 #include "tests/sim/block_chooser.h"
+#include "tests/sim/steady_tally.h"
 
 namespace varve {
 
@@ -62,16 +63,14 @@ class SteadyLoad {
 
   // Prints what was counted. False: it is not as even as it should be.
   bool judge();
-  void print_series() const;
-  double writes_per_second() const;
+  void print_series() const { tally_.print_series(what_.name); }
+  double writes_per_second() const { return tally_.per_second(); }
 
  private:
   Task<bool> open(BlockDevice& ssd, BlockDevice* hdd);
   Task<void> client();
   void begin();
   Task<void> disturb();
-  double mean_of(size_t ticks) const;
-  double variation() const;
   bool failed(const char* what, const Status& status) const;
 
   Runtime& runtime_;
@@ -88,10 +87,7 @@ class SteadyLoad {
   std::vector<uint32_t> fresh_;  // the blocks in random order
   TaskGroup* clients_ = nullptr;
   uint64_t written_ = 0;
-  uint64_t begin_ns_ = kNever;  // of what is counted
-  uint64_t end_ns_ = kNever;
-  std::vector<uint64_t> ticks_;
-  std::vector<uint32_t> latencies_us_;
+  SteadyTally tally_;
   StoreStats at_begin_;
   StoreStats at_end_;
   bool failed_ = false;
