@@ -2,6 +2,7 @@
 """The measurements of tests/bench/steady.sh."""
 
 import argparse
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -31,11 +32,25 @@ def make_file(path, size):
         os.fsync(file.fileno())
 
 
-def run_case(case, options, work):
-    words = [BIN / "steady_bench", "--ssd", f"{work}/ssd", "--case", case,
+@contextlib.contextmanager
+def block_device(path, as_loop):
+    """The file, or a loop device of it if there is anything in it."""
+    if not as_loop or os.path.getsize(path) == 0:
+        yield path
+        return
+    device = subprocess.run(["losetup", "--find", "--show", path], check=True, text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout.strip()
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def run_case(case, options, ssd, hdd):
+    words = [BIN / "steady_bench", "--ssd", ssd, "--case", case,
              "--seconds", str(options.seconds), "--segment-mib", str(options.segment_mib)]
     if case in WITH_HDD:
-        words += ["--hdd", f"{work}/hdd"]
+        words += ["--hdd", hdd]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
@@ -78,22 +93,27 @@ def main():
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--svg", type=pathlib.Path)
     parser.add_argument("--dir", default="/var/tmp")
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     options.segment_mib = 16
     if options.smoke:
         options.seconds, options.ssd_gib, options.segment_mib = 2, 0.125, 1
+    if options.memory:
+        options.dir = "/dev/shm"
     cases = options.cases.split(",")
     bench.describe_machine(options.dir)
     print(f"4 KiB at random, 32 on the way, an SSD of {options.ssd_gib:g} GiB, {options.seconds} s each")
     all_series = {}
     with tempfile.TemporaryDirectory(prefix="varve.", dir=options.dir) as work:
         ssd_bytes = int(options.ssd_gib * 1024) * MIB
+        hdd_bytes = ssd_bytes * max([WITH_HDD.get(case, 0) for case in cases])
         make_file(f"{work}/ssd", ssd_bytes)
-        for case in cases:
-            if case in WITH_HDD:
-                make_file(f"{work}/hdd", ssd_bytes * WITH_HDD[case])
-            all_series[case] = run_case(case, options, work)
+        make_file(f"{work}/hdd", hdd_bytes)
+        with block_device(f"{work}/ssd", options.memory) as ssd, \
+                block_device(f"{work}/hdd", options.memory) as hdd:
+            for case in cases:
+                all_series[case] = run_case(case, options, ssd, hdd)
     if options.svg:
         draw(options.svg, f"Writes of 4 KiB by the second; commit {bench.commit()}", all_series)
 
