@@ -1,6 +1,7 @@
 #include "core/plugin/plugin_library.h"
 
 #include <dlfcn.h>
+#include <glob.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -35,6 +36,23 @@ std::string loader_message() {
   return message ? message : "the entry symbol is null";
 }
 
+// For a path that leads to nothing: what could have been meant.
+std::string plugins_beside(const std::string& path) {
+  const std::string pattern = text(path.substr(0, path.rfind('/') + 1), "*.so");
+  glob_t found{};
+  std::string names;
+  if (glob(pattern.c_str(), 0, nullptr, &found) == 0) {
+    for (size_t i = 0; i < found.gl_pathc; ++i) {  // in order
+      std::string_view name = found.gl_pathv[i];
+      name.remove_prefix(name.rfind('/') + 1);
+      name.remove_suffix(3);
+      names += text(names.empty() ? "; there are: " : ", ", name);
+    }
+  }
+  globfree(&found);
+  return names.empty() ? "; there is no plugin in that folder" : names;
+}
+
 }  // namespace
 
 PluginLibrary::PluginLibrary(std::string path) : path_(std::move(path)) {
@@ -47,6 +65,9 @@ PluginLibrary::PluginLibrary(std::string path) : path_(std::move(path)) {
 Result<std::unique_ptr<PluginLibrary>> PluginLibrary::open(const std::string& path) {
   if (!path.starts_with('/')) {
     return Status(ErrorCode::kInvalidArgument, text(path, ": a plugin's path must be absolute"));
+  }
+  if (::access(path.c_str(), F_OK) != 0) {
+    return Status(ErrorCode::kNotFound, text(path, ": no such file", plugins_beside(path)));
   }
   void* object = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (object == nullptr) {

@@ -5,6 +5,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,7 @@ def main():
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # loop devices are given back
     options.segment_mib = 16
     if options.smoke:
         options.seconds, options.ssd_gib, options.segment_mib = 2, 0.125, 1
@@ -114,8 +116,9 @@ def main():
                 block_device(f"{work}/hdd", options.memory) as hdd:
             for case in cases:
                 all_series[case] = run_case(case, options, ssd, hdd)
-    if options.svg:
-        draw(options.svg, f"Writes of 4 KiB by the second; commit {bench.commit()}", all_series)
+                if options.svg:
+                    title = f"Writes of 4 KiB by the second; commit {bench.commit()}"
+                    draw(options.svg, title, all_series)
 
 
 if __name__ == "__main__":

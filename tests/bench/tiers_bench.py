@@ -5,6 +5,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ HDD_REQUESTS_PER_SECOND = 180  # so that requests of 1 MiB in order pass at its 
 THROTTLE = pathlib.Path("/sys/fs/cgroup/blkio")
 SKIPPED = 77
 ROUNDS = 3
+WARM_UP_SECONDS_MAX = 600
 
 
 def run(*words):
@@ -78,9 +80,9 @@ def load(node, volume, kind, depth, seconds, *options):
     return measure.fio("nbd", f"--uri={node.uri(volume)}", kind, 4096, depth, seconds, *options)
 
 
-def fill(node, volume, size_mib, kind="write", block=1 << 20):
+def fill(node, volume, size_mib):
     node.must("volume", "create", volume, "--size", f"{size_mib}MiB")
-    measure.fio("nbd", f"--uri={node.uri(volume)}", kind, block, 8, None, f"--size={size_mib}MiB")
+    measure.fio("nbd", f"--uri={node.uri(volume)}", "write", MIB, 8, None, f"--size={size_mib}MiB")
 
 
 def median_iops(node, volume, kind, depth, seconds, *options):
@@ -127,10 +129,21 @@ def without_room(ssd_mib):
             number(drained), number(iops / drained, 2)]
 
 
-def tenth(node, size_mib):
+def tenth(size_mib):
     """For fio: where the tenth that is read lies, and how."""
     return [f"--size={size_mib // 10}MiB", f"--offset={size_mib // 2}MiB",
             "--random_distribution=zipf:0.99"]
+
+
+def warm_up(node, read):
+    """Until no block is missing any more."""
+    begin = time.monotonic()
+    before, missed = -1, 0
+    while missed != before and time.monotonic() - begin < WARM_UP_SECONDS_MAX:
+        before = missed
+        read()
+        missed = node.status()["disk_groups"][0]["stats"]["read_cache_missed_blocks"]
+    print(f"warm after {time.monotonic() - begin:.0f} s", file=sys.stderr)
 
 
 def cached_reads(ssd_mib, seconds):
@@ -138,24 +151,17 @@ def cached_reads(ssd_mib, seconds):
     size = 4 * ssd_mib
     with serving(8 * ssd_mib) as node:
         fill(node, "vol", size)
-        alone = median_iops(node, "vol", "randread", 32, seconds, *tenth(node, size))
+        alone = median_iops(node, "vol", "randread", 32, seconds, *tenth(size))
     with SlowDisk(8 * ssd_mib * MIB) as hdd, serving(ssd_mib, hdd) as node:
         fill(node, "vol", size)
-        for number_of in range(2):  # what is written behind it pushes it out
-            fill(node, f"filler{number_of}", ssd_mib)
-        for number_of in range(2):
-            node.must("volume", "delete", f"filler{number_of}")
-        cold = load(node, "vol", "randread", 32, seconds, *tenth(node, size))["iops"]
-        begin = time.monotonic()
-        before = -1
-        while True:  # until hardly a block is missing any more
-            warm = load(node, "vol", "randread", 32, seconds, *tenth(node, size))["iops"]
-            missed = node.status()["disk_groups"][0]["stats"]["read_cache_missed_blocks"]
-            if missed == before or time.monotonic() - begin > 600:
-                break
-            before = missed
-        print(f"warm after {time.monotonic() - begin:.0f} s", file=sys.stderr)
-        warm = median_iops(node, "vol", "randread", 32, seconds, *tenth(node, size))
+        fillers = ["filler0", "filler1"]  # what is written behind it pushes it out
+        for filler in fillers:
+            fill(node, filler, ssd_mib)
+        for filler in fillers:
+            node.must("volume", "delete", filler)
+        cold = load(node, "vol", "randread", 32, seconds, *tenth(size))["iops"]
+        warm_up(node, lambda: load(node, "vol", "randread", 32, seconds, *tenth(size)))
+        warm = median_iops(node, "vol", "randread", 32, seconds, *tenth(size))
     return [["reads of a tenth, cold", number(cold), number(alone), number(cold / alone, 4)],
             ["reads of a tenth, warm", number(warm), number(alone), number(warm / alone, 2)]]
 
@@ -165,6 +171,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # loop devices are given back
     if os.geteuid() != 0 or not (THROTTLE / "blkio.throttle.read_iops_device").exists():
         print("tiers: nothing is measured: throttling a loop device needs root and the control "
               f"group {THROTTLE}")

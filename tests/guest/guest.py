@@ -15,8 +15,8 @@ stderr, and by the exit status:
                         --quiet-seconds (60)
     125                 the guest ended without a status: panic, reboot, QEMU failed
 
-A kernel that reports a fault of its own (WARNING, BUG, Oops) gets a minute to end all the same. If the command
-then has failed, that proves nothing about it: it runs once more, in a new guest, and stderr says why.
+A kernel that, once booted, reports a fault of its own (WARNING, BUG, Oops) gets a minute to end all the same. If
+the command then has failed, that proves nothing about it: it runs once more, in a new guest, and stderr says why.
 
 No file is made and no process stays, however this ends.
 """
@@ -93,6 +93,7 @@ class Guest:
         os.close(image)
         self._status = b""
         self._console = bytearray()
+        self._booted = None  # how much the console had said then
         self._fault, self._fault_deadline = "", math.inf
         self._last_word = time.monotonic()
 
@@ -153,13 +154,22 @@ class Guest:
             output.flush()
         elif name == "console":
             self._console += data
-            if not self._fault and (found := FAULT.search(self._console)):
-                self._fault = found[0].decode(errors="replace")
-                self._fault_deadline = time.monotonic() + SECONDS_AFTER_FAULT
+            self._look_for_fault()
         else:
             self._status = (self._status + data)[-4096:]
             self._last_word = time.monotonic()
+            if self._booted is None:
+                self._booted = len(self._console)
         return bool(data)
+
+    def _look_for_fault(self):
+        """What it reported while it booted has done no harm: it runs."""
+        if self._booted is None or self._fault:
+            return
+        found = FAULT.search(self._console, self._booted)
+        if found:
+            self._fault = found[0].decode(errors="replace")
+            self._fault_deadline = time.monotonic() + SECONDS_AFTER_FAULT
 
     def _outcome(self, late):
         console = bytes(self._console)

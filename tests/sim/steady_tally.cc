@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kVariationMax = 0.10;
 constexpr double kTailMax = 10;
+constexpr uint64_t kLatencyMaxUs = 1'000'000;
 
 }  // namespace
 
@@ -19,11 +20,15 @@ void SteadyTally::begin(uint64_t now_ns, uint64_t seconds, uint64_t tick_ns) {
   begin_ns_ = now_ns;
   tick_ns_ = tick_ns;
   ticks_.assign(seconds * 1'000'000'000 / tick_ns, 0);
+  latencies_.assign(kLatencyMaxUs + 1, 0);
 }
 
 void SteadyTally::wrote(uint64_t started_ns, uint64_t now_ns, uint64_t blocks) {
   if (!begun()) return;
-  latencies_us_.push_back(static_cast<uint32_t>((now_ns - started_ns) / 1000));
+  const uint64_t took_us = (now_ns - started_ns) / 1000;
+  ++latencies_[std::min(took_us, kLatencyMaxUs)];
+  ++writes_;
+  longest_us_ = std::max(longest_us_, took_us);
   const size_t tick = (now_ns - begin_ns_) / tick_ns_;
   if (tick < ticks_.size()) ticks_[tick] += blocks;
 }
@@ -49,21 +54,24 @@ double SteadyTally::variation(bool may_rise) const {
   return std::sqrt(squares / static_cast<double>(ticks_.size())) / mean;
 }
 
-bool SteadyTally::judge(std::string_view name, bool may_rise) {
-  std::sort(latencies_us_.begin(), latencies_us_.end());
-  const auto quantile = [&](double share) {
-    return latencies_us_[static_cast<size_t>(share *
-                                             static_cast<double>(latencies_us_.size() - 1))];
-  };
+uint64_t SteadyTally::quantile_us(double share) const {
+  auto left = static_cast<uint64_t>(share * static_cast<double>(writes_));
+  uint64_t at = 0;
+  while (at < kLatencyMaxUs && latencies_[at] <= left) left -= latencies_[at++];
+  return at;
+}
+
+bool SteadyTally::judge(std::string_view name, bool may_rise) const {
   const auto [least, most] = std::minmax_element(ticks_.begin(), ticks_.end());
-  const double tail = quantile(0.999) / std::max(1.0, static_cast<double>(quantile(0.5)));
+  const uint64_t p50 = quantile_us(0.5);
+  const uint64_t p999 = quantile_us(0.999);
+  const double tail = static_cast<double>(p999) / std::max(1.0, static_cast<double>(p50));
   const bool good = variation(may_rise) <= kVariationMax && tail <= kTailMax && *least > 0;
   std::printf("%-9s %7.0f writes/s, varying by %.1f %% (%lu to %lu in %lu ms); ",
               std::string(name).c_str(), per_second(), variation(may_rise) * 100, *least, *most,
               tick_ns_ / 1'000'000);
-  std::printf("p50 %u us, p99 %u us, p99.9 %u us (%.1f times), longest %u us  %s\n", quantile(0.5),
-              quantile(0.99), quantile(0.999), tail, latencies_us_.back(),
-              good ? "" : "FAILED: over a limit");
+  std::printf("p50 %lu us, p99 %lu us, p99.9 %lu us (%.1f times), longest %lu us  %s\n", p50,
+              quantile_us(0.99), p999, tail, longest_us_, good ? "" : "FAILED: over a limit");
   return good;
 }
 

@@ -108,8 +108,17 @@ TEST_CASE("what is no plugin is refused") {
   CHECK_THAT(refusal("tiny_table", ErrorCode::kInvalidArgument),
              ContainsSubstring("its table says 4 bytes"));
   CHECK_THAT(refusal("no_name", ErrorCode::kInvalidArgument), ContainsSubstring("has no name"));
-  CHECK_THAT(refusal("nowhere", ErrorCode::kNotFound), ContainsSubstring("cannot be loaded"));
+  CHECK_THAT(refusal("text", ErrorCode::kNotFound), ContainsSubstring("cannot be loaded"));
   CHECK_FALSE(PluginLibrary::open("example.so").ok());
+}
+
+TEST_CASE("for a plugin that is not there those that are there are named") {
+  CHECK_THAT(refusal("nowhere", ErrorCode::kNotFound),
+             ContainsSubstring("nowhere.so: no such file; there are: ") &&
+                 ContainsSubstring(", null_table, ") && !ContainsSubstring(".so,"));
+  const auto missing = PluginLibrary::open("/nowhere/at_all.so");
+  CHECK(missing.status().message() ==
+        "/nowhere/at_all.so: no such file; there is no plugin in that folder");
 }
 
 TEST_CASE("a plugin is found by name in the directory, or by its absolute path") {
