@@ -6,4 +6,4 @@
 # 50 snapshots, 1 s each. BUILD names the build directory (build/release).
 set -euo pipefail
 export PYTHONDONTWRITEBYTECODE=1
-exec python3 "$(dirname "${BASH_SOURCE[0]}")/snapshots_bench.py" "$@"
+exec /usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/snapshots_bench.py" "$@"

@@ -27,23 +27,19 @@ IN_FLIGHT_MAX = 32
 ROUNDS = 3
 
 
-class Admin:
-    """The node's admin API, over one connection."""
-
-    def __init__(self, path):
-        self.connection = http.client.HTTPConnection("localhost")
-        self.connection.sock = socket.socket(socket.AF_UNIX)
-        self.connection.sock.connect(path)
-
-    def call(self, method, path, body=None):
-        """Returns how long the answer took, in microseconds."""
-        begin = time.perf_counter()
-        self.connection.request(method, path, body and json.dumps(body),
-                                {"Content-Type": "application/json"} if body else {})
-        answer = self.connection.getresponse()
-        said = answer.read()
-        assert answer.status < 300, said
-        return (time.perf_counter() - begin) * 1e6
+def call(node, method, path, body=None):
+    """Asks the node's admin API; returns how long the answer took, in microseconds."""
+    begin = time.perf_counter()
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(node.admin_socket)
+    connection.request(method, path, body and json.dumps(body),
+                       {"Content-Type": "application/json"} if body else {})
+    answer = connection.getresponse()
+    said = answer.read()
+    connection.close()
+    assert answer.status < 300, said
+    return (time.perf_counter() - begin) * 1e6
 
 
 class Writer:
@@ -70,7 +66,7 @@ class Writer:
             self.handle.poll(-1)
 
 
-def overwrite_and_take(node, admin, count):
+def overwrite_and_take(node, count):
     generator = random.Random(2)
     writers = [Writer(node, volume) for volume in ("with", "without")]
     took = []
@@ -78,7 +74,7 @@ def overwrite_and_take(node, admin, count):
         blocks = [generator.randrange(BLOCKS) for _ in range(BLOCKS // 100)]
         for writer in writers:
             writer.write(blocks)
-        took.append(admin.call("POST", "/v1/snapshots", {"snapshots": [f"with@s{snapshot}"]}))
+        took.append(call(node, "POST", "/v1/snapshots", {"snapshots": [f"with@s{snapshot}"]}))
     for writer in writers:
         writer.handle.shutdown()
     return took
@@ -109,8 +105,7 @@ def main():
         for volume in ("with", "without"):
             node.must("volume", "create", volume, "--size", f"{VOLUME_MIB}MiB")
             Writer(node, volume).write(range(BLOCKS))
-        admin = Admin(node.admin_socket)
-        took = overwrite_and_take(node, admin, options.snapshots)
+        took = overwrite_and_take(node, options.snapshots)
         tenth = max(options.snapshots // 10, 1)
         first, last = (statistics.median(part) for part in (took[:tenth], took[-tenth:]))
         rows = [[f"taking one, us: the first {tenth}, the last {tenth}", number(first), number(last),
@@ -118,7 +113,7 @@ def main():
         rows += [head(node, kind, options.seconds) for kind in ("randread", "randwrite")]
         half = list(range(0, options.snapshots, 2))
         random.Random(3).shuffle(half)
-        deleted = [admin.call("DELETE", f"/v1/snapshots/with@s{snapshot}") for snapshot in half]
+        deleted = [call(node, "DELETE", f"/v1/snapshots/with@s{snapshot}") for snapshot in half]
         first, last = (statistics.median(part) for part in (deleted[:tenth], deleted[-tenth:]))
         rows += [["deleting every second one in random order, us: first, last", number(first),
                   number(last), number(last / first, 2)]]
